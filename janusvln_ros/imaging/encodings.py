@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 try:
-    from cv_bridge import CvBridge
+    from cv_bridge import CvBridge, CvBridgeError
 except (ImportError, AttributeError):  # AttributeError: built for another numpy or OpenCV
     CvBridge = None
 
@@ -89,8 +89,11 @@ def _raw_to_rgb(msg: Any) -> np.ndarray:
         raise ImageError(f'image encoding {msg.encoding!r} is not a picture that the navigator '
                          f'can see; it takes {", ".join(ENCODINGS)}')
     pixels = _pixels(msg, encoding)
-    if CvBridge is not None and msg.encoding not in ('uyvy', 'yuyv'):  # Humble's lacks these two
-        return _by_cv_bridge(msg.encoding, pixels)
+    if CvBridge is not None:
+        try:
+            return _by_cv_bridge(msg.encoding, pixels)
+        except CvBridgeError:  # an older one that does not know every YUV layout
+            pass
     return np.ascontiguousarray(encoding.convert(pixels))
 
 

@@ -77,7 +77,7 @@ def test_encoding_equals_its_definition(encoding, size, padding, big_endian):
     np.testing.assert_array_equal(result, expected(encoding, rows, big_endian))
 
 
-@pytest.mark.parametrize('encoding', [name for name in ENCODINGS if name not in ('uyvy', 'yuyv')])
+@pytest.mark.parametrize('encoding', ENCODINGS)
 def test_cv_bridge_and_own_conversion_agree(encoding, monkeypatch):
     cv_bridge = pytest.importorskip('cv_bridge')
     message, _ = image(encoding, 30, 40, 2)
@@ -85,7 +85,11 @@ def test_cv_bridge_and_own_conversion_agree(encoding, monkeypatch):
     monkeypatch.setattr('janusvln_ros.imaging.encodings.CvBridge', None)
     np.testing.assert_array_equal(by_bridge, to_rgb(message))
     dense, _ = image(encoding, 30, 40)
-    np.testing.assert_array_equal(cv_bridge.CvBridge().imgmsg_to_cv2(dense, 'rgb8'), to_rgb(dense))
+    try:
+        direct = cv_bridge.CvBridge().imgmsg_to_cv2(dense, 'rgb8')
+    except cv_bridge.CvBridgeError:
+        pytest.skip(f'this cv_bridge does not know {encoding}')
+    np.testing.assert_array_equal(direct, to_rgb(dense))
 
 
 def photo():
