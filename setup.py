@@ -1,4 +1,4 @@
-"""`pip install .`: the parts that need no ROS. Metadata comes from package.xml, versions from requirements/."""
+"""`pip install .`: what needs no ROS. Metadata: package.xml; versions: requirements/."""
 from pathlib import Path
 import xml.etree.ElementTree as ElementTree
 

@@ -20,7 +20,8 @@ COMMANDS = {
 def usage() -> str:
     """Return the list of commands."""
     rows = '\n'.join(f'  {name:<16} {text}' for name, (_, text) in COMMANDS.items())
-    return f'usage: janusvln COMMAND [options]    (janusvln COMMAND --help tells its options)\n\n{rows}'
+    return ('usage: janusvln COMMAND [options]\n'
+            '       janusvln COMMAND --help tells its options\n\n' + rows)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     if argv[0] not in COMMANDS:
         print(f'janusvln: there is no command {argv[0]!r}\n\n{usage()}', file=sys.stderr)
         return 2
-    return import_module(f'janusvln_ros.{COMMANDS[argv[0]][0]}').main(argv[1:])
+    module, _ = COMMANDS[argv[0]]
+    return import_module(f'janusvln_ros.{module}').main(argv[1:])
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ MARK = '# --- janusvln_ros: ROS 2 from wheels ---'
 SETTINGS = MARK + """
 export AMENT_PREFIX_PATH="$VIRTUAL_ENV"
 export CMAKE_PREFIX_PATH="$VIRTUAL_ENV"
-# Sources are used as they are in the checkout, new files too; the interfaces come from the environment.
+# Sources come from the checkout, new files too; interfaces from the environment.
 export PYTHONPATH="$VIRTUAL_ENV/..${PYTHONPATH:+:$PYTHONPATH}"
 export RMW_IMPLEMENTATION="${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}"
 # Other machines join when this is set to SUBNET beforehand.

@@ -1,4 +1,4 @@
-"""What every test of real ROS 2 processes needs: a domain of its own, and processes that end with it."""
+"""What tests of real ROS 2 processes need: a domain of their own, and an end of every process."""
 from collections.abc import Callable, Iterator
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ def start_command(ros_domain: int) -> Iterator[Callable[..., subprocess.Popen]]:
     """
     Give a function that starts `janusvln NAME ARGUMENTS...` as a process of its own.
 
-    Keyword arguments go to subprocess.Popen. Whatever still runs at the end of the test is killed, with
+    Keyword arguments go to subprocess.Popen. What still runs when the test ends is killed, with
     its children.
     """
     processes: list[subprocess.Popen] = []
