@@ -108,8 +108,13 @@ class Furniture:
         """Give the words for it, like 'red chair'."""
         return f'{self.colour} {self.category}'
 
+    @property
+    def is_round(self) -> bool:
+        """Tell whether the footprint is a circle of radius half_x instead of a rectangle."""
+        return self.category in _ROUND
+
     def corners(self) -> np.ndarray:
-        """Give the footprint's corners, counter-clockwise, float64 (4, 2)."""
+        """Give the footprint's (or its bounding square's) corners, counter-clockwise, float64 (4, 2)."""
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         local = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * (self.half_x, self.half_y)
         return local @ np.array([(cos, sin), (-sin, cos)]) + (self.x, self.y)
@@ -169,23 +174,26 @@ class House:
 
     def obstacles(self) -> np.ndarray:
         """
-        Give all that a robot can run into, as boxes on the floor.
+        Give all that a robot can run into, as boxes with round corners on the floor.
 
-        Returns float64 (n, 5): x, y, yaw, half_x, half_y of walls, door posts, furniture (the
-        furniture comes last, in its order).
+        Returns float64 (n, 6): x, y, yaw, half_x, half_y of a box and the radius by which it is
+        grown all around (a round thing is a point with a radius), of walls, door posts, furniture
+        (the furniture comes last, in its order).
         """
-        boxes: list[tuple[float, float, float, float, float]] = []
+        boxes: list[tuple[float, ...]] = []
         thick = WALL_THICKNESS / 2
         for _, side, start, end, at in self.walls():
             out = -thick / 2 if side in ('west', 'south') else thick / 2
             middle, half = (start + end) / 2, (end - start) / 2 + thick / 2
             if side in ('west', 'east'):
-                boxes.append((at + out, middle, 0.0, thick / 2, half))
+                boxes.append((at + out, middle, 0.0, thick / 2, half, 0.0))
             else:
-                boxes.append((middle, at + out, 0.0, half, thick / 2))
+                boxes.append((middle, at + out, 0.0, half, thick / 2, 0.0))
         for door in self.doors:
-            boxes.extend(door.posts())
-        boxes.extend((f.x, f.y, f.yaw, f.half_x, f.half_y) for f in self.furniture)
+            boxes.extend((*post, 0.0) for post in door.posts())
+        for piece in self.furniture:
+            shape = (0.0, 0.0, piece.half_x) if piece.is_round else (piece.half_x, piece.half_y, 0.0)
+            boxes.append((piece.x, piece.y, piece.yaw, *shape))
         return np.array(boxes, dtype=np.float64)
 
 
@@ -193,7 +201,7 @@ def clearance(obstacles: np.ndarray, points: np.ndarray) -> np.ndarray:
     """
     Give the distance from each point to the nearest obstacle.
 
-    obstacles: (n, 5) as House.obstacles gives them; points: (..., 2) in metres.
+    obstacles: (n, 6) as House.obstacles gives them; points: (..., 2) in metres.
     Returns float64 (...): metres, 0 inside an obstacle.
     """
     points = np.asarray(points, dtype=np.float64)
@@ -202,7 +210,7 @@ def clearance(obstacles: np.ndarray, points: np.ndarray) -> np.ndarray:
     cos, sin = np.cos(obstacles[:, 2]), np.sin(obstacles[:, 2])
     out_x = np.maximum(np.abs(dx * cos + dy * sin) - obstacles[:, 3], 0.0)
     out_y = np.maximum(np.abs(dy * cos - dx * sin) - obstacles[:, 4], 0.0)
-    return np.sqrt((out_x**2 + out_y**2).min(axis=-1))
+    return np.maximum(np.sqrt(out_x**2 + out_y**2) - obstacles[:, 5], 0.0).min(axis=-1)
 
 
 def generate_house(
