@@ -1,7 +1,8 @@
-"""Message types for reading and writing bags without ROS."""
+"""Messages of a bag and their types, without ROS."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import os
 from pathlib import Path
 
@@ -10,6 +11,19 @@ from rosbags.typesys.store import Typestore
 
 PACKAGE = 'janusvln_ros'
 _ROSIDL_SEPARATOR = '=' * 80 + '\n'
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic of a bag. `definition` and `digest` are empty where the bag has none."""
+
+    name: str
+    msgtype: str
+    definition: str
+    digest: str
+
+
+RawMessage = tuple[Topic, int, bytes]  # topic, time of recording in ns, CDR bytes
 
 
 class UnknownTypeError(ValueError):
