@@ -1,0 +1,343 @@
+"""
+One episode of the navigator: when to decide, when to wait, when to give up.
+
+A state machine without ROS, threads or clocks: the node tells it what happened and when, and asks
+what to do. Times are nanoseconds of one clock; limits are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = range(4)  # NavigationAction's constants
+_TURNS = (TURN_LEFT, TURN_RIGHT)
+_NANO = 1_000_000_000
+_FORGET = _NANO // 2  # an executor that stands this long never received the older episode's action
+
+
+class State(IntEnum):
+    """NavigatorStatus.STATE_*."""
+
+    INACTIVE = 0
+    IDLE = 1
+    WAITING_FRAME = 2
+    DECIDING = 3
+    WAITING_MOTION = 4
+    PAUSED = 5
+
+
+class Reason(IntEnum):
+    """NavigatorStatus.REASON_*, and the result codes of the Navigate action."""
+
+    NONE = 0
+    SUCCEEDED = 1
+    CANCELED = 2
+    PREEMPTED = 3
+    TIMEOUT = 4
+    STUCK = 5
+    INPUT_LOST = 6
+    BLOCKED = 7
+    ESTOPPED = 8
+    POLICY_ERROR = 9
+    MOTION_FAILED = 10
+
+
+class Motion(IntEnum):
+    """MotionStatus.STATE_*."""
+
+    IDLE = 0
+    MOVING = 1
+    SETTLING = 2
+    FAULT = 3
+    ESTOPPED = 4
+
+
+class Result(IntEnum):
+    """MotionStatus.RESULT_*."""
+
+    NONE = 0
+    SUCCEEDED = 1
+    CANCELED = 2
+    TIMEOUT = 3
+    BLOCKED = 4
+    INPUT_LOST = 5
+    ESTOPPED = 6
+    BAD_INPUT = 7
+    DROPPED = 8
+
+
+_FATAL = {Result.CANCELED: Reason.CANCELED, Result.INPUT_LOST: Reason.INPUT_LOST,
+          Result.ESTOPPED: Reason.ESTOPPED, Result.BAD_INPUT: Reason.MOTION_FAILED}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long an episode may wait, try and last; seconds, metres, or numbers of actions."""
+
+    max_steps: int = 400
+    max_duration: float = 1800.0
+    frame_timeout: float = 2.0
+    status_timeout: float = 2.0
+    motion_timeout: float = 30.0
+    spin_steps: int = 30
+    dither_steps: int = 12
+    push_steps: int = 5
+    push_distance: float = 0.05
+    max_failed_motions: int = 5
+    max_recoveries: int = 0
+    continuous: bool = False
+    decision_period: float = 0.5
+
+
+@dataclass(frozen=True)
+class MotionReport:
+    """What a MotionStatus says; motion_end in nanoseconds, progress in metres or radians."""
+
+    state: int = Motion.IDLE
+    result: int = Result.NONE
+    instruction_id: str = ''
+    step: int = 0
+    motion_end: int = 0
+    progress: float = 0.0
+    open_loop: bool = False
+    message: str = ''
+
+    @property
+    def action_id(self) -> tuple[str, int]:
+        """Name the action that the report is about."""
+        return self.instruction_id, self.step
+
+
+class Episode:
+    """
+    Follow one instruction from its arrival to its outcome.
+
+    While it runs, `reason` is NONE. Once it has ended, `reason` and `message` say how, and nothing
+    changes them any more.
+    """
+
+    def __init__(self, instruction_id: str, instruction: str, limits: Limits, now: int,
+                 report: MotionReport | None = None,
+                 awaiting: tuple[str, int] | None = None) -> None:
+        """
+        Start at time now.
+
+        report is the newest motion status, awaiting the last action sent to the executor whose end
+        it has not reported yet.
+        """
+        self.instruction_id = instruction_id
+        self.instruction = instruction
+        self.limits = limits
+        self.step = 0
+        self.reason = Reason.NONE
+        self.message = ''
+        self.awaiting = awaiting
+        self.report = report
+        self._reported_at = now
+        self._now = now
+        self._age = 0  # ns that the episode has run, pauses left out
+        self._state = State.WAITING_MOTION
+        self._state_since = self._started_at = now
+        self._fault_since: int | None = None
+        self._decided_at: int | None = None
+        self._last_stamp: int | None = None
+        self._frame_trouble = ''
+        self._actions: list[int] = []
+        self._pushes = 0
+        self._failures = 0
+        self._recoveries = 0
+        self._follow_motion(now)
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether the episode is over."""
+        return self.reason != Reason.NONE
+
+    @property
+    def state(self) -> State:
+        """Return what the episode is waiting for."""
+        return State.IDLE if self.ended else self._state
+
+    def end(self, reason: Reason, message: str) -> None:
+        """End the episode, unless it has ended already."""
+        if not self.ended:
+            self.reason, self.message = reason, message
+
+    def pause(self, now: int) -> None:
+        """Take no decisions until resume; a motion under way is finished."""
+        self.check(now)
+        self._enter(State.PAUSED, now)
+
+    def resume(self, now: int) -> None:
+        """Go on after a pause; all waits begin anew."""
+        if self._state == State.PAUSED:
+            self.check(now)
+            self._reported_at = now
+            self._fault_since = None
+            self._enter(State.WAITING_MOTION, now)
+            self._follow_motion(now)
+
+    def reported(self, report: MotionReport, now: int) -> None:
+        """Take in a motion status that arrived at time now."""
+        self.report, self._reported_at = report, now
+        if report.state == Motion.ESTOPPED:
+            self.end(Reason.ESTOPPED, report.message or 'the e-stop is pressed')
+        moving = report.state in (Motion.MOVING, Motion.SETTLING)
+        if self.awaiting == report.action_id and not moving and report.result != Result.NONE:
+            self.awaiting = None
+            if report.instruction_id == self.instruction_id:
+                self._motion_ended(report)
+        elif (self.awaiting and self.awaiting[0] != self.instruction_id and not moving
+              and now - self._started_at > _FORGET):
+            self.awaiting = None
+        if report.state != Motion.FAULT:
+            self._fault_since = None
+        elif self._fault_since is None:
+            self._fault_since = now
+        self._follow_motion(now)
+
+    def frame_refused(self, why: str) -> None:
+        """Remember why a frame could not be used, for the case that no other comes."""
+        self._frame_trouble = why
+
+    def takes_frame(self, stamp: int, now: int) -> bool:
+        """Tell whether a decision may be taken now from a frame with this stamp."""
+        if self.ended or self._state != State.WAITING_FRAME:
+            return False
+        if self._last_stamp is not None and stamp == self._last_stamp:
+            return False
+        if now - stamp > self.limits.frame_timeout * _NANO:
+            self._frame_trouble = (f'the newest was taken {(now - stamp) / _NANO:.1f} s ago; '
+                                   'do the clocks of camera and navigator agree?')
+            return False
+        if self.limits.continuous:
+            return (self._decided_at is None
+                    or now - self._decided_at >= self.limits.decision_period * _NANO)
+        if stamp < self.report.motion_end:
+            self._frame_trouble = (
+                f'the newest was taken {(self.report.motion_end - stamp) / _NANO:.2f} s '
+                'before the last motion ended; do the clocks of camera and robot agree?')
+            return False
+        return True
+
+    def begin_decision(self, stamp: int, now: int) -> None:
+        """Note that the policy is running on the frame with this stamp."""
+        self._last_stamp, self._decided_at = stamp, now
+        self._enter(State.DECIDING, now)
+
+    def decided(self, action: int, probabilities: Sequence[float], now: int) -> int | None:
+        """
+        Take in the policy's answer; return the action to carry out.
+
+        Returns None when nothing may be carried out: the episode has ended or was paused while the
+        policy was running, or ends now because the robot is stuck. Probabilities are those of the
+        four actions in order.
+        """
+        if self.ended or self._state != State.DECIDING:
+            return None
+        trouble = self._stuck(action)
+        if trouble and self._recoveries >= self.limits.max_recoveries:
+            self.end(Reason.STUCK, trouble)
+            return None
+        if trouble:
+            self._recoveries += 1
+            self._actions.clear()
+            self._pushes = 0
+            others = _TURNS if action == MOVE_FORWARD else (MOVE_FORWARD,)
+            action = max(others, key=lambda other: probabilities[other])
+        self._actions.append(action)
+        self.awaiting = (self.instruction_id, self.step)
+        self.step += 1
+        self._frame_trouble = ''
+        if action == STOP:
+            self.end(Reason.SUCCEEDED, 'the policy answered STOP')
+        self._enter(State.WAITING_MOTION, now)
+        self._follow_motion(now)
+        return action
+
+    def check(self, now: int) -> None:
+        """Let time pass; end the episode when something has taken too long."""
+        if now < self._now:  # the clock jumped back: all waits begin anew
+            self._state_since = self._reported_at = self._started_at = now
+            self._fault_since = None
+            self._decided_at = None
+        elif self._state != State.PAUSED:
+            self._age += now - self._now
+        self._now = now
+        if self.ended or self._state == State.PAUSED:
+            return
+        limits, waited = self.limits, now - self._state_since
+        if self._age > limits.max_duration * _NANO:
+            self.end(Reason.TIMEOUT, f'not done after {limits.max_duration:g} s')
+        elif now - self._reported_at > limits.status_timeout * _NANO:
+            self.end(Reason.INPUT_LOST,
+                     f'no status from motion_executor for {limits.status_timeout:g} s')
+        elif self._fault_since is not None and (
+                now - self._fault_since > limits.status_timeout * _NANO):
+            self.end(Reason.INPUT_LOST, f'motion_executor takes no action: {self.report.message}')
+        elif self._state == State.WAITING_FRAME and waited > limits.frame_timeout * _NANO:
+            self.end(Reason.INPUT_LOST, f'no usable camera frame for {limits.frame_timeout:g} s'
+                     + (f': {self._frame_trouble}' if self._frame_trouble else ''))
+        elif self._state == State.WAITING_MOTION and waited > limits.motion_timeout * _NANO:
+            self.end(Reason.MOTION_FAILED, 'motion_executor did not report the end of the motion '
+                     f'within {limits.motion_timeout:g} s')
+
+    def _enter(self, state: State, now: int) -> None:
+        if state != self._state:
+            self._state, self._state_since = state, now
+
+    def _follow_motion(self, now: int) -> None:
+        """Move between waiting for the motion and waiting for a frame."""
+        if self.ended or self._state not in (State.WAITING_MOTION, State.WAITING_FRAME):
+            return
+        if self.report is None:
+            ready = False
+        elif self.limits.continuous:
+            ready = self.report.state in (Motion.IDLE, Motion.MOVING, Motion.SETTLING)
+        else:
+            ready = self.report.state == Motion.IDLE and self.awaiting is None
+        if ready and self.step >= self.limits.max_steps:
+            self.end(Reason.TIMEOUT, f'not done after {self.step} steps')
+        self._enter(State.WAITING_FRAME if ready else State.WAITING_MOTION, now)
+
+    def _motion_ended(self, report: MotionReport) -> None:
+        """Judge how the last action of this episode ended."""
+        result = Result(report.result)
+        said = f': {report.message}' if report.message else ''
+        if result in _FATAL:
+            self.end(_FATAL[result], f'motion_executor ended the motion with {result.name}{said}')
+            return
+        pushed = (self._actions[-1:] == [MOVE_FORWARD] and not report.open_loop
+                  and report.progress < self.limits.push_distance)
+        if result == Result.SUCCEEDED:
+            self._failures = 0
+        elif not (pushed and result == Result.TIMEOUT):
+            self._failures += 1
+        if pushed and result in (Result.SUCCEEDED, Result.TIMEOUT):
+            self._pushes += 1
+        elif self._actions[-1:] == [MOVE_FORWARD] and result == Result.SUCCEEDED:
+            self._pushes = 0
+        if self._failures >= self.limits.max_failed_motions:
+            reason = Reason.BLOCKED if result == Result.BLOCKED else Reason.MOTION_FAILED
+            self.end(reason, f'{self._failures} motions failed one after another, the last with '
+                     f'{result.name}{said}')
+
+    def _stuck(self, action: int) -> str:
+        """Tell in words what the robot would be stuck in if it did this action as well."""
+        limits = self.limits
+        if action == MOVE_FORWARD and self._pushes >= limits.push_steps:
+            return f'{self._pushes} forward motions did not move the robot'
+        if action not in _TURNS:
+            return ''
+        actions = [*self._actions, action]
+        spin = actions[-limits.spin_steps:]
+        if len(spin) == limits.spin_steps and set(spin) == {action}:
+            return f'{limits.spin_steps} turns in one direction without a step forward'
+        dither = actions[-limits.dither_steps:]
+        changes = sum(one != other for one, other in zip(dither, dither[1:]))
+        if (len(dither) == limits.dither_steps and set(dither) <= set(_TURNS)
+                and changes >= limits.dither_steps // 3):
+            return f'{limits.dither_steps} turns to and fro without a step forward'
+        return ''
