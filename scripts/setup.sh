@@ -36,18 +36,17 @@ if [[ ! -x $VENV/bin/python ]]; then
   say "makes the environment .venv ($("$PYTHON" -V))"
   ours && "$PYTHON" -m venv --system-site-packages "$VENV" || "$PYTHON" -m venv "$VENV"
 fi
-lists=(requirements/python.txt requirements/test.txt)
+lists=(requirements/torch.txt requirements/python.txt requirements/test.txt)
 ours || lists+=(requirements/ros.txt)
 if [[ -z ${TORCH:-} ]]; then command -v nvidia-smi >/dev/null && TORCH=cuda || TORCH=cpu; fi
-stamp=$(cat requirements/torch.txt requirements/constraints.txt "${lists[@]}" <(echo "$TORCH" "${ROS_DISTRO:-}") | sha256sum)
+stamp=$(cat requirements/constraints.txt "${lists[@]}" <(echo "$TORCH" "${ROS_DISTRO:-}") | sha256sum)
 if [[ $(cat "$VENV/.packages" 2>/dev/null) != "$stamp" ]]; then
   pip=("$VENV/bin/python" -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt)
-  "${pip[@]}" pip
+  "${pip[@]}" pip==26.3
   say "installs torch ($TORCH build)"
   if [[ $TORCH == cpu ]]; then
-    "${pip[@]}" --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/torch.txt
-  else
-    "${pip[@]}" -r requirements/torch.txt
+    "${pip[@]}" --retries 0 --no-deps --index-url https://download.pytorch.org/whl/cpu -r requirements/torch.txt 2>/dev/null ||
+      say 'the CPU build of torch is not to be had here: takes the default one (several GB)'
   fi
   say "installs the Python packages of ${lists[*]} (about a minute)"
   "${pip[@]}" "${lists[@]/#/--requirement=}"
