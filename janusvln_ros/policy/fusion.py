@@ -1,0 +1,31 @@
+"""Fusion of geometry into semantics: F = S + lam * MLP(G) (paper, equation 4)."""
+
+from __future__ import annotations
+
+import torch
+
+from janusvln_ros.policy.semantics import PatchMerger
+
+
+class GeometryMerger(PatchMerger):
+    """MLP(G): geometry features of 2 x 2 patches to one token of the language model."""
+
+    def forward(self, features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        """
+        Merge geometry features (B, rows * columns, 2C) to (B, M, hidden), row-major.
+
+        An odd last row or column of the patch grid is dropped, as it is for vision.
+        """
+        grid = features.to(self.ln_q.weight.dtype).unflatten(1, (rows, columns))
+        grid = grid[:, :rows // 2 * 2, :columns // 2 * 2]
+        groups = grid.unflatten(1, (-1, 2)).unflatten(3, (-1, 2)).transpose(2, 3)
+        return super().forward(groups.flatten(1, 4))
+
+
+def fuse(semantics: torch.Tensor, geometry: torch.Tensor, lam: float) -> torch.Tensor:
+    """
+    Add one frame's geometry (B, M, hidden) to the semantics of images (N, M, hidden).
+
+    B is 1 (the current frame's geometry goes to every image: the released model) or N (each its own: paper).
+    """
+    return semantics + lam * geometry

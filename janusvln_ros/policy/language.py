@@ -1,0 +1,142 @@
+"""
+Language model: Qwen2.5's decoder (arXiv 2412.15115) with multimodal rotary positions (Qwen2-VL, arXiv 2409.12191).
+
+The modules hold weights only. Where keys, values and positions come from is the business of the `attend` that is
+passed in: `PlainAttention` for a pass over one sequence, `MemoryAttention` for a step against the memory.
+Letters in shapes: B batch, L new tokens, S attended tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from janusvln_ros.policy.config import LanguageConfig
+from janusvln_ros.policy.layers import GatedMLP, RMSNorm, rotate
+from janusvln_ros.policy.memory import KeyValueMemory
+
+# (layer, q (B, heads, L, head_dim), k, v (B, kv heads, L, head_dim)), not rotated -> (B, heads, L, head_dim)
+Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class Attention(nn.Module):
+    """Grouped-query attention."""
+
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.head_dim = config.head_dim
+        heads, kv_heads = config.num_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+        self.q_proj = nn.Linear(config.hidden_size, heads)
+        self.k_proj = nn.Linear(config.hidden_size, kv_heads)
+        self.v_proj = nn.Linear(config.hidden_size, kv_heads)
+        self.o_proj = nn.Linear(heads, config.hidden_size, bias=False)
+
+    def forward(self, x: torch.Tensor, layer: int, attend: Attend) -> torch.Tensor:
+        q, k, v = (projection(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+                   for projection in (self.q_proj, self.k_proj, self.v_proj))
+        return self.o_proj(attend(layer, q, k, v).transpose(1, 2).flatten(2))
+
+
+class DecoderLayer(nn.Module):
+    """Pre-norm block: attention, gated MLP."""
+
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = GatedMLP(config.hidden_size, config.intermediate_size, bias=False)
+
+    def forward(self, x: torch.Tensor, layer: int, attend: Attend) -> torch.Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), layer, attend)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class LanguageModel(nn.Module):
+    """Embeddings to hidden states."""
+
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(self, embeddings: torch.Tensor, attend: Attend, read: int | None = None) -> torch.Tensor:
+        """
+        Run the layers over embeddings (B, L, hidden).
+
+        Returns the final hidden states, normed, of the last `read` tokens (of all by default): (B, read, hidden).
+        """
+        x = embeddings
+        for index, layer in enumerate(self.layers):
+            x = layer(x, index, attend)
+        return self.norm(x if read is None else x[:, -read:])
+
+
+class Rotary:
+    """
+    Multimodal rotary embedding (M-RoPE): a part of the channels turns with time, one with the row, one with the column.
+
+    Angles are computed in float64, so that positions may grow for as long as an episode lasts.
+    """
+
+    def __init__(self, config: LanguageConfig, device: torch.device) -> None:
+        half = config.head_dim // 2
+        exponents = torch.arange(0, config.head_dim, 2).float() / config.head_dim
+        self.frequencies = (1.0 / config.rope_theta ** exponents).double().to(device)  # (head_dim / 2)
+        sections = torch.tensor(config.mrope_section)
+        self.axis = torch.arange(3).repeat_interleave(sections).to(device)  # (head_dim / 2)
+        if len(self.axis) != half:
+            raise ValueError(f'mrope_section {config.mrope_section} does not add up to half a head, {half}')
+
+    def __call__(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Positions (time, row, column) (3, L) to cos and sin (L, head_dim / 2), float32."""
+        angles = positions.to(self.frequencies.device).double()[self.axis].T * self.frequencies
+        return angles.cos().float(), angles.sin().float()
+
+
+class PlainAttention:
+    """Causal attention over one sequence, without a memory: differentiable, for training and for checks."""
+
+    def __init__(self, rotation: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor | None = None) -> None:
+        """
+        Take `rotation` from `Rotary`.
+
+        mask: bool, broadcastable to (B, heads, L, L), true where attention is allowed; causal by default.
+        """
+        self.rotation, self.mask = rotation, mask
+
+    def __call__(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return functional.scaled_dot_product_attention(
+            rotate(q, *self.rotation), rotate(k, *self.rotation), v, attn_mask=self.mask,
+            is_causal=self.mask is None, enable_gqa=True)
+
+
+class MemoryAttention:
+    """Attention of a step's tokens over the memory, and causally over themselves; they are written to the memory."""
+
+    def __init__(self, memory: KeyValueMemory, rotation: tuple[torch.Tensor, torch.Tensor],
+                 branches: torch.Tensor | None = None, offset: int = 0) -> None:
+        """
+        Prepare one forward pass.
+
+        rotation: of the new tokens, from `Rotary`. branches: (n, n) bool, which of the last n tokens see which
+        others of them, instead of causally: a tree that hangs on the token before. offset: tokens that are in the
+        memory behind the retained frames already.
+        """
+        self.memory, self.rotation, self.offset = memory, rotation, offset
+        length, past = len(rotation[0]), memory.end + offset
+        device = memory.keys.device
+        mask = torch.ones(length, past + length, dtype=torch.bool, device=device).tril(past)
+        if branches is not None:
+            mask[-len(branches):, -len(branches):] = branches.to(device)
+        self.bias = torch.zeros(mask.shape, dtype=memory.keys.dtype, device=device).masked_fill_(~mask, -torch.inf)
+
+    def __call__(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        keys, values = self.memory.extend(layer, rotate(k, *self.rotation), v, self.offset)
+        return functional.scaled_dot_product_attention(
+            rotate(q, *self.rotation), keys, values, attn_mask=self.bias, enable_gqa=True)

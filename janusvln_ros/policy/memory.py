@@ -1,0 +1,188 @@
+"""
+Dual implicit memory: keys and values of the initial and the latest frames, in fixed storage.
+
+Paper, section 3.3 (hybrid incremental update): "the initial and sliding window". Both encoders use
+`KeyValueMemory`; `FeatureMemory` keeps the vision features that the `sampled` mode comes back to.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from janusvln_ros.policy.layers import rotate
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """
+    What is remembered of an episode.
+
+    mode: 'sampled', the released model: geometry in a window, semantics as `history_frames` evenly sampled past
+    frames; 'windowed', the paper: both encoders keep the first `initial_frames` and the last `recent_frames`.
+    resident_frames: vision features kept on the device in `sampled` mode; older ones wait in host memory.
+    """
+
+    mode: str = 'sampled'
+    initial_frames: int = 8
+    recent_frames: int = 48
+    history_frames: int = 8
+    resident_frames: int = 64
+
+    def __post_init__(self) -> None:
+        if self.mode not in ('sampled', 'windowed'):
+            raise ValueError(f"memory mode {self.mode!r} is not 'sampled' or 'windowed'")
+        for name, least in (('initial_frames', 0), ('recent_frames', 0), ('history_frames', 1),
+                            ('resident_frames', 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f'{name} is {getattr(self, name)}; at least {least} is needed')
+        if self.initial_frames + self.recent_frames < 1:
+            raise ValueError('initial_frames and recent_frames are both 0: nothing would be remembered')
+
+
+class MemoryUsage(NamedTuple):
+    """How full an episode's memory is."""
+
+    frames: int  # retained
+    capacity: int  # retained at most
+    bytes: int  # of all storage, host memory included
+
+
+class KeyValueMemory:
+    """
+    Keys and values of all layers in one block: pinned | initial | ring of recent | new frame | scratch.
+
+    Everything attended at a step lies in one piece, with the new frame and what follows it at the end, so attention
+    reads in place and causal masks stay simple. A step writes behind the retained frames (`extend`); `commit` then
+    moves the new frame over the one it evicts. Nothing is allocated after construction.
+    """
+
+    def __init__(self, *, layers: int, heads: int, head_dim: int, frame_tokens: int = 0, initial: int = 0,
+                 recent: int = 0, pinned: int = 0, scratch: int = 0, movable: bool = False,
+                 dtype: torch.dtype, device: torch.device) -> None:
+        """
+        Allocate for `initial` + `recent` retained frames of `frame_tokens` tokens each.
+
+        pinned: tokens ahead of the first frame, kept for ever; they come with the first frame.
+        scratch: tokens that may follow the new frame within a step.
+        movable: keep a second copy of the keys of pinned and initial tokens, for `move_anchors`.
+        """
+        self.frame_tokens, self.initial, self.recent, self.pinned = frame_tokens, initial, recent, pinned
+        tokens = pinned + (initial + recent + 1) * frame_tokens + scratch
+        self.keys = torch.zeros(layers, heads, tokens, head_dim, dtype=dtype, device=device)
+        self.values = torch.zeros_like(self.keys)
+        anchors = pinned + initial * frame_tokens if movable else 0
+        self.anchors = torch.zeros(layers, heads, anchors, head_dim, dtype=dtype, device=device)
+        self.seen = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all storage."""
+        return sum(t.nbytes for t in (self.keys, self.values, self.anchors))
+
+    @property
+    def capacity(self) -> int:
+        """Frames retained at most."""
+        return self.initial + self.recent
+
+    @property
+    def evicted(self) -> int:
+        """Frames forgotten so far."""
+        return max(0, self.seen - self.capacity)
+
+    @property
+    def end(self) -> int:
+        """Token behind the retained frames, where the next step writes."""
+        return self.pinned + min(self.seen, self.capacity) * self.frame_tokens if self.seen else 0
+
+    def retained(self) -> list[int]:
+        """Numbers of the retained frames, in order of time."""
+        recent = max(min(self.initial, self.seen), self.seen - self.recent)
+        return [*range(min(self.initial, self.seen)), *range(recent, self.seen)]
+
+    def clear(self) -> None:
+        """Forget everything; storage stays."""
+        self.seen = 0
+
+    def extend(self, layer: int, keys: torch.Tensor, values: torch.Tensor, offset: int = 0
+               ) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Write this step's keys and values (1, heads, L, head_dim), `offset` tokens behind the retained frames.
+
+        Returns all keys and values up to and with them, (1, heads, S, head_dim), as views.
+        """
+        start = self.end + offset
+        stop = start + keys.shape[2]
+        self.keys[layer, :, start:stop] = keys[0]
+        self.values[layer, :, start:stop] = values[0]
+        return self.keys[layer, None, :, :stop], self.values[layer, None, :, :stop]
+
+    def commit(self) -> None:
+        """Retain the new frame: while there is room it stays, else it overwrites the oldest recent one."""
+        if self.seen >= self.capacity and self.recent:
+            slot = self.initial + (self.seen - self.initial) % self.recent
+            source = slice(self.end, self.end + self.frame_tokens)
+            target = slice(self.pinned + slot * self.frame_tokens, self.pinned + (slot + 1) * self.frame_tokens)
+            self.keys[:, :, target] = self.keys[:, :, source]
+            self.values[:, :, target] = self.values[:, :, source]
+        self.seen += 1
+        anchors = self.anchors.shape[2]
+        if anchors and self.seen == self.capacity:
+            self.anchors.copy_(self.keys[:, :, :anchors])
+
+    def move_anchors(self, cos: torch.Tensor, sin: torch.Tensor) -> None:
+        """
+        Turn the keys of pinned and initial tokens on from where they were first put.
+
+        cos, sin: (head_dim / 2) float32 of the whole turn since then.
+        """
+        self.keys[:, :, :self.anchors.shape[2]] = rotate(self.anchors, cos, sin)
+
+
+class FeatureMemory:
+    """
+    Vision features of every frame of an episode: the latest used on the device, all of them in host memory.
+
+    On the CPU there is one copy only.
+    """
+
+    def __init__(self, resident: int, device: torch.device) -> None:
+        self.resident, self.device = resident, device
+        self._host: list[torch.Tensor] = []
+        self._device: OrderedDict[int, torch.Tensor] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._host)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all features, on the device and in host memory."""
+        return sum(t.nbytes for t in (*self._host, *self._device.values()))
+
+    def append(self, features: torch.Tensor) -> None:
+        """Keep the features (M, hidden) of the next frame."""
+        if self.device.type != 'cuda':
+            self._host.append(features)
+            return
+        host = torch.empty(features.shape, dtype=features.dtype, pin_memory=True)
+        host.copy_(features, non_blocking=True)
+        self._remember(len(self._host), features)
+        self._host.append(host)
+
+    def gather(self, frames: list[int]) -> torch.Tensor:
+        """Return the features of the given frames: (N, M, hidden), on the device."""
+        if self.device.type != 'cuda':
+            return torch.stack([self._host[frame] for frame in frames])
+        return torch.stack([self._remember(frame, self._device.get(frame)) for frame in frames])
+
+    def _remember(self, frame: int, features: torch.Tensor | None) -> torch.Tensor:
+        if features is None:
+            features = self._host[frame].to(self.device, non_blocking=True)
+        self._device[frame] = features
+        self._device.move_to_end(frame)
+        if len(self._device) > self.resident:
+            self._device.popitem(last=False)
+        return features

@@ -1,0 +1,36 @@
+"""The network: both encoders, fusion and language model, under the parameter names of the published checkpoint."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from janusvln_ros.policy.config import JanusConfig
+from janusvln_ros.policy.fusion import GeometryMerger
+from janusvln_ros.policy.geometry import Aggregator
+from janusvln_ros.policy.language import LanguageModel
+from janusvln_ros.policy.semantics import VisionTower
+
+
+class JanusModel(nn.Module):
+    """Weights only; an episode's state lives in `janusvln_ros.policy.episode`."""
+
+    def __init__(self, config: JanusConfig) -> None:
+        super().__init__()
+        self.config = config
+        hidden = config.language.hidden_size
+        self.visual = VisionTower(config.vision)
+        self.vggt = nn.ModuleDict({'aggregator': Aggregator(config.geometry)})
+        self.merger = GeometryMerger(2 * config.geometry.embed_dim, config.merger_hidden_dim, hidden)
+        self.model = LanguageModel(config.language)
+        self.lm_head = nn.Linear(hidden, config.language.vocab_size, bias=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.lm_head.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the embeddings and of everything that is remembered."""
+        return self.model.embed_tokens.weight.dtype

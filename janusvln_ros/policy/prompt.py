@@ -1,0 +1,119 @@
+"""
+Instruction and images to token ids and positions (Qwen2.5-VL's chat template, M-RoPE's rule for images).
+
+A prompt is prefix | block of each image | suffix. Only the suffix depends on the instruction, only the blocks on
+the image size. The instruction is data: whatever it contains is encoded as plain text, never as a control token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import json
+from pathlib import Path
+
+from tokenizers import Tokenizer
+import torch
+from transformers import AutoTokenizer
+
+from janusvln_ros.policy.config import CheckpointError, read_json
+from janusvln_ros.policy.preprocessing import Grid
+
+SYSTEM = ('You are a visual language navigation model, and your should go to the locations to complete the given '
+          'task. Compare the observation and instruction to infer your current progress, and then select the '
+          'correct direction from the candidates to go to the target location and finish the task.')
+BEFORE_INSTRUCTION = ('These images are your historical observations and your current observation.\n'
+                      ' Your task is to ')
+AFTER_INSTRUCTION = (' \n You should take one of the following actions:\n'
+                     ' MOVE_FORWARD\n TURN_LEFT\n TURN_RIGHT\n STOP.')
+IMAGE = '<|vision_start|><|image_pad|><|vision_end|>'
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids of a prompt's parts, for images of one grid."""
+
+    prefix: tuple[int, ...]
+    block: tuple[int, ...]  # of one image: start mark, pads, end mark
+    suffix: tuple[int, ...]
+    grid: Grid
+
+    @property
+    def advance(self) -> int:
+        """Positions that one image takes: its marks, and the longer side of its merged grid."""
+        return max(self.grid.merged) + 2
+
+    def ids(self, images: int) -> torch.Tensor:
+        """Token ids of the prompt with so many images: (L) int64."""
+        return torch.tensor((*self.prefix, *self.block * images, *self.suffix))
+
+    def block_positions(self) -> torch.Tensor:
+        """
+        Positions (time, row, column) of one image's block relative to its first: (3, block) int64.
+
+        An image with base b has time b, rows b + r, columns b + c; the text goes on after the largest.
+        """
+        rows, columns = self.grid.merged
+        row, column = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).T
+        image = 1 + torch.stack((torch.zeros_like(row), row, column))
+        marks = torch.tensor([[0], [self.advance - 1]]).expand(2, 3)[:, :, None]
+        return torch.cat((marks[0], image, marks[1]), dim=1)
+
+    def positions(self, images: int) -> torch.Tensor:
+        """Positions of the prompt with so many images: (3, L) int64."""
+        parts = [torch.arange(len(self.prefix)).expand(3, -1)]
+        start = len(self.prefix)
+        for _ in range(images):
+            parts.append(start + self.block_positions())
+            start += self.advance
+        parts.append(start + torch.arange(len(self.suffix)).expand(3, -1))
+        return torch.cat(parts, dim=1)
+
+
+class PromptEncoder:
+    """A checkpoint's tokenizer and chat template."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Load from a checkpoint folder; CheckpointError when something is missing there."""
+        folder = Path(folder)
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            backend = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        except Exception as error:
+            # transformers raises whatever its parsers raise
+            raise CheckpointError(f'{folder}: the tokenizer cannot be loaded: {error}') from error
+        if not self.tokenizer.chat_template:
+            self.tokenizer.chat_template = read_json(folder / 'chat_template.json').get('chat_template')
+        self._plain = Tokenizer.from_str(json.dumps({**backend, 'added_tokens': []}))
+        self._prefix, self._end = self._template(folder)
+        self.start_mark, self.pad, self.end_mark = self.tokenizer.encode(IMAGE, add_special_tokens=False)
+
+    def _template(self, folder: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Token ids of what the chat template puts before the images and after the text."""
+        text = 'JanusVLN'
+        rendered = self.tokenizer.apply_chat_template(
+            [{'role': 'system', 'content': SYSTEM},
+             {'role': 'user', 'content': [{'type': 'image'}, {'type': 'text', 'text': text}]}],
+            tokenize=False, add_generation_prompt=True)
+        before, found, after = rendered.partition(IMAGE + text)
+        if not found:
+            raise CheckpointError(f"{folder}: the chat template is not Qwen2.5-VL's; it renders {rendered!r}")
+        return tuple(self.tokenizer.encode(before, add_special_tokens=False)), tuple(
+            self.tokenizer.encode(after, add_special_tokens=False))
+
+    @property
+    def end_of_turn(self) -> int:
+        """Token that ends an answer."""
+        return self.tokenizer.eos_token_id
+
+    def suffix(self, instruction: str) -> tuple[int, ...]:
+        """Token ids of everything after the images. ValueError for text that is not Unicode."""
+        text = BEFORE_INSTRUCTION + instruction + AFTER_INSTRUCTION
+        try:
+            text.encode('utf-8')
+        except UnicodeEncodeError as error:
+            raise ValueError(f'the instruction is no valid Unicode text: {error}') from error
+        return tuple(self._plain.encode(text, add_special_tokens=False).ids) + self._end
+
+    def prompt(self, suffix: tuple[int, ...], grid: Grid) -> Prompt:
+        """Put a prompt together for images of one grid."""
+        return Prompt(self._prefix, (self.start_mark, *[self.pad] * grid.tokens, self.end_mark), suffix, grid)
