@@ -14,7 +14,11 @@ ours() { [[ -n ${ROS_DISTRO:-} ]]; }   # a ROS 2 of the machine's own is sourced
 # --- packages of the system ---------------------------------------------------------------------
 wanted=(cmake g++ make libegl1 libegl-mesa0 libgl1-mesa-dri)
 [[ $(command -v "$PYTHON" || echo /usr/bin/python3) == /usr/bin/* ]] && wanted+=(python3-dev python3-venv)
-ours && wanted+=(python3-colcon-common-extensions) || wanted+=(python3-ament-package)
+if ! ours; then
+  wanted+=(python3-ament-package)
+elif ! command -v colcon >/dev/null; then
+  wanted+=(python3-colcon-common-extensions)
+fi
 missing=()
 for package in "${wanted[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
@@ -69,7 +73,6 @@ set -u
 build=(colcon --log-base build/log build --symlink-install --event-handlers console_direct-
        --cmake-args -DBUILD_TESTING=OFF "-DPython3_EXECUTABLE=$VENV/bin/python")
 if ours; then
-  python -m colcon --version >/dev/null 2>&1 && build=(python -m "${build[@]}")
   "${build[@]}"
   say 'done. Now:  source install/setup.bash'
 else

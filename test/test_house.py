@@ -1,0 +1,101 @@
+"""The house rules: which room may import which, and that every command is installed."""
+import ast
+from pathlib import Path
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from janusvln_ros.cli import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / 'janusvln_ros'
+
+# Room -> rooms it may import (besides itself).
+MAY_IMPORT = {
+    'policy': set(),
+    'motion': set(),
+    'imaging': set(),
+    'sim': set(),
+    'replay': {'policy', 'imaging'},
+    'evaluation': {'policy', 'sim', 'imaging'},
+    'training': {'policy', 'sim', 'evaluation', 'imaging'},
+    'nodes': {'policy', 'motion', 'sim', 'replay', 'imaging', 'evaluation'},
+}
+ROS = re.compile(r'(rclpy|rcl_interfaces|launch|tf2_ros|\w+_msgs|builtin_interfaces)$')
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Return the dotted names that a file imports, also inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ''
+            if node.level:
+                package = ('janusvln_ros', *path.relative_to(PACKAGE).parts[:-1])
+                base = '.'.join([*package[:len(package) - node.level + 1], *filter(None, [base])])
+            names |= {base} | {f'{base}.{alias.name}' for alias in node.names}
+    return names
+
+
+def test_every_folder_is_a_room_of_the_plan():
+    folders = {path.parent.name for path in PACKAGE.glob('*/*.py')}
+    assert folders == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize('room', sorted(MAY_IMPORT))
+def test_room_imports_only_what_it_may(room: str):
+    allowed = MAY_IMPORT[room] | {room}
+    for path in sorted((PACKAGE / room).rglob('*.py')):
+        for name in imported_modules(path):
+            parts = name.split('.')
+            if parts[0] == 'janusvln_ros' and len(parts) > 1 and parts[1] in MAY_IMPORT:
+                assert parts[1] in allowed, f'{path.relative_to(ROOT)} imports {name}'
+            if room != 'nodes':
+                assert not ROS.fullmatch(parts[0]), f'{path.relative_to(ROOT)} imports {name}'
+
+
+@pytest.mark.parametrize('room', ['motion', 'imaging'])
+def test_robot_side_does_not_import_torch(room: str):
+    modules = [f'janusvln_ros.{room}.{path.stem}' for path in (PACKAGE / room).glob('[!_]*.py')]
+    code = 'import importlib, sys\n' + ''.join(
+        f'importlib.import_module({name!r})\n' for name in modules) + (
+        "assert 'torch' not in sys.modules and 'rclpy' not in sys.modules, 'imported too much'")
+    subprocess.run([sys.executable, '-c', code], check=True, cwd=ROOT)
+
+
+def test_every_command_is_installed_as_an_executable():
+    commands = re.search(r'foreach\(COMMAND ([^)]*)\)', (ROOT / 'CMakeLists.txt').read_text())
+    assert commands.group(1).split() == list(COMMANDS)
+
+
+@pytest.mark.parametrize('name', sorted(COMMANDS))
+def test_every_command_has_a_module_with_main(name: str):
+    path = PACKAGE / (COMMANDS[name][0].replace('.', '/') + '.py')
+    functions = [node.name for node in ast.parse(path.read_text()).body
+                 if isinstance(node, ast.FunctionDef)]
+    assert 'main' in functions
+
+
+def test_unknown_command_is_named(capfd: pytest.CaptureFixture[str]):
+    result = subprocess.run([sys.executable, '-m', 'janusvln_ros.cli', 'fly'], cwd=ROOT)
+    assert result.returncode == 2
+    error = capfd.readouterr().err
+    assert "no command 'fly'" in error and 'navigator' in error
+
+
+def test_versions_are_pinned_and_metadata_has_one_source():
+    pinned = re.compile(r'[\w.-]+(\[\w+\])?==[^ ;]+(; python_version (<|>=) "3.11")?')
+    for path in (ROOT / 'requirements').glob('*.txt'):
+        for line in path.read_text().splitlines():
+            assert not line or line.startswith('#') or pinned.fullmatch(line), f'{path}: {line}'
+    package = ElementTree.parse(ROOT / 'package.xml').getroot()
+    assert package.get('format') == '3'
+    assert package.findtext('license') == 'Apache-2.0'
+    shown = subprocess.run([sys.executable, 'setup.py', '--name', '--version'], cwd=ROOT,
+                           check=True, capture_output=True, text=True).stdout.split()
+    assert shown[-2:] == [package.findtext('name'), package.findtext('version')]
