@@ -1,0 +1,71 @@
+"""
+A model of a wheeled base, for tests and accuracy tables without a physics engine.
+
+It does what real bases do to commands: they act after a delay and within acceleration limits,
+they stop being obeyed when no new one comes, and odometry arrives late.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from janusvln_ros.motion.geometry import Pose
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """Units: m, rad, s."""
+
+    delay: float = 0.05  # from a command to its effect
+    linear_acceleration: float = 1.0
+    angular_acceleration: float = 4.0
+    timeout: float = 0.5  # without a command the base stops
+    odometry_delay: float = 0.02
+    scale: float = 1.0  # what a wheel does of what it is told: slip, wrong radius
+    drift: float = 0.0  # rad per metre driven
+
+
+class BaseModel:
+    """Planar kinematics; advance it with a fixed small dt."""
+
+    def __init__(self, config: BaseConfig | None = None, pose: Pose | None = None) -> None:
+        self.config = config or BaseConfig()
+        self.time = 0.0
+        self.pose = pose or Pose()
+        self.linear = 0.0
+        self.angular = 0.0
+        self._commands: deque[tuple[float, float, float]] = deque()
+        self._target = (0.0, 0.0)
+        self._obeyed_at = -1e9
+        self._odometry: deque[tuple[float, Pose]] = deque()
+
+    def command(self, linear: float, angular: float) -> None:
+        """Take a velocity command (m/s, rad/s)."""
+        self._commands.append((self.time, linear, angular))
+
+    def advance(self, dt: float) -> None:
+        """Move on by dt seconds."""
+        config = self.config
+        self.time += dt
+        while self._commands and self._commands[0][0] + config.delay <= self.time:
+            self._obeyed_at, *target = self._commands.popleft()
+            self._target = (target[0], target[1])
+        if self.time - self._obeyed_at > config.timeout:
+            self._target = (0.0, 0.0)
+        self.linear = _approach(self.linear, self._target[0], config.linear_acceleration * dt)
+        self.angular = _approach(self.angular, self._target[1], config.angular_acceleration * dt)
+        forward = config.scale * self.linear * dt
+        self.pose = self.pose.moved(forward, self.angular * dt + config.drift * forward)
+        self._odometry.append((self.time, self.pose))
+
+    def odometry(self) -> tuple[float, Pose]:
+        """Return (stamp, pose): the newest odometry that has arrived by now."""
+        while len(self._odometry) > 1 and \
+                self._odometry[1][0] + self.config.odometry_delay <= self.time:
+            self._odometry.popleft()
+        return self._odometry[0] if self._odometry else (self.time, self.pose)
+
+
+def _approach(value: float, target: float, change: float) -> float:
+    return value + max(-change, min(change, target - value))

@@ -1,0 +1,213 @@
+"""Closed-loop tracking of a goal pose: drive along a line, then turn on the spot."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+import math
+
+from janusvln_ros.motion.geometry import Pose, wrap
+from janusvln_ros.motion.limits import advance, approach_speed, AxisLimits, AxisState
+
+_HEADING_GAIN = 3.0  # 1/s, heading error -> turn rate
+_ACROSS_GAIN = 1.5  # rad/m, distance from the line -> heading towards it
+_MAX_CORRECTION = 0.15  # rad, steepest heading towards the line
+_ALIGN_ANGLE = 0.17  # rad; farther off the line's direction, the robot turns before it drives
+
+
+@dataclass(frozen=True)
+class Velocity:
+    """Commanded velocity of the base: linear in m/s forward, angular in rad/s to the left."""
+
+    linear: float = 0.0
+    angular: float = 0.0
+
+
+@dataclass(frozen=True)
+class Goal:
+    """
+    Where to go: a point, driven to along a line of the given heading, then a final yaw.
+
+    drive says whether the point counts; without it the robot only turns to the yaw.
+    """
+
+    pose: Pose
+    line: float
+    drive: bool
+
+    def along(self, pose: Pose) -> float:
+        """Return how far (m) the point lies ahead, measured along the line; 0 without drive."""
+        if not self.drive:
+            return 0.0
+        return ((self.pose.x - pose.x) * math.cos(self.line)
+                + (self.pose.y - pose.y) * math.sin(self.line))
+
+    def across(self, pose: Pose) -> float:
+        """Return how far (m) a pose lies to the left of the line."""
+        return ((pose.y - self.pose.y) * math.cos(self.line)
+                - (pose.x - self.pose.x) * math.sin(self.line))
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """Limits of both axes and when a goal counts as reached (m, rad)."""
+
+    linear: AxisLimits
+    angular: AxisLimits
+    position_tolerance: float
+    angle_tolerance: float
+    approach_gain: float = 3.0  # 1/s
+
+
+class CommandHistory:
+    """Velocities commanded lately: they say where the robot will be once a new one acts."""
+
+    def __init__(self, horizon: float = 1.0) -> None:
+        self._horizon = horizon
+        self._steps: deque[tuple[float, float, Velocity]] = deque()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._steps.clear()
+
+    def add(self, start: float, end: float, velocity: Velocity) -> None:
+        """Note the velocity that was commanded from start to end (s)."""
+        self._steps.append((start, end, velocity))
+        while self._steps and self._steps[0][1] < end - self._horizon:
+            self._steps.popleft()
+
+    def predict(self, pose: Pose, since: float) -> Pose:
+        """Return the pose after all that was commanded after `since` (s) has acted on it."""
+        for start, end, velocity in self._steps:
+            duration = end - max(start, since)
+            if duration > 0.0:
+                pose = pose.moved(velocity.linear * duration, velocity.angular * duration)
+        return pose
+
+
+class Tracker:
+    """
+    Turns the distance to a goal into velocities within the limits.
+
+    The goal can be replaced at any time; the commanded velocity stays continuous.
+    """
+
+    def __init__(self, config: TrackingConfig) -> None:
+        self.config = config
+        self.goal: Goal | None = None
+        self._driving = False
+        self._aligning = False
+        self._linear = AxisState()
+        self._angular = AxisState()
+
+    @property
+    def velocity(self) -> Velocity:
+        """What is commanded now, before the base's minimum speeds."""
+        return Velocity(self._linear.speed, self._angular.speed)
+
+    def halt(self) -> None:
+        """Drop the goal and command zero at once, regardless of the limits."""
+        self.goal = None
+        self._linear = self._angular = AxisState()
+
+    def follow(self, goal: Goal) -> None:
+        """Take a goal in place of the one before."""
+        self.goal = goal
+        self._driving = goal.drive
+        self._aligning = False
+
+    @property
+    def drives_forward(self) -> bool:
+        """Whether the goal still asks for translation."""
+        return self.goal is not None and self._driving
+
+    def reached(self, pose: Pose) -> bool:
+        """Tell whether a pose (of a robot that stands) is the goal within the tolerances."""
+        goal, config = self.goal, self.config
+        return (abs(goal.along(pose)) <= config.position_tolerance
+                and abs(goal.pose.yaw - pose.yaw) <= config.angle_tolerance)
+
+    def brake(self, dt: float) -> Velocity:
+        """Come to a stop within the limits, whatever the goal; zero velocity when done."""
+        return self._advance(0.0, 0.0, dt, floor_turn=True)
+
+    def step(self, pose: Pose, dt: float, room: float = math.inf) -> tuple[Velocity, bool]:
+        """
+        Return the velocity for the next dt seconds, and whether the goal has been reached.
+
+        pose: where the robot will be when the velocity takes effect. room: how far (m) it may
+        still move forward before an obstacle.
+        """
+        goal = self.goal
+        if self._driving:
+            line_error = wrap(goal.line - pose.yaw)
+            speed = self._drive_speed(goal.along(pose), room, dt)
+            if speed != 0.0 and self._must_align(line_error, dt):
+                return self._advance(0.0, self._spin(line_error, dt), dt, floor_turn=True), False
+            if speed != 0.0:
+                across = goal.across(pose)
+                aim = max(-_MAX_CORRECTION, min(_MAX_CORRECTION, _ACROSS_GAIN * across))
+                rate = _HEADING_GAIN * (line_error - math.copysign(1.0, speed) * aim)
+                return self._advance(speed, rate, dt, floor_turn=False), False
+            self._driving = False
+        rate = self._spin(goal.pose.yaw - pose.yaw, dt)
+        velocity = self._advance(0.0, rate, dt, floor_turn=True)
+        return velocity, velocity == Velocity() and rate == 0.0
+
+    def _must_align(self, line_error: float, dt: float) -> bool:
+        """Tell whether the robot has to turn towards the line before it drives."""
+        self._aligning = (abs(line_error) > _ALIGN_ANGLE
+                          or self._aligning and self._turn_rate(line_error, dt) != 0.0)
+        return self._aligning
+
+    def _spin(self, error: float, dt: float) -> float:
+        """Return the turn rate to aim at on the spot: 0 while the base still drives."""
+        return self._turn_rate(error, dt) if self._linear.speed == 0.0 else 0.0
+
+    def _drive_speed(self, along: float, room: float, dt: float) -> float:
+        """Return the signed speed to aim at; 0 when the point has been reached."""
+        config, limits = self.config, self.config.linear
+        if abs(along) <= max(config.position_tolerance / 4.0, limits.minimum * dt / 2.0):
+            return 0.0
+        if along < 0.0 and abs(along) <= config.position_tolerance:
+            return 0.0
+        distance = min(along, room) if along > 0.0 else -along
+        return math.copysign(self._approach(distance, limits, config.position_tolerance), along)
+
+    def _turn_rate(self, error: float, dt: float) -> float:
+        """Return the signed turn rate to aim at; 0 when the heading has been reached."""
+        config, limits = self.config, self.config.angular
+        if abs(error) <= max(config.angle_tolerance / 4.0, limits.minimum * dt / 2.0):
+            return 0.0
+        leaving = error * self._angular.speed <= 0.0  # it stands, or has passed the heading
+        if leaving and abs(error) <= config.angle_tolerance:
+            return 0.0
+        return math.copysign(self._approach(abs(error), limits, config.angle_tolerance), error)
+
+    def _approach(self, distance: float, limits: AxisLimits, tolerance: float) -> float:
+        speed = approach_speed(max(0.0, distance), limits, self.config.approach_gain)
+        # never slower than crosses the tolerance in half a second: bases stick at lower speeds
+        return max(speed, min(2.0 * tolerance, limits.speed), limits.minimum)
+
+    def _advance(self, linear: float, angular: float, dt: float, floor_turn: bool) -> Velocity:
+        limits = self.config
+        self._linear = _settled(advance(self._linear, linear, limits.linear, dt), linear,
+                                limits.linear)
+        self._angular = _settled(advance(self._angular, angular, limits.angular, dt), angular,
+                                 limits.angular)
+        return Velocity(
+            _floored(self._linear.speed, linear, limits.linear.minimum),
+            _floored(self._angular.speed, angular, limits.angular.minimum if floor_turn else 0.0))
+
+
+def _settled(state: AxisState, target: float, limits: AxisLimits) -> AxisState:
+    """Return exact zero for a speed that has come down to (almost) it, or below the minimum."""
+    smallest = max(limits.minimum, 1e-4 * limits.speed)
+    return AxisState() if target == 0.0 and abs(state.speed) < smallest else state
+
+
+def _floored(speed: float, target: float, minimum: float) -> float:
+    """Return what a base that cannot go slower than its minimum is told."""
+    if target == 0.0 or abs(speed) >= minimum:
+        return speed
+    return math.copysign(minimum, target)
