@@ -114,7 +114,7 @@ class Furniture:
         return self.category in _ROUND
 
     def corners(self) -> np.ndarray:
-        """Give the footprint's (or its bounding square's) corners, counter-clockwise, float64 (4, 2)."""
+        """Give the corners of the footprint's rectangle, counter-clockwise, float64 (4, 2)."""
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         local = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * (self.half_x, self.half_y)
         return local @ np.array([(cos, sin), (-sin, cos)]) + (self.x, self.y)
@@ -192,8 +192,10 @@ class House:
         for door in self.doors:
             boxes.extend((*post, 0.0) for post in door.posts())
         for piece in self.furniture:
-            shape = (0.0, 0.0, piece.half_x) if piece.is_round else (piece.half_x, piece.half_y, 0.0)
-            boxes.append((piece.x, piece.y, piece.yaw, *shape))
+            half_x, half_y, radius = piece.half_x, piece.half_y, 0.0
+            if piece.is_round:
+                half_x, half_y, radius = 0.0, 0.0, piece.half_x
+            boxes.append((piece.x, piece.y, piece.yaw, half_x, half_y, radius))
         return np.array(boxes, dtype=np.float64)
 
 
