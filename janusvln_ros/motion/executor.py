@@ -20,8 +20,7 @@ import math
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.geometry import Pose, PoseBuffer, wrap
 from janusvln_ros.motion.limits import AxisLimits
-from janusvln_ros.motion.tracking import (CommandHistory, Goal, Tracker, TrackingConfig,
-                                          Velocity)
+from janusvln_ros.motion.tracking import CommandHistory, Goal, Tracker, TrackingConfig, Velocity
 
 _MAX_CORRECTIONS = 3  # times a motion that came to rest off its goal is taken up again
 
@@ -100,15 +99,15 @@ class Request:
     """
     A command, and the decision that it came from.
 
-    stamp: time (s) of the image, 0 when there was none. With an empty instruction_id it was
-    given by hand: then steps are not checked for their order.
+    stamp: time (s) of the image, 0 when there was none. action: constant of NavigationAction.
+    With an empty instruction_id it was given by hand: then the order of steps is not checked.
     """
 
     command: Command
     stamp: float = 0.0
     instruction_id: str = ''
     step: int = 0
-    frame_id: str = ''
+    action: int = 0
 
 
 @dataclass(frozen=True)
@@ -294,6 +293,11 @@ class Executor:
     def velocity(self) -> Velocity:
         """What is commanded now."""
         return self._velocity
+
+    @property
+    def stands(self) -> bool:
+        """Whether no motion is under way, braking and settling included."""
+        return self._phase is _Phase.STANDING
 
     @property
     def state(self) -> State:

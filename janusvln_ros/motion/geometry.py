@@ -111,4 +111,5 @@ class PoseBuffer:
         if past is None:
             return None
         now = self._poses[-1]
-        return math.hypot(now.x - past.x, now.y - past.y) / window, abs(now.yaw - past.yaw) / window
+        return (math.hypot(now.x - past.x, now.y - past.y) / window,
+                abs(now.yaw - past.yaw) / window)

@@ -1,0 +1,114 @@
+"""
+A base as a process: cmd_vel in, odom out, with the dynamics of motion.base_model.
+
+Run as a script by tests and by benchmarks/. A string on the topic `base_fault` makes it
+misbehave: silent, nan, jump, ok; with --speed also clock_freeze, clock_back, clock_ahead.
+"""
+import argparse
+import math
+import signal
+import sys
+import time
+
+from geometry_msgs.msg import Twist, TwistStamped
+from nav_msgs.msg import Odometry
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import String
+
+from janusvln_ros.motion.base_model import BaseConfig, BaseModel
+
+DT = 0.005  # s, of the model
+ODOMETRY_EVERY = 4  # steps: 50 Hz
+CLOCK_EVERY = 2  # steps: 100 Hz
+
+
+class KinematicBase(Node):
+    """speed: simulated seconds per second, with /clock; 0: real time without /clock."""
+
+    def __init__(self, speed: float, stamped: bool, config: BaseConfig) -> None:
+        super().__init__('kinematic_base')
+        self._model = BaseModel(config)
+        self._speed = speed
+        self._fault = 'ok'
+        self._offset = 1000.0 if speed else 0.0  # s between the model's time and ROS time
+        self._odometry = self.create_publisher(Odometry, 'odom', qos_profile_sensor_data)
+        reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        self._clock_publisher = self.create_publisher(Clock, '/clock', reliable)
+        self.create_subscription(TwistStamped if stamped else Twist, 'cmd_vel', self._on_command,
+                                 reliable)
+        self.create_subscription(String, 'base_fault', self._on_fault, 10)
+
+    def _on_command(self, message):
+        twist = getattr(message, 'twist', message)
+        self._model.command(twist.linear.x, twist.angular.z)
+
+    def _on_fault(self, message):
+        self._fault = message.data
+        if self._fault == 'clock_back':
+            self._offset -= 100.0
+        elif self._fault == 'clock_ahead':
+            self._offset += 100.0
+
+    def run(self) -> None:
+        """Go on until the process is told to end."""
+        began, step = time.monotonic(), 0
+        while rclpy.ok():
+            rclpy.spin_once(self, timeout_sec=0.0)
+            if self._speed and self._fault == 'clock_freeze':
+                began = time.monotonic() - step * DT / self._speed
+                time.sleep(0.01)
+                continue
+            ahead = step * DT / (self._speed or 1.0) - (time.monotonic() - began)
+            if ahead > 0.0:
+                rclpy.spin_once(self, timeout_sec=ahead)
+                continue
+            self._model.advance(DT)
+            step += 1
+            if self._speed and step % CLOCK_EVERY == 0:
+                self._clock_publisher.publish(Clock(clock=self._stamp(self._model.time)))
+            if step % ODOMETRY_EVERY == 0 and self._fault != 'silent':
+                self._publish_odometry()
+
+    def _stamp(self, model_time):
+        if self._speed:
+            nanoseconds = round((model_time + self._offset) * 1e9)
+        else:
+            nanoseconds = time.time_ns() - round((self._model.time - model_time) * 1e9)
+        return rclpy.time.Time(nanoseconds=nanoseconds).to_msg()
+
+    def _publish_odometry(self):
+        stamp, pose = self._model.odometry()
+        message = Odometry()
+        message.header.stamp = self._stamp(stamp)
+        message.header.frame_id = 'odom'
+        message.child_frame_id = 'base_link'
+        message.pose.pose.position.x = math.nan if self._fault == 'nan' else pose.x
+        message.pose.pose.position.y = pose.y + (5.0 if self._fault == 'jump' else 0.0)
+        message.pose.pose.orientation.z = math.sin(pose.yaw / 2.0)
+        message.pose.pose.orientation.w = math.cos(pose.yaw / 2.0)
+        message.twist.twist.linear.x = self._model.linear
+        message.twist.twist.angular.z = self._model.angular
+        self._odometry.publish(message)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--speed', type=float, default=0.0,
+                        help='simulated seconds per second, with /clock; 0: real time')
+    parser.add_argument('--stamped', action='store_true', help='take TwistStamped')
+    parser.add_argument('--delay', type=float, default=0.05, help='s, command to effect')
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    rclpy.init(args=[])
+    try:
+        KinematicBase(arguments.speed, arguments.stamped,
+                      BaseConfig(delay=arguments.delay)).run()
+    except (KeyboardInterrupt, SystemExit):
+        pass
+
+
+if __name__ == '__main__':
+    main()
