@@ -1,20 +1,31 @@
 """
 The published checkpoint layout: safetensors shards to modules, and back.
 
-No pickle, no remote code. Tensors that inference never reads are not loaded.
+No pickle, no remote code. Tensors that inference never reads (two prediction heads of VGGT, DINOv2's mask token) are
+not loaded; `save` copies them over from the folder that the model came from, so that the published code finds them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+import json
 from pathlib import Path
+import shutil
+from typing import Any
 
 from safetensors import safe_open, SafetensorError
+from safetensors.torch import save_file
 import torch
+from torch import nn
 
 from janusvln_ros.policy.config import CheckpointError, JanusConfig, read_json
+from janusvln_ros.policy.fusion import GeometryMerger
 from janusvln_ros.policy.model import JanusModel
 
 UNUSED = ('vggt.point_head.', 'vggt.depth_head.', 'vggt.aggregator.patch_embed.mask_token')
+INDEX = 'model.safetensors.index.json'
+SINGLE = 'model.safetensors'
+SHARD_BYTES = 5_000_000_000
 
 
 def build(config: JanusConfig) -> JanusModel:
@@ -25,58 +36,189 @@ def build(config: JanusConfig) -> JanusModel:
 
 def load(folder: str | Path, config: JanusConfig, device: torch.device, dtype: torch.dtype) -> JanusModel:
     """
-    Load a folder's tensors straight to the device, one by one.
+    Load a folder's tensors straight to the device in `dtype`, one by one.
 
     Raises CheckpointError that names every missing, unexpected and misshapen key.
     """
     model = build(config)
-    index = tensor_index(folder)
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    problems = [f'missing {name}' for name in wanted if name not in index]
-    problems += [f'unexpected {name}' for name in index if name not in wanted and not name.startswith(UNUSED)]
-    tensors = {}
-    for path in sorted(set(index.values())):
+    files = tensor_files(folder)
+    wanted = shapes(model)
+    check(wanted, files, origin=str(folder))
+    for path, names in files.items():
         with open_shard(path, device) as shard:
-            for name in shard.keys():
-                if name not in wanted:
-                    continue
-                shape = tuple(shard.get_slice(name).get_shape())
-                if shape != wanted[name]:
-                    problems.append(f'misshapen {name}: {shape} instead of {wanted[name]}')
-                elif not problems:
-                    tensors[name] = shard.get_tensor(name).to(dtype, copy=True)
-    if problems:
-        raise CheckpointError(f'{folder} is no complete JanusVLN checkpoint; {len(problems)} tensors are wrong:\n'
-                              + '\n'.join(problems))
-    model.load_state_dict(tensors, assign=True)
+            for name in names.keys() & wanted.keys():
+                parent, _, leaf = name.rpartition('.')
+                tensor = shard.get_tensor(name).to(dtype, copy=True)
+                setattr(model.get_submodule(parent), leaf, nn.Parameter(tensor))
     return model
 
 
-def tensor_index(folder: str | Path) -> dict[str, Path]:
-    """Find which file of a folder holds which tensor; CheckpointError when files are missing or damaged."""
+def shapes(model: JanusModel) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a model's tensors."""
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def check(wanted: Mapping[str, tuple[int, ...]], files: Mapping[Path, Mapping[str, tuple[int, ...]]],
+          origin: str) -> None:
+    """Raise CheckpointError naming all differences between what a model has and what files hold."""
+    found = {name: shape for names in files.values() for name, shape in names.items()}
+    missing = sorted(wanted.keys() - found.keys())
+    unexpected = sorted(name for name in found.keys() - wanted.keys() if not name.startswith(UNUSED))
+    misshapen = sorted(name for name in found.keys() & wanted.keys() if found[name] != wanted[name])
+    if not (missing or unexpected or misshapen):
+        return
+    lines = [f'{origin} does not hold the tensors that its config.json (and vggt_config.json) describes: '
+             f'{len(missing)} missing, {len(unexpected)} unexpected, {len(misshapen)} misshapen']
+    if not any(name.startswith('vggt.') for name in found):
+        lines.append('there is no geometry encoder (vggt.*) in it: a plain Qwen2.5-VL checkpoint?')
+    lines += [f'missing: {name} {wanted[name]}' for name in missing]
+    lines += [f'unexpected: {name} {found[name]}' for name in unexpected]
+    lines += [f'misshapen: {name} is {found[name]}, should be {wanted[name]}' for name in misshapen]
+    raise CheckpointError('\n'.join(lines))
+
+
+def tensor_files(folder: str | Path) -> dict[Path, dict[str, tuple[int, ...]]]:
+    """
+    List a folder's safetensors files with names and shapes of what they hold.
+
+    Raises CheckpointError when the folder or a file is missing or damaged, or the index does not fit the files.
+    """
     folder = Path(folder)
-    if (folder / 'model.safetensors.index.json').exists():
-        paths = {folder / name for name in read_json(folder / 'model.safetensors.index.json')['weight_map'].values()}
-    else:
-        paths = {folder / 'model.safetensors'}
-    index = {}
-    for path in sorted(paths):
+    if not folder.is_dir():
+        raise CheckpointError(f'no folder {folder}; a checkpoint is a folder with config.json and {SINGLE}')
+    weight_map = read_json(folder / INDEX).get('weight_map') if (folder / INDEX).exists() else {'': SINGLE}
+    if not isinstance(weight_map, dict):
+        raise CheckpointError(f'{folder / INDEX} has no weight_map')
+    files = {}
+    for path in sorted({folder / name for name in weight_map.values()}):
         with open_shard(path, 'cpu') as shard:
-            index.update((name, path) for name in shard.keys())
-    return index
+            files[path] = {name: tuple(shard.get_slice(name).get_shape()) for name in shard.keys()}
+    return files
 
 
 def open_shard(path: Path, device: torch.device | str) -> safe_open:
     """Open a safetensors file; CheckpointError with its path when it is missing or damaged."""
     if not path.exists():
-        raise CheckpointError(f'no file {path}; the weights come as safetensors')
+        raise CheckpointError(f'no file {path}; weights are read from safetensors only')
     try:
         return safe_open(path, 'pt', device=str(device))
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f'{path} is damaged: {error}') from error
+        raise CheckpointError(f'{path} is damaged or no safetensors file: {error}') from error
+
+
+def save(model: JanusModel, folder: str | Path, source: str | Path) -> Path:
+    """
+    Write a model in the published layout to a new folder.
+
+    source: the folder that it was loaded from; configuration, tokenizer and the tensors that inference does not
+    read are copied from there. Raises FileExistsError rather than overwrite.
+    """
+    def tensors() -> Iterator[tuple[str, torch.Tensor]]:
+        yield from model.state_dict().items()
+        for path, names in tensor_files(source).items():
+            with open_shard(path, 'cpu') as shard:
+                for name in names:
+                    if name.startswith(UNUSED):
+                        yield name, shard.get_tensor(name).to(model.dtype)
+
+    config = {**read_json(Path(source) / 'config.json'), 'torch_dtype': str(model.dtype).removeprefix('torch.')}
+    return write(folder, config, tensors(), companions=[source])
+
+
+def start(qwen: str | Path, vggt: str | Path, folder: str | Path, dtype: torch.dtype = torch.bfloat16) -> Path:
+    """
+    Write the model that training starts from: Qwen2.5-VL's weights, VGGT's encoder, a fresh merger.
+
+    qwen: folder of Qwen2.5-VL-7B-Instruct; vggt: folder of VGGT-1B (keys ``aggregator.*``), both safetensors.
+    Raises CheckpointError when the two do not make up a complete model, FileExistsError rather than overwrite.
+    """
+    description = {**read_json(Path(qwen) / 'config.json'), 'lam': 0.2, 'reference_frame': 'first',
+                   'architectures': ['Qwen2_5_VLForConditionalGenerationForJanusVLN'],
+                   'torch_dtype': str(dtype).removeprefix('torch.')}
+    geometry = Path(vggt) / 'vggt_config.json'
+    config = JanusConfig.from_dicts(description, read_json(geometry) if geometry.exists() else None, str(qwen))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        merger = GeometryMerger(2 * config.geometry.embed_dim, config.merger_hidden_dim,
+                                config.language.hidden_size)
+    fresh = {f'merger.{name}': tensor for name, tensor in merger.state_dict().items()}
+    sources = {path: {name: name for name in names} for path, names in tensor_files(qwen).items()}
+    for path, names in tensor_files(vggt).items():
+        sources[path] = {name: f'vggt.{name}' for name in names
+                         if name.startswith(('aggregator.', 'point_head.', 'depth_head.'))}
+    found = {path: {sources[path][name]: shape for name, shape in names.items() if name in sources[path]}
+             for path, names in (tensor_files(qwen) | tensor_files(vggt)).items()}
+    found[Path('merger')] = {name: tuple(tensor.shape) for name, tensor in fresh.items()}
+    check(shapes(build(config)), found, origin=f'{qwen} with {vggt}')
+
+    def tensors() -> Iterator[tuple[str, torch.Tensor]]:
+        for path, names in sources.items():
+            with open_shard(path, 'cpu') as shard:
+                for name, published in names.items():
+                    yield published, shard.get_tensor(name).to(dtype)
+        for name, tensor in fresh.items():
+            yield name, tensor.to(dtype)
+
+    return write(folder, description, tensors(), companions=[qwen, vggt])
+
+
+def write(folder: str | Path, config: Mapping[str, Any], tensors: Iterable[tuple[str, torch.Tensor]],
+          companions: Iterable[str | Path] = ()) -> Path:
+    """
+    Write a checkpoint folder: config.json, safetensors in shards, the small files of other folders beside them.
+
+    The folder appears complete or not at all. Raises FileExistsError rather than overwrite.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise FileExistsError(f'{folder} exists; a checkpoint is written to a new folder')
+    partial = folder.with_name(folder.name + '.partial')
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for companion in companions:
+        for file in Path(companion).iterdir():
+            if file.suffix in ('.json', '.jinja', '.txt') and file.name not in (INDEX, 'config.json'):
+                shutil.copyfile(file, partial / file.name)
+    (partial / 'config.json').write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
+    weight_map, size = {}, 0
+    shards = list(_write_shards(partial, tensors))
+    for number, (path, names, nbytes) in enumerate(shards, start=1):
+        name = SINGLE if len(shards) == 1 else f'model-{number:05}-of-{len(shards):05}.safetensors'
+        path.rename(partial / name)
+        weight_map |= dict.fromkeys(names, name)
+        size += nbytes
+    if len(shards) > 1:
+        index = {'metadata': {'total_size': size}, 'weight_map': weight_map}
+        (partial / INDEX).write_text(json.dumps(index, indent=2) + '\n', encoding='utf-8')
+    partial.rename(folder)
+    return folder
+
+
+def _write_shards(folder: Path, tensors: Iterable[tuple[str, torch.Tensor]]
+                  ) -> Iterator[tuple[Path, list[str], int]]:
+    """Write tensors to numbered files of at most `SHARD_BYTES`; tell path, names and bytes of each."""
+    shard: dict[str, torch.Tensor] = {}
+    number = 0
+
+    def flush() -> tuple[Path, list[str], int]:
+        nonlocal number, shard
+        path = folder / f'{number}.safetensors'
+        save_file(shard, path, metadata={'format': 'pt'})
+        done = path, list(shard), sum(t.nbytes for t in shard.values())
+        number, shard = number + 1, {}
+        return done
+
+    for name, tensor in tensors:
+        if shard and sum(t.nbytes for t in shard.values()) + tensor.nbytes > SHARD_BYTES:
+            yield flush()
+        shard[name] = tensor.detach().cpu().contiguous()
+    yield flush()
 
 
 def read_vision_colours(folder: str | Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Read mean and deviation of the vision tower's pixels from ``preprocessor_config.json``."""
     config = read_json(Path(folder) / 'preprocessor_config.json')
-    return tuple(config['image_mean']), tuple(config['image_std'])
+    try:
+        return tuple(config['image_mean']), tuple(config['image_std'])
+    except KeyError as error:
+        raise CheckpointError(f'{folder}: preprocessor_config.json lacks {error}') from error
