@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 import math
+import re
 
 import cv2
 import numpy as np
@@ -144,6 +145,11 @@ class House:
         """Give the room at a point; None inside walls, in doorways and outside."""
         return next((room for room in self.rooms if room.contains(x, y)), None)
 
+    def is_inside(self, x: float, y: float) -> bool:
+        """Tell whether a point lies within the outer walls."""
+        x0, y0, x1, y1 = self.bounds
+        return x0 < x < x1 and y0 < y < y1
+
     def doors_of(self, room: int) -> tuple[Door, ...]:
         """Give the doors of a room."""
         return tuple(door for door in self.doors if room in (door.room_a, door.room_b))
@@ -246,6 +252,42 @@ def generate_house(
     for room in plan:
         _furnish(rng, room, doors, pieces, allowed, placed)
     return House(seed, tuple(plan), tuple(doors), tuple(placed))
+
+
+def scene_id(
+    seed: int, *, rooms: int | tuple[int, int] = (1, 4), furniture: int | tuple[int, int] = (3, 6)
+) -> str:
+    """Name the house that generate_house makes: 'house_v1_rooms1-4_furniture3-6_7'."""
+    spans = [f'{n}-{n}' if isinstance(n, int) else f'{n[0]}-{n[1]}' for n in (rooms, furniture)]
+    return f'house_v{GENERATOR_VERSION}_rooms{spans[0]}_furniture{spans[1]}_{seed}'
+
+
+def house_of_scene(name: str) -> House:
+    """Build the house that scene_id named; ValueError for any other name or version."""
+    match = re.fullmatch(r'house_v(\d+)_rooms(\d+)-(\d+)_furniture(\d+)-(\d+)_(\d+)', name)
+    if match is None:
+        raise ValueError(f'no scene is called {name!r}; a name looks like {scene_id(7)!r}')
+    version, *spans, seed = (int(number) for number in match.groups())
+    if version != GENERATOR_VERSION:
+        raise ValueError(f'scene {name!r} is of generator version {version}, this is version '
+                         f'{GENERATOR_VERSION}')
+    return generate_house(seed, rooms=(spans[0], spans[1]), furniture=(spans[2], spans[3]))
+
+
+def free_start(house: House) -> tuple[float, float, float]:
+    """Give a pose (x, y, yaw) in the first room: where most space is, with a view on the most."""
+    room = house.rooms[0]
+    xs = np.linspace(room.x0, room.x1, 40)[1:-1]
+    ys = np.linspace(room.y0, room.y1, 40)[1:-1]
+    points = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    x, y = points[clearance(house.obstacles(), points).argmax()].round(3).tolist()
+    things = [(f.x, f.y) for f in house.furniture if f.room == room.index]
+    things += [(d.x, d.y) for d in house.doors_of(room.index)]
+    bearings = np.array([math.atan2(thing_y - y, thing_x - x) for thing_x, thing_y in things])
+    yaws = np.arange(0.0, math.tau, math.pi / 8)
+    seen = [(np.abs(np.remainder(bearings - yaw + math.pi, math.tau) - math.pi) < 0.6).sum()
+            for yaw in yaws]
+    return x, y, round(math.remainder(float(yaws[int(np.argmax(seen))]), math.tau), 4)
 
 
 def _allowed_colours(pairs: Sequence[tuple[str, str]] | None) -> dict[str, list[str]]:

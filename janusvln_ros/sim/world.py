@@ -84,7 +84,7 @@ class KinematicWorld:
     def reset(self, x: float, y: float, yaw: float) -> None:
         """Put the robot somewhere; ValueError where it does not fit."""
         gap = float(clearance(self._obstacles, np.array([x, y])))
-        if gap < ROBOT_RADIUS - 1e-6 or not _inside(self._house, x, y):
+        if gap < ROBOT_RADIUS - 1e-6 or not self._house.is_inside(x, y):
             raise ValueError(
                 f'the robot does not fit at ({x:.2f}, {y:.2f}) in house {self._house.seed}: '
                 f'{gap:.2f} m to the nearest obstacle, {ROBOT_RADIUS} m are needed')
@@ -169,9 +169,3 @@ def _nearest(obstacles: np.ndarray, point: np.ndarray) -> tuple[float, np.ndarra
         return 0.0, np.zeros(2)  # inside: no way out is nearer than another
     out = np.array([out_x[i] * cos[i] - out_y[i] * sin[i], out_x[i] * sin[i] + out_y[i] * cos[i]])
     return max(float(length[i] - obstacles[i, 5]), 0.0), out / length[i]
-
-
-def _inside(house: House, x: float, y: float) -> bool:
-    """Tell whether a point lies within the outer walls."""
-    x0, y0, x1, y1 = house.bounds
-    return x0 < x < x1 and y0 < y < y1

@@ -1,0 +1,373 @@
+"""
+sim_robot: a simulated differential-drive base with a camera.
+
+cmd_vel in; image, camera_info, odom and tf out. Physics runs in one thread at its own pace,
+pictures are drawn in another, so that a slow picture never delays the base. Pictures are drawn
+only while somebody listens.
+"""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Callable
+from dataclasses import dataclass
+import math
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+from builtin_interfaces.msg import Time as TimeMessage
+import cv2
+from geometry_msgs.msg import Quaternion, TransformStamped, Twist, TwistStamped
+from nav_msgs.msg import Odometry
+import numpy as np
+import rclpy
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_srvs.srv import Trigger
+
+from janusvln_ros.nodes.parameters import declare, parameter
+from janusvln_ros.sim.camera import CameraModel
+from janusvln_ros.sim.house import (
+    clearance,
+    free_start,
+    generate_house,
+    House,
+    house_of_scene,
+    ROBOT_RADIUS,
+)
+from janusvln_ros.sim.physics import Odometry as WheelOdometry
+from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
+from janusvln_ros.sim.renderer import Renderer
+
+try:
+    from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
+except ImportError:  # ROS 2 from wheels has no tf2
+    TransformBroadcaster = None
+
+_TICK = 0.01  # s of wall time between two looks at the clock
+_CLOCK_PERIOD = 0.01  # s of simulated time
+_MOST_BEHIND = 0.1  # s of wall time that are made up for after a delay; the rest is lost
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of the node."""
+
+    scene: str = parameter(
+        '', 'Name of a house as sim.house.scene_id gives it; empty: house_seed and rooms.')
+    house_seed: int = parameter(0, 'Seed of the house.', low=0, high=2**31 - 1)
+    rooms: int = parameter(3, 'Rooms of the house.', low=1, high=6)
+    start_pose: str = parameter(
+        '', 'Start as "x y yaw" in m and rad; empty: a free place in the first room.')
+    image_width: int = parameter(320, 'Pixels.', low=16, high=1920)
+    image_height: int = parameter(240, 'Pixels.', low=16, high=1080)
+    image_rate: float = parameter(10.0, 'Pictures per simulated second.', low=0.1, high=60.0)
+    hfov: float = parameter(
+        math.radians(79.0), 'rad, horizontal field of view.', low=0.2, high=2.5)
+    camera_height: float = parameter(1.25, 'm above the floor.', low=0.05, high=2.4)
+    camera_tilt: float = parameter(0.0, 'rad, positive looks down.', low=-1.2, high=1.2)
+    image_noise: float = parameter(
+        0.0, 'Grey levels, standard deviation of noise in the picture.', low=0.0, high=50.0)
+    odom_rate: float = parameter(50.0, 'Hz of simulated time.', low=5.0, high=100.0)
+    wheel_error: float = parameter(
+        0.0, 'Relative standard deviation between the wheels and what odometry believes.',
+        low=0.0, high=0.2)
+    seed: int = parameter(0, 'Seed of image_noise and wheel_error.', low=0, high=2**31 - 1)
+    stamped_cmd_vel: bool = parameter(False, 'cmd_vel is a TwistStamped instead of a Twist.')
+    real_time_factor: float = parameter(
+        1.0, 'Simulated seconds per second; other than 1 implies publish_clock.',
+        low=0.05, high=50.0)
+    publish_clock: bool = parameter(
+        False, 'Publish /clock; stamps are then simulated time from 0. The other nodes need '
+        'use_sim_time. Also on when this node itself has use_sim_time.')
+    odom_frame: str = parameter('odom', 'Frame of the odometry.')
+    base_frame: str = parameter('base_link', 'Frame of the base, on the floor.')
+    camera_frame: str = parameter('camera_optical_frame', 'Frame of the pictures.')
+
+
+class SimRobot(Node):
+    """
+    The ROS side of the simulated robot; see docs/simulator.md.
+
+    start() begins to simulate, stop() ends it. `failure` holds the error that ended a thread.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('sim_robot')
+        settings = declare(self, Settings)
+        self._settings = settings
+        self._clocked = (settings.publish_clock or settings.real_time_factor != 1.0
+                         or self.get_parameter('use_sim_time').value)
+        self._house = _house(settings)
+        self._start_pose = _start_pose(settings, self._house)
+        self._camera = CameraModel(
+            settings.image_width, settings.image_height, settings.hfov, settings.camera_height,
+            settings.camera_tilt, noise=settings.image_noise)
+        self._world = PhysicsWorld(
+            self._house, self._start_pose, wheel_error=settings.wheel_error, seed=settings.seed)
+        self.failure: Exception | None = None
+        self._lock = threading.Lock()  # guards the world
+        self._shot = threading.Condition()  # guards the next two
+        self._wanted: tuple[TimeMessage, tuple[float, float, float]] | None = None
+        self._ending = False
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(work,), daemon=True)
+            for work in (self._simulate, self._draw)]
+
+        # Reliable publishers serve subscribers of both kinds.
+        reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        self._odom = self.create_publisher(Odometry, 'odom', 10)
+        self._truth = self.create_publisher(Odometry, 'ground_truth', 10)
+        self._image = self.create_publisher(Image, 'image', reliable)
+        self._compressed = self.create_publisher(CompressedImage, 'image/compressed', reliable)
+        self._info = self.create_publisher(CameraInfo, 'camera_info', reliable)
+        self._clock_publisher = (
+            self.create_publisher(Clock, '/clock', reliable) if self._clocked else None)
+        self._tf = TransformBroadcaster(self) if TransformBroadcaster else None
+        if TransformBroadcaster:
+            self._static_tf = StaticTransformBroadcaster(self)
+            self._static_tf.sendTransform(self._camera_transform())
+        self.create_subscription(
+            TwistStamped if settings.stamped_cmd_vel else Twist, 'cmd_vel', self._on_velocity,
+            reliable)
+        self.create_service(Trigger, 'reset', self._on_reset)
+        x, y, yaw = self._start_pose
+        rooms = len(self._house.rooms)
+        self.get_logger().info(
+            f'house {self._house.seed} with {rooms} rooms and {len(self._house.furniture)} pieces '
+            f'of furniture, robot at ({x:.2f}, {y:.2f}), yaw {yaw:.2f}')
+
+    def start(self) -> None:
+        """Begin to simulate."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End both threads and free the drawing context."""
+        with self._shot:
+            self._ending = True
+            self._shot.notify()
+        for thread in self._threads:
+            thread.join(timeout=5.0)
+
+    # ---- inputs ----
+
+    def _on_velocity(self, message: Twist | TwistStamped) -> None:
+        twist = message.twist if self._settings.stamped_cmd_vel else message
+        with self._lock:
+            try:
+                self._world.set_velocity(twist.linear.x, twist.angular.z)
+            except ValueError as error:
+                self._world.set_velocity(0.0, 0.0)
+                self.get_logger().error(
+                    f'cmd_vel: {error}; the base stops', throttle_duration_sec=1.0)
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Put the robot back to its start; odometry begins again at zero."""
+        with self._lock:
+            self._world.reset(*self._start_pose)
+        response.success, response.message = True, 'the robot is at its start'
+        return response
+
+    # ---- the two threads ----
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Run a thread's work and keep the error that ends it for the main thread."""
+        try:
+            work()
+        except Exception as error:
+            self.failure = error
+
+    def _simulate(self) -> None:
+        """Keep the world's time in step with the wall's, times the real-time factor."""
+        settings = self._settings
+        next_odom = next_image = 0.0
+        next_clock = 0.0 if self._clocked else math.inf
+        owed = 0.0  # s of simulated time
+        last = time.monotonic()
+        while not self._ending:
+            time.sleep(max(0.0, last + _TICK - time.monotonic()))
+            now = time.monotonic()
+            owed += min(now - last, _MOST_BEHIND) * settings.real_time_factor
+            last = now
+            while owed >= TIMESTEP and not self._ending:
+                owed -= TIMESTEP
+                with self._lock:
+                    self._world.step()
+                    odometry, pose = self._world.odometry, self._world.pose
+                reached = odometry.time + TIMESTEP / 2
+                if reached < min(next_clock, next_odom, next_image):
+                    continue
+                stamp = self._stamp(odometry.time, owed)
+                if self._clock_publisher:  # it goes ahead of everything stamped with it
+                    self._clock_publisher.publish(Clock(clock=stamp))
+                    next_clock = odometry.time + _CLOCK_PERIOD
+                if reached >= next_odom:
+                    self._publish_odometry(stamp, odometry, pose)
+                    next_odom += 1.0 / settings.odom_rate
+                if reached >= next_image:
+                    self._request_picture(stamp, pose)
+                    next_image += 1.0 / settings.image_rate
+
+    def _draw(self) -> None:
+        """Draw the newest picture that is wanted; the context belongs to this thread."""
+        renderer = Renderer(self._camera.width, self._camera.height)
+        renderer.load(self._house)
+        rng = np.random.default_rng(self._settings.seed)
+        try:
+            while True:
+                with self._shot:
+                    self._shot.wait_for(lambda: self._wanted is not None or self._ending)
+                    if self._ending:
+                        return
+                    (stamp, pose), self._wanted = self._wanted, None
+                rgb = self._camera.spoil(renderer.render(*pose, self._camera), rng)
+                self._publish_picture(stamp, rgb)
+        finally:
+            renderer.close()
+
+    # ---- outputs ----
+
+    def _stamp(self, simulated: float, owed: float) -> TimeMessage:
+        """Give the ROS time of a moment that lies `owed` seconds before now."""
+        if self._clocked:
+            nanoseconds = round(simulated * 1e9)
+        else:
+            nanoseconds = self.get_clock().now().nanoseconds - round(owed * 1e9)
+        return TimeMessage(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+    def _publish_odometry(
+        self, stamp: TimeMessage, odometry: WheelOdometry, pose: tuple[float, float, float]
+    ) -> None:
+        message = Odometry(child_frame_id=self._settings.base_frame)
+        message.header.stamp = stamp
+        message.twist.twist.linear.x = odometry.speed
+        message.twist.twist.angular.z = odometry.turn_rate
+        for publisher, frame, (x, y, yaw) in (
+            (self._truth, 'map', pose),
+            (self._odom, self._settings.odom_frame, (odometry.x, odometry.y, odometry.yaw)),
+        ):
+            message.header.frame_id = frame
+            message.pose.pose.position.x, message.pose.pose.position.y = x, y
+            message.pose.pose.orientation = _quaternion(yaw)
+            publisher.publish(message)
+        if self._tf:
+            transform = TransformStamped(header=message.header,
+                                         child_frame_id=message.child_frame_id)
+            transform.transform.translation.x = odometry.x
+            transform.transform.translation.y = odometry.y
+            transform.transform.rotation = message.pose.pose.orientation
+            self._tf.sendTransform(transform)
+
+    def _request_picture(self, stamp: TimeMessage, pose: tuple[float, float, float]) -> None:
+        """Publish camera_info, and have a picture drawn if somebody listens."""
+        camera, focal = self._camera, self._camera.focal_length
+        centre_x, centre_y = camera.width / 2, camera.height / 2
+        info = CameraInfo(width=camera.width, height=camera.height,
+                          distortion_model='plumb_bob', d=[0.0] * 5)
+        info.header.stamp, info.header.frame_id = stamp, self._settings.camera_frame
+        info.k = [focal, 0.0, centre_x, 0.0, focal, centre_y, 0.0, 0.0, 1.0]
+        info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+        info.p = [focal, 0.0, centre_x, 0.0, 0.0, focal, centre_y, 0.0, 0.0, 0.0, 1.0, 0.0]
+        self._info.publish(info)
+        if self._image.get_subscription_count() or self._compressed.get_subscription_count():
+            with self._shot:
+                self._wanted = stamp, pose
+                self._shot.notify()
+
+    def _publish_picture(self, stamp: TimeMessage, rgb: np.ndarray) -> None:
+        height, width, _ = rgb.shape
+        if self._image.get_subscription_count():
+            image = Image(height=height, width=width, encoding='rgb8', step=3 * width,
+                          data=array.array('B', rgb.tobytes()))
+            image.header.stamp, image.header.frame_id = stamp, self._settings.camera_frame
+            self._image.publish(image)
+        if self._compressed.get_subscription_count():
+            _, jpeg = cv2.imencode('.jpg', rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+            compressed = CompressedImage(format='rgb8; jpeg compressed bgr8',
+                                         data=array.array('B', jpeg.tobytes()))
+            compressed.header.stamp = stamp
+            compressed.header.frame_id = self._settings.camera_frame
+            self._compressed.publish(compressed)
+
+    def _camera_transform(self) -> TransformStamped:
+        """Place the camera's optical frame (z ahead, x right, y down) on the base."""
+        transform = TransformStamped(child_frame_id=self._settings.camera_frame)
+        transform.header.frame_id = self._settings.base_frame
+        transform.header.stamp = self._stamp(0.0, 0.0)
+        transform.transform.translation.z = self._camera.elevation
+        cos, sin = math.cos(self._camera.tilt / 2) / 2, math.sin(self._camera.tilt / 2) / 2
+        transform.transform.rotation = Quaternion(
+            x=-cos - sin, y=cos + sin, z=sin - cos, w=cos - sin)
+        return transform
+
+
+def _quaternion(yaw: float) -> Quaternion:
+    return Quaternion(z=math.sin(yaw / 2), w=math.cos(yaw / 2))
+
+
+def _house(settings: Settings) -> House:
+    if settings.scene:
+        return house_of_scene(settings.scene)
+    return generate_house(settings.house_seed, rooms=settings.rooms)
+
+
+def _start_pose(settings: Settings, house: House) -> tuple[float, float, float]:
+    """Read start_pose; ValueError if it is not three numbers or lies in an obstacle."""
+    if not settings.start_pose:
+        return free_start(house)
+    try:
+        x, y, yaw = (float(word) for word in settings.start_pose.replace(',', ' ').split())
+    except ValueError:
+        raise ValueError(f'start_pose has to be "x y yaw" in m, m and rad, not '
+                         f'"{settings.start_pose}"') from None
+    gap = float(clearance(house.obstacles(), np.array([x, y])))
+    if gap < ROBOT_RADIUS or not house.is_inside(x, y):
+        raise ValueError(f'start_pose ({x}, {y}) is {gap:.2f} m from an obstacle or outside of '
+                         f'the house; the robot needs {ROBOT_RADIUS} m')
+    return x, y, yaw
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; 2 for bad parameters, 1 when the simulation fails."""
+    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    ending: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        ending.append(number)
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    try:
+        node = SimRobot()
+    except (InvalidParameterTypeException, InvalidParameterValueException, ValueError) as error:
+        print(f'sim_robot: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return 2
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    node.start()
+    try:
+        while not ending and node.failure is None and rclpy.ok():
+            executor.spin_once(timeout_sec=0.1)
+    finally:
+        node.stop()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    if node.failure is not None:
+        print(f'sim_robot: {node.failure}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
