@@ -1,8 +1,9 @@
 """
 The published checkpoint layout: safetensors shards to modules, and back.
 
-No pickle, no remote code. Tensors that inference never reads (two prediction heads of VGGT, DINOv2's mask token) are
-not loaded; `save` copies them over from the folder that the model came from, so that the published code finds them.
+No pickle, no remote code. Tensors that inference never reads (two prediction heads of VGGT,
+DINOv2's mask token) are not loaded; `save` copies them over from the folder that the model came
+from, so that the published code finds them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def build(config: JanusConfig) -> JanusModel:
         return JanusModel(config)
 
 
-def load(folder: str | Path, config: JanusConfig, device: torch.device, dtype: torch.dtype) -> JanusModel:
+def load(
+    folder: str | Path, config: JanusConfig, device: torch.device, dtype: torch.dtype
+) -> JanusModel:
     """
     Load a folder's tensors straight to the device in `dtype`, one by one.
 
@@ -58,22 +61,33 @@ def shapes(model: JanusModel) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-def check(wanted: Mapping[str, tuple[int, ...]], files: Mapping[Path, Mapping[str, tuple[int, ...]]],
-          origin: str) -> None:
-    """Raise CheckpointError naming all differences between what a model has and what files hold."""
+def check(
+    wanted: Mapping[str, tuple[int, ...]],
+    files: Mapping[Path, Mapping[str, tuple[int, ...]]],
+    origin: str,
+) -> None:
+    """Raise CheckpointError naming every difference between a model and what files hold."""
     found = {name: shape for names in files.values() for name, shape in names.items()}
     missing = sorted(wanted.keys() - found.keys())
-    unexpected = sorted(name for name in found.keys() - wanted.keys() if not name.startswith(UNUSED))
-    misshapen = sorted(name for name in found.keys() & wanted.keys() if found[name] != wanted[name])
+    unexpected = sorted(
+        name for name in found.keys() - wanted.keys() if not name.startswith(UNUSED)
+    )
+    misshapen = sorted(
+        name for name in found.keys() & wanted.keys() if found[name] != wanted[name]
+    )
     if not (missing or unexpected or misshapen):
         return
-    lines = [f'{origin} does not hold the tensors that its config.json (and vggt_config.json) describes: '
-             f'{len(missing)} missing, {len(unexpected)} unexpected, {len(misshapen)} misshapen']
+    lines = [
+        f'{origin} does not hold the tensors that its config.json describes: '
+        f'{len(missing)} missing, {len(unexpected)} unexpected, {len(misshapen)} misshapen'
+    ]
     if not any(name.startswith('vggt.') for name in found):
         lines.append('there is no geometry encoder (vggt.*) in it: a plain Qwen2.5-VL checkpoint?')
     lines += [f'missing: {name} {wanted[name]}' for name in missing]
     lines += [f'unexpected: {name} {found[name]}' for name in unexpected]
-    lines += [f'misshapen: {name} is {found[name]}, should be {wanted[name]}' for name in misshapen]
+    lines += [
+        f'misshapen: {name} is {found[name]}, should be {wanted[name]}' for name in misshapen
+    ]
     raise CheckpointError('\n'.join(lines))
 
 
@@ -81,12 +95,17 @@ def tensor_files(folder: str | Path) -> dict[Path, dict[str, tuple[int, ...]]]:
     """
     List a folder's safetensors files with names and shapes of what they hold.
 
-    Raises CheckpointError when the folder or a file is missing or damaged, or the index does not fit the files.
+    Raises CheckpointError when the folder or a file is missing or damaged, or the index does not
+    fit the files.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise CheckpointError(f'no folder {folder}; a checkpoint is a folder with config.json and {SINGLE}')
-    weight_map = read_json(folder / INDEX).get('weight_map') if (folder / INDEX).exists() else {'': SINGLE}
+        raise CheckpointError(
+            f'no folder {folder}; a checkpoint is a folder with config.json and {SINGLE}'
+        )
+    weight_map = (
+        read_json(folder / INDEX).get('weight_map') if (folder / INDEX).exists() else {'': SINGLE}
+    )
     if not isinstance(weight_map, dict):
         raise CheckpointError(f'{folder / INDEX} has no weight_map')
     files = {}
@@ -110,9 +129,10 @@ def save(model: JanusModel, folder: str | Path, source: str | Path) -> Path:
     """
     Write a model in the published layout to a new folder.
 
-    source: the folder that it was loaded from; configuration, tokenizer and the tensors that inference does not
-    read are copied from there. Raises FileExistsError rather than overwrite.
+    source: the folder that it was loaded from; configuration, tokenizer and the tensors that
+    inference does not read are copied from there. Raises FileExistsError rather than overwrite.
     """
+
     def tensors() -> Iterator[tuple[str, torch.Tensor]]:
         yield from model.state_dict().items()
         for path, names in tensor_files(source).items():
@@ -121,33 +141,53 @@ def save(model: JanusModel, folder: str | Path, source: str | Path) -> Path:
                     if name.startswith(UNUSED):
                         yield name, shard.get_tensor(name).to(model.dtype)
 
-    config = {**read_json(Path(source) / 'config.json'), 'torch_dtype': str(model.dtype).removeprefix('torch.')}
+    config = {
+        **read_json(Path(source) / 'config.json'),
+        'torch_dtype': str(model.dtype).removeprefix('torch.'),
+    }
     return write(folder, config, tensors(), companions=[source])
 
 
-def start(qwen: str | Path, vggt: str | Path, folder: str | Path, dtype: torch.dtype = torch.bfloat16) -> Path:
+def start(
+    qwen: str | Path, vggt: str | Path, folder: str | Path, dtype: torch.dtype = torch.bfloat16
+) -> Path:
     """
-    Write the model that training starts from: Qwen2.5-VL's weights, VGGT's encoder, a fresh merger.
+    Write the model that training starts from: Qwen2.5-VL's and VGGT's weights, a fresh merger.
 
-    qwen: folder of Qwen2.5-VL-7B-Instruct; vggt: folder of VGGT-1B (keys ``aggregator.*``), both safetensors.
-    Raises CheckpointError when the two do not make up a complete model, FileExistsError rather than overwrite.
+    qwen: folder of Qwen2.5-VL-7B-Instruct; vggt: folder of VGGT-1B (keys ``aggregator.*``), both
+    safetensors. Raises CheckpointError when the two do not make up a complete model,
+    FileExistsError rather than overwrite.
     """
-    description = {**read_json(Path(qwen) / 'config.json'), 'lam': 0.2, 'reference_frame': 'first',
-                   'architectures': ['Qwen2_5_VLForConditionalGenerationForJanusVLN'],
-                   'torch_dtype': str(dtype).removeprefix('torch.')}
+    description = {
+        **read_json(Path(qwen) / 'config.json'),
+        'lam': 0.2,
+        'reference_frame': 'first',
+        'architectures': ['Qwen2_5_VLForConditionalGenerationForJanusVLN'],
+        'torch_dtype': str(dtype).removeprefix('torch.'),
+    }
     geometry = Path(vggt) / 'vggt_config.json'
-    config = JanusConfig.from_dicts(description, read_json(geometry) if geometry.exists() else None, str(qwen))
+    config = JanusConfig.from_dicts(
+        description, read_json(geometry) if geometry.exists() else None, str(qwen)
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        merger = GeometryMerger(2 * config.geometry.embed_dim, config.merger_hidden_dim,
-                                config.language.hidden_size)
+        merger = GeometryMerger(
+            2 * config.geometry.embed_dim, config.merger_hidden_dim, config.language.hidden_size
+        )
     fresh = {f'merger.{name}': tensor for name, tensor in merger.state_dict().items()}
     sources = {path: {name: name for name in names} for path, names in tensor_files(qwen).items()}
     for path, names in tensor_files(vggt).items():
-        sources[path] = {name: f'vggt.{name}' for name in names
-                         if name.startswith(('aggregator.', 'point_head.', 'depth_head.'))}
-    found = {path: {sources[path][name]: shape for name, shape in names.items() if name in sources[path]}
-             for path, names in (tensor_files(qwen) | tensor_files(vggt)).items()}
+        sources[path] = {
+            name: f'vggt.{name}'
+            for name in names
+            if name.startswith(('aggregator.', 'point_head.', 'depth_head.'))
+        }
+    found = {
+        path: {
+            sources[path][name]: shape for name, shape in names.items() if name in sources[path]
+        }
+        for path, names in (tensor_files(qwen) | tensor_files(vggt)).items()
+    }
     found[Path('merger')] = {name: tuple(tensor.shape) for name, tensor in fresh.items()}
     check(shapes(build(config)), found, origin=f'{qwen} with {vggt}')
 
@@ -162,10 +202,14 @@ def start(qwen: str | Path, vggt: str | Path, folder: str | Path, dtype: torch.d
     return write(folder, description, tensors(), companions=[qwen, vggt])
 
 
-def write(folder: str | Path, config: Mapping[str, Any], tensors: Iterable[tuple[str, torch.Tensor]],
-          companions: Iterable[str | Path] = ()) -> Path:
+def write(
+    folder: str | Path,
+    config: Mapping[str, Any],
+    tensors: Iterable[tuple[str, torch.Tensor]],
+    companions: Iterable[str | Path] = (),
+) -> Path:
     """
-    Write a checkpoint folder: config.json, safetensors in shards, the small files of other folders beside them.
+    Write a checkpoint folder: config.json, safetensors, the small files of other folders.
 
     The folder appears complete or not at all. Raises FileExistsError rather than overwrite.
     """
@@ -177,7 +221,10 @@ def write(folder: str | Path, config: Mapping[str, Any], tensors: Iterable[tuple
     partial.mkdir(parents=True)
     for companion in companions:
         for file in Path(companion).iterdir():
-            if file.suffix in ('.json', '.jinja', '.txt') and file.name not in (INDEX, 'config.json'):
+            if file.suffix in ('.json', '.jinja', '.txt') and file.name not in (
+                INDEX,
+                'config.json',
+            ):
                 shutil.copyfile(file, partial / file.name)
     (partial / 'config.json').write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
     weight_map, size = {}, 0
@@ -194,9 +241,10 @@ def write(folder: str | Path, config: Mapping[str, Any], tensors: Iterable[tuple
     return folder
 
 
-def _write_shards(folder: Path, tensors: Iterable[tuple[str, torch.Tensor]]
-                  ) -> Iterator[tuple[Path, list[str], int]]:
-    """Write tensors to numbered files of at most `SHARD_BYTES`; tell path, names and bytes of each."""
+def _write_shards(
+    folder: Path, tensors: Iterable[tuple[str, torch.Tensor]]
+) -> Iterator[tuple[Path, list[str], int]]:
+    """Write tensors to files of at most `SHARD_BYTES`; tell path, names and bytes of each."""
     shard: dict[str, torch.Tensor] = {}
     number = 0
 

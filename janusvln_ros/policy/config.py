@@ -1,9 +1,9 @@
 """
 The architecture's numbers, read from a checkpoint folder.
 
-A published checkpoint stores them flat in ``config.json`` (transformers 4.50); transformers 5 nests the language
-part under ``text_config``. Both are read. The geometry encoder's numbers are fixed in the published code; a folder
-may state others in ``vggt_config.json``.
+A published checkpoint stores them flat in ``config.json`` (transformers 4.50); transformers 5
+nests the language part under ``text_config``. Both are read. The geometry encoder's numbers are
+fixed in the published code; a folder may state others in ``vggt_config.json``.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ class JanusConfig:
         """
         Read ``config.json`` and, where there is one, ``vggt_config.json``.
 
-        Raises CheckpointError naming the file and the field when something is missing or not supported.
+        Raises CheckpointError naming the file and the field when something is missing or not
+        supported.
         """
         folder = Path(folder)
         geometry_file = folder / 'vggt_config.json'
@@ -110,27 +111,32 @@ class JanusConfig:
         return cls.from_dicts(read_json(folder / 'config.json'), geometry, origin=str(folder))
 
     @classmethod
-    def from_dicts(cls, config: dict[str, Any], geometry: dict[str, Any] | None = None,
-                   origin: str = 'config') -> JanusConfig:
+    def from_dicts(
+        cls, config: dict[str, Any], geometry: dict[str, Any] | None = None, origin: str = 'config'
+    ) -> JanusConfig:
         """
         Read the contents of ``config.json`` and ``vggt_config.json``.
 
         Raises CheckpointError as `from_folder` does; `origin` names the source in it.
         """
         if config.get('model_type') != 'qwen2_5_vl':
-            raise CheckpointError(f"{origin}: config.json has model_type {config.get('model_type')!r}; "
-                                  "a JanusVLN checkpoint has 'qwen2_5_vl'")
+            raise CheckpointError(
+                f'{origin}: config.json has model_type {config.get("model_type")!r}; '
+                "a JanusVLN checkpoint has 'qwen2_5_vl'"
+            )
         text = {**config, **config.get('text_config', {})}
         rope = {**(text.get('rope_scaling') or {}), **(text.get('rope_parameters') or {})}
         kind = rope.get('rope_type', rope.get('type', 'default'))
         for field, value, supported in (
-                ('hidden_act', text.get('hidden_act', 'silu'), 'silu'),
-                ('use_sliding_window', bool(text.get('use_sliding_window')), False),
-                ('tie_word_embeddings', bool(text.get('tie_word_embeddings')), False),
-                ('rope_type', 'default' if kind == 'mrope' else kind, 'default')):
+            ('hidden_act', text.get('hidden_act', 'silu'), 'silu'),
+            ('use_sliding_window', bool(text.get('use_sliding_window')), False),
+            ('tie_word_embeddings', bool(text.get('tie_word_embeddings')), False),
+            ('rope_type', 'default' if kind == 'mrope' else kind, 'default'),
+        ):
             if value != supported:
-                raise CheckpointError(f'{origin}: config.json has {field} = {value!r}; '
-                                      f'JanusVLN uses {supported!r}')
+                raise CheckpointError(
+                    f'{origin}: config.json has {field} = {value!r}; JanusVLN uses {supported!r}'
+                )
         try:
             vision = config['vision_config']
             return cls(
@@ -144,7 +150,8 @@ class JanusConfig:
                     rope_theta=rope.get('rope_theta') or text['rope_theta'],
                     mrope_section=tuple(rope['mrope_section']),
                     vocab_size=text['vocab_size'],
-                    max_positions=text.get('max_position_embeddings', 128000)),
+                    max_positions=text.get('max_position_embeddings', 128000),
+                ),
                 vision=VisionConfig(
                     hidden_size=vision['hidden_size'],
                     intermediate_size=vision['intermediate_size'],
@@ -155,14 +162,21 @@ class JanusConfig:
                     full_attention_blocks=tuple(vision['fullatt_block_indexes']),
                     patch_size=vision.get('patch_size', 14),
                     merge_size=vision.get('spatial_merge_size', 2),
-                    temporal_patch_size=vision.get('temporal_patch_size', 2)),
-                geometry=GeometryConfig(**{key: value for key, value in (geometry or {}).items()
-                                           if key in GeometryConfig.__dataclass_fields__}),
+                    temporal_patch_size=vision.get('temporal_patch_size', 2),
+                ),
+                geometry=GeometryConfig(
+                    **{
+                        key: value
+                        for key, value in (geometry or {}).items()
+                        if key in GeometryConfig.__dataclass_fields__
+                    }
+                ),
                 lam=config.get('lam', 0.2),
                 merger_hidden_dim=config.get('vggt_merger_hidden_dim', 4096),
                 image_width=config.get('image_width', 644),
                 image_token_id=config.get('image_token_id', 151655),
-                random_weights=config.get('janusvln_random', False))
+                random_weights=config.get('janusvln_random', False),
+            )
         except KeyError as error:
             raise CheckpointError(f'{origin}: config.json lacks the field {error}') from error
 

@@ -1,8 +1,9 @@
 """
 Logits to an action.
 
-The four answers form a small tree of tokens (TURN_LEFT and TURN_RIGHT share their first). The language model runs
-over the whole tree in one pass, behind the prompt; everything here reads from those logits.
+The four answers form a small tree of tokens (TURN_LEFT and TURN_RIGHT share their first). The
+language model runs over the whole tree in one pass, behind the prompt; everything here reads from
+those logits.
 """
 
 from __future__ import annotations
@@ -20,11 +21,24 @@ from janusvln_ros.policy.prompt import PromptEncoder
 MAX_NEW_TOKENS = 24
 
 # fields of generation_config.json that would change greedy decoding, and the values that do not
-NEUTRAL = {'num_beams': (1,), 'no_repeat_ngram_size': (0,), 'encoder_no_repeat_ngram_size': (0,),
-           'min_length': (0,), 'min_new_tokens': (0,), 'bad_words_ids': (), 'suppress_tokens': ([],),
-           'begin_suppress_tokens': ([],), 'forced_bos_token_id': (), 'forced_eos_token_id': (),
-           'sequence_bias': (), 'exponential_decay_length_penalty': (), 'guidance_scale': (1, 1.0),
-           'encoder_repetition_penalty': (1, 1.0), 'num_beam_groups': (1,), 'penalty_alpha': (0, 0.0)}
+NEUTRAL = {
+    'num_beams': (1,),
+    'no_repeat_ngram_size': (0,),
+    'encoder_no_repeat_ngram_size': (0,),
+    'min_length': (0,),
+    'min_new_tokens': (0,),
+    'bad_words_ids': (),
+    'suppress_tokens': ([],),
+    'begin_suppress_tokens': ([],),
+    'forced_bos_token_id': (),
+    'forced_eos_token_id': (),
+    'sequence_bias': (),
+    'exponential_decay_length_penalty': (),
+    'guidance_scale': (1, 1.0),
+    'encoder_repetition_penalty': (1, 1.0),
+    'num_beam_groups': (1,),
+    'penalty_alpha': (0, 0.0),
+}
 
 
 class Action(IntEnum):
@@ -38,24 +52,29 @@ class Action(IntEnum):
 
 def read_repetition_penalty(folder: str | Path) -> float:
     """
-    Read the repetition penalty of a checkpoint's ``generation_config.json``; 1.0 where there is none.
+    Read a checkpoint's repetition penalty; 1.0 where ``generation_config.json`` has none.
 
     Raises CheckpointError for settings that would change greedy decoding in another way.
     """
     path = Path(folder) / 'generation_config.json'
     config = read_json(path) if path.exists() else {}
-    foreign = [f'{name} = {config[name]!r}' for name, neutral in NEUTRAL.items()
-               if config.get(name) is not None and config[name] not in neutral]
+    foreign = [
+        f'{name} = {config[name]!r}'
+        for name, neutral in NEUTRAL.items()
+        if config.get(name) is not None and config[name] not in neutral
+    ]
     if foreign:
         raise CheckpointError(f'{path}: not supported: {", ".join(foreign)}')
     penalty = config.get('repetition_penalty') or 1.0
     if not isinstance(penalty, (int, float)) or penalty <= 0:
-        raise CheckpointError(f'{path}: repetition_penalty is {penalty!r}; a number above 0 is needed')
+        raise CheckpointError(
+            f'{path}: repetition_penalty is {penalty!r}; a number above 0 is needed'
+        )
     return float(penalty)
 
 
 def penalise(logits: torch.Tensor, seen: Collection[int], penalty: float) -> torch.Tensor:
-    """Repetition penalty (arXiv 1909.05858) on logits (vocab,) for the tokens in prompt and output so far."""
+    """Put the repetition penalty (arXiv 1909.05858) on logits (vocab,) of tokens seen so far."""
     scores = logits.clone()
     if penalty != 1.0:
         index = torch.tensor(sorted(seen), device=logits.device)
@@ -69,16 +88,20 @@ class Generation:
     """Tokens as they were chosen."""
 
     tokens: list[int] = field(default_factory=list)
-    logits: list[torch.Tensor] = field(default_factory=list)  # raw, (vocab,) each; of `published` only
-    scores: list[torch.Tensor] = field(default_factory=list)  # after the penalty; of `published` only
+    logits: list[torch.Tensor] = field(
+        default_factory=list
+    )  # raw, (vocab,) each; of `published` only
+    scores: list[torch.Tensor] = field(
+        default_factory=list
+    )  # after the penalty; of `published` only
 
 
 class AnswerTree:
     """
     The tree of the four answers' tokens.
 
-    Node n > 0 holds token `tokens[n - 1]` and hangs on node `parents[n - 1]`; node 0 is the end of the prompt.
-    Logits (1 + tokens, vocab) hold in row n what follows node n.
+    Node n > 0 holds token `tokens[n - 1]` and hangs on node `parents[n - 1]`; node 0 is the end of
+    the prompt. Logits (1 + tokens, vocab) hold in row n what follows node n.
     """
 
     def __init__(self, encoder: PromptEncoder) -> None:
@@ -126,8 +149,10 @@ class AnswerTree:
         steps = logits.float().log_softmax(-1)[nodes, tokens]
         return torch.zeros(len(Action), device=logits.device).index_add_(0, answers, steps)
 
-    def constrained(self, logits: torch.Tensor, seen: Collection[int], penalty: float) -> tuple[Action, Generation]:
-        """Decode greedily among the tokens that can still become an answer. `seen`: the prompt's token ids."""
+    def constrained(
+        self, logits: torch.Tensor, seen: Collection[int], penalty: float
+    ) -> tuple[Action, Generation]:
+        """Decode greedily among the tokens that can still become an answer; `seen` in the prompt."""
         node, seen, generation = 0, set(seen), Generation()
         while True:
             allowed = list(self.children[node]) + [self.end_of_turn] * (node in self.answers)
@@ -139,13 +164,18 @@ class AnswerTree:
             seen.add(token)
             node = self.children[node][token]
 
-    def published(self, logits: torch.Tensor, seen: Collection[int], penalty: float,
-                  proceed: Callable[[Sequence[int]], torch.Tensor]) -> tuple[Action, Generation]:
+    def published(
+        self,
+        logits: torch.Tensor,
+        seen: Collection[int],
+        penalty: float,
+        proceed: Callable[[Sequence[int]], torch.Tensor],
+    ) -> tuple[Action, Generation]:
         """
         Decode greedily over the whole vocabulary; text that is no action means STOP.
 
-        While the text stays in the tree its logits are known; beyond, `proceed` gives those (vocab,) after the
-        tokens so far.
+        While the text stays in the tree its logits are known; beyond, `proceed` gives those
+        (vocab,) after the tokens so far.
         """
         node, seen, generation = 0, set(seen), Generation()
         row = logits[0]
@@ -165,4 +195,6 @@ class AnswerTree:
 
     def text(self, generation: Generation) -> str:
         """Return what was said, without control tokens."""
-        return self._decode(generation.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return self._decode(
+            generation.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )

@@ -1,12 +1,14 @@
 """
 An episode's state, and what a step of each memory mode does with it.
 
-`SampledEpisode` is the released model: every step reads the whole prompt of sampled frames anew, with the current
-geometry on all of them. `WindowedEpisode` is the paper's dual memory: a step reads the new frame's block and the
-instruction against remembered keys and values.
+`SampledEpisode` is the released model: every step reads the whole prompt of sampled frames anew,
+with the current geometry on all of them. `WindowedEpisode` is the paper's dual memory: a step
+reads the new frame's block and the instruction against remembered keys and values.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,170 +26,216 @@ from janusvln_ros.policy.semantics import VisionTables
 
 
 def history(step: int, frames: int) -> list[int]:
-    """Numbers of the frames in the prompt at a step: evenly sampled past ones, at most `frames`, and the current."""
+    """Numbers of a step's frames: at most `frames` past ones, evenly sampled, and the current."""
     if step <= frames:
         return list(range(step + 1))
     return np.linspace(0, step, frames + 1, dtype=int).tolist()
 
 
-class FrameTables:
+class FrameTables(NamedTuple):
     """What both encoders need to know of a frame size; made once, shared by episodes."""
 
-    def __init__(self, model: JanusModel, frame_size: tuple[int, int], grid: Grid) -> None:
-        self.frame_size = frame_size  # (width, height) in pixels
-        self.grid = grid
-        self.geometry: GeometryTables = model.vggt['aggregator'].tables(*grid)
-        self.vision: VisionTables = model.visual.tables(*grid.vision)
+    frame_size: tuple[int, int]  # (width, height) in pixels
+    grid: Grid
+    geometry: GeometryTables
+    vision: VisionTables
+
+    @classmethod
+    def of(cls, model: JanusModel, frame_size: tuple[int, int], grid: Grid) -> FrameTables:
+        """Make the tables for frames of `frame_size`, of which `grid` are the patches."""
+        return cls(
+            frame_size,
+            grid,
+            model.vggt['aggregator'].tables(*grid),
+            model.visual.tables(*grid.vision),
+        )
 
 
 def geometry_memory(model: JanusModel, grid: Grid, config: MemoryConfig) -> KeyValueMemory:
-    """Allocate the geometry encoder's memory."""
+    """Allocate the geometry encoder's memory, on the model's device."""
     geometry = model.config.geometry
     return KeyValueMemory(
-        layers=geometry.num_used_blocks, heads=geometry.num_heads,
+        layers=geometry.num_used_blocks,
+        heads=geometry.num_heads,
         head_dim=geometry.embed_dim // geometry.num_heads,
         frame_tokens=geometry.num_special_tokens + grid.rows * grid.columns,
-        initial=config.initial_frames, recent=config.recent_frames, dtype=model.dtype, device=model.device)
+        initial=config.initial_frames,
+        recent=config.recent_frames,
+        dtype=model.dtype,
+        device=model.device,
+    )
 
 
-def language_memory(model: JanusModel, prompt: Prompt, config: MemoryConfig, answer_tokens: int) -> KeyValueMemory:
-    """Allocate the language model's memory for a mode; in `sampled` mode it lasts for one step only."""
+def language_memory(
+    model: JanusModel, prompt: Prompt, config: MemoryConfig, answer_tokens: int
+) -> KeyValueMemory:
+    """Allocate the language model's memory; in `sampled` mode nothing in it outlasts a step."""
     language = model.config.language
     extra = answer_tokens + MAX_NEW_TOKENS
     if config.mode == 'sampled':
         layout = {'scratch': len(prompt.ids(config.history_frames + 1)) + extra}
     else:
-        layout = {'frame_tokens': len(prompt.block), 'initial': config.initial_frames,
-                  'recent': config.recent_frames, 'pinned': len(prompt.prefix),
-                  'scratch': len(prompt.suffix) + extra, 'movable': True}
-    return KeyValueMemory(layers=language.num_layers, heads=language.num_key_value_heads,
-                          head_dim=language.head_dim, dtype=model.dtype, device=model.device, **layout)
+        layout = {
+            'frame_tokens': len(prompt.block),
+            'initial': config.initial_frames,
+            'recent': config.recent_frames,
+            'pinned': len(prompt.prefix),
+            'scratch': len(prompt.suffix) + extra,
+            'movable': True,
+        }
+    return KeyValueMemory(
+        layers=language.num_layers,
+        heads=language.num_key_value_heads,
+        head_dim=language.head_dim,
+        dtype=model.dtype,
+        device=model.device,
+        **layout,
+    )
 
 
 class Episode:
-    """State common to both modes."""
+    """What both modes have in common."""
 
-    def __init__(self, model: JanusModel, prompt: Prompt, tree: AnswerTree, tables: FrameTables,
-                 geometry: KeyValueMemory, language: KeyValueMemory) -> None:
+    def __init__(
+        self,
+        model: JanusModel,
+        prompt: Prompt,
+        tree: AnswerTree,
+        tables: FrameTables,
+        geometry: KeyValueMemory,
+        language: KeyValueMemory,
+        memory: MemoryConfig,
+    ) -> None:
         """Begin an episode in the given storage, whose contents are forgotten."""
-        self.model, self.prompt, self.tree, self.tables = model, prompt, tree, tables
+        self.model, self.prompt, self.tree, self.tables, self.config = (
+            model,
+            prompt,
+            tree,
+            tables,
+            memory,
+        )
         self.geometry, self.language = geometry, language
         geometry.clear()
         language.clear()
-        self.rotary = Rotary(model.config.language, model.device)
         self.step = 0
-        self.ids: torch.Tensor | None = None  # (L) of the latest prompt
         self.positions: torch.Tensor | None = None  # (3, L) of the latest prompt
-        self._embed = model.model.embed_tokens
-        self._prefix = self._embedding(prompt.prefix)
-        self._marks = self._embedding((prompt.block[0], prompt.block[-1]))
-        self._tail = self._embedding((*prompt.suffix, *tree.tokens))
-
-    def _embedding(self, tokens: tuple[int, ...]) -> torch.Tensor:
-        return self._embed(torch.tensor(tokens, device=self.model.device))[None]  # (1, tokens, hidden)
-
-    def see(self, pixels: torch.Tensor) -> torch.Tensor:
-        """
-        Encode the frame's geometry against the remembered frames, and remember it.
-
-        pixels: (1, 3, h, w), normalised. Returns the merged tokens (1, M, hidden), not yet weighted.
-        """
-        memory = self.geometry
-
-        def attend(block: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            return functional.scaled_dot_product_attention(q, *memory.extend(block, k, v))
-
-        features = self.model.vggt['aggregator'](pixels, self.tables.geometry, memory.seen == 0, attend)
-        memory.commit()
-        patches = features[:, self.model.config.geometry.num_special_tokens:]
-        return self.model.merger(patches, *self.tables.grid)
-
-    def _blocks(self, fused: torch.Tensor) -> torch.Tensor:
-        """Put the marks around images (N, M, hidden): one sequence (1, N * block, hidden)."""
-        start, end = self._marks.expand(len(fused), -1, -1).split(1, dim=1)
-        return torch.cat((start, fused, end), dim=1).flatten(0, 1)[None]
-
-    def _forward(self, embeddings: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Run the language model over new tokens and the tree behind them; logits (1 + tree, vocab), float32."""
-        positions = torch.cat((positions, (positions[0, -1] + 1 + self.tree.depths).expand(3, -1)), dim=1)
-        attend = MemoryAttention(self.language, self.rotary(positions), self.tree.visible)
-        hidden = self.model.model(embeddings, attend, read=1 + len(self.tree.tokens))
-        self._answer = embeddings.shape[1] - len(self.tree.tokens), int(positions[0, -len(self.tree.tokens)])
-        return self.model.lm_head(hidden)[0].float()
-
-    def proceed(self, tokens: list[int]) -> torch.Tensor:
-        """Return the logits (vocab,) after the tokens of an answer that has left the tree."""
-        offset, position = self._answer
-        known = 0 if not self._said or tokens[:len(self._said)] != self._said else len(self._said)
-        new = tokens[known:]
-        positions = (position + torch.arange(known, len(tokens))).expand(3, -1)
-        attend = MemoryAttention(self.language, self.rotary(positions), offset=offset + known)
-        self._said = list(tokens)
-        hidden = self.model.model(self._embedding(tuple(new)), attend, read=1)
-        return self.model.lm_head(hidden)[0, 0].float()
-
-    def finish(self) -> None:
-        """End a step: the new frame is remembered, the suffix and the answer are forgotten."""
-        self._said = []
-        self.step += 1
-
-
-class SampledEpisode(Episode):
-    """Semantics of evenly sampled frames, read anew at each step (the released model)."""
-
-    def __init__(self, *args, memory: MemoryConfig) -> None:
-        super().__init__(*args)
-        self._frames = memory.history_frames
-        self.features = FeatureMemory(memory.resident_frames, self.model.device)
-        self._said = []
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of everything that is remembered."""
-        return self.geometry.nbytes + self.language.nbytes + self.features.nbytes
-
-    def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
-        """Read the prompt with the frame's semantics and geometry (1, M, hidden): logits (1 + tree, vocab)."""
-        self.features.append(semantics[0])
-        images = self.features.gather(history(self.step, self._frames))
-        fused = fuse(images, geometry, self.model.config.lam)
-        self.ids, self.positions = self.prompt.ids(len(images)), self.prompt.positions(len(images))
-        return self._forward(torch.cat((self._prefix, self._blocks(fused), self._tail), dim=1), self.positions)
-
-
-class WindowedEpisode(Episode):
-    """Keys and values of the initial and the latest frames (paper, section 3.3)."""
-
-    def __init__(self, *args, memory: MemoryConfig) -> None:
-        super().__init__(*args)
-        self._said = []
+        self._rotary = Rotary(model.config.language, model.device)
+        self._prefix = self._embed(prompt.prefix)
+        self._marks = self._embed((prompt.block[0], prompt.block[-1]))
+        self._tail = self._embed((*prompt.suffix, *tree.tokens))
 
     @property
     def nbytes(self) -> int:
         """Bytes of everything that is remembered."""
         return self.geometry.nbytes + self.language.nbytes
 
+    def see(self, pixels: torch.Tensor) -> torch.Tensor:
+        """
+        Encode the frame's geometry against the remembered frames, and remember it.
+
+        pixels: (1, 3, h, w), normalised. Returns the merged tokens (1, M, hidden), not yet
+        weighted.
+        """
+        memory = self.geometry
+
+        def attend(block: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            return functional.scaled_dot_product_attention(q, *memory.extend(block, k, v))
+
+        features = self.model.vggt['aggregator'](
+            pixels, self.tables.geometry, memory.seen == 0, attend
+        )
+        memory.commit()
+        patches = features[:, self.model.config.geometry.num_special_tokens :]
+        return self.model.merger(patches, *self.tables.grid)
+
     def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
         """
-        Read the frame's block, with its own geometry, then the suffix: logits (1 + tree, vocab).
+        Read the frame's semantics and geometry, each (1, M, hidden).
 
-        Positions are those of the retained frames in one sequence, shifted as a whole: the window stays where it
-        is, and instead of it the pinned and initial keys move up over the gap of the evicted frames.
+        Returns the logits (1 + tree, vocab) in float32 behind the prompt and behind every token of
+        the answers.
         """
+        raise NotImplementedError
+
+    def proceed(self, tokens: list[int]) -> torch.Tensor:
+        """Return the logits (vocab,) behind an answer that has left the tree, token by token."""
+        new = tokens[self._said :]
+        positions = (self._next_position + self._said + torch.arange(len(new))).expand(3, -1)
+        attend = MemoryAttention(
+            self.language, self._rotary(positions), offset=self._prompt_tokens + self._said
+        )
+        self._said = len(tokens)
+        return self.model.lm_head(self.model.model(self._embed(new), attend, read=1))[0, 0].float()
+
+    def finish(self) -> None:
+        """End a step: what was said is forgotten, and the suffix too."""
+        self.step += 1
+
+    def _embed(self, tokens: tuple[int, ...] | list[int]) -> torch.Tensor:
+        return self.model.model.embed_tokens(torch.tensor(tokens, device=self.model.device))[None]
+
+    def _blocks(self, fused: torch.Tensor) -> torch.Tensor:
+        """Put the marks around images (N, M, hidden): one sequence (1, N * block, hidden)."""
+        start, end = self._marks.expand(len(fused), -1, -1).split(1, dim=1)
+        return torch.cat((start, fused, end), dim=1).flatten(0, 1)[None]
+
+    def _read(self, *embeddings: torch.Tensor) -> torch.Tensor:
+        """Run the language model over new tokens at `positions` and the tree behind; see `decide`."""
+        self._said, self._prompt_tokens = 0, self.positions.shape[1]
+        self._next_position = int(self.positions[0, -1]) + 1
+        tree = (self._next_position + self.tree.depths).expand(3, -1)
+        rotation = self._rotary(torch.cat((self.positions, tree), dim=1))
+        attend = MemoryAttention(self.language, rotation, self.tree.visible)
+        hidden = self.model.model(
+            torch.cat(embeddings, dim=1), attend, read=1 + len(self.tree.tokens)
+        )
+        return self.model.lm_head(hidden)[0].float()
+
+
+class SampledEpisode(Episode):
+    """Semantics of evenly sampled frames, read anew at each step (the released model)."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.features = FeatureMemory(self.config.resident_frames, self.model.device)
+
+    @property
+    def nbytes(self) -> int:
+        return super().nbytes + self.features.nbytes
+
+    def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
+        self.features.append(semantics[0])
+        images = self.features.gather(history(self.step, self.config.history_frames))
+        self.positions = self.prompt.positions(len(images))
+        fused = fuse(images, geometry, self.model.config.lam)
+        return self._read(self._prefix, self._blocks(fused), self._tail)
+
+
+class WindowedEpisode(Episode):
+    """
+    Keys and values of the initial and the latest frames (paper, section 3.3).
+
+    Positions are those of the retained frames in one sequence, shifted as a whole, which attention
+    does not see: the window stays where it is, and the pinned and initial keys move up over the
+    gap of the evicted frames.
+    """
+
+    def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
         prompt, memory = self.prompt, self.language
-        fused = fuse(semantics, geometry, self.model.config.lam)
-        parts, starts = [self._blocks(fused), self._tail], []
-        start = len(prompt.prefix) + self.step * prompt.advance
+        block = len(prompt.prefix) + self.step * prompt.advance
+        positions = [
+            block + prompt.block_positions(),
+            (block + prompt.advance + torch.arange(len(prompt.suffix))).expand(3, -1),
+        ]
+        embeddings = [self._blocks(fuse(semantics, geometry, self.model.config.lam)), self._tail]
         if memory.seen == 0:
-            parts.insert(0, self._prefix)
-            starts.append(torch.arange(len(prompt.prefix)).expand(3, -1))
-        starts.append(start + prompt.block_positions())
-        starts.append(start + prompt.advance + torch.arange(len(prompt.suffix)).expand(3, -1))
-        self.positions = torch.cat(starts, dim=1)
+            positions.insert(0, torch.arange(len(prompt.prefix)).expand(3, -1))
+            embeddings.insert(0, self._prefix)
+        self.positions = torch.cat(positions, dim=1)
         if memory.evicted:
-            turn = self.rotary(torch.full((3, 1), memory.evicted * prompt.advance))
-            memory.move_anchors(*turn)
-        return self._forward(torch.cat(parts, dim=1), self.positions)
+            cos, sin = self._rotary(torch.full((3, 1), memory.evicted * prompt.advance))
+            memory.move_anchors(cos, sin)
+        return self._read(*embeddings)
 
     def finish(self) -> None:
         self.language.commit()

@@ -17,7 +17,7 @@ class GeometryMerger(PatchMerger):
         An odd last row or column of the patch grid is dropped, as it is for vision.
         """
         grid = features.to(self.ln_q.weight.dtype).unflatten(1, (rows, columns))
-        grid = grid[:, :rows // 2 * 2, :columns // 2 * 2]
+        grid = grid[:, : rows // 2 * 2, : columns // 2 * 2]
         groups = grid.unflatten(1, (-1, 2)).unflatten(3, (-1, 2)).transpose(2, 3)
         return super().forward(groups.flatten(1, 4))
 
@@ -26,6 +26,7 @@ def fuse(semantics: torch.Tensor, geometry: torch.Tensor, lam: float) -> torch.T
     """
     Add one frame's geometry (B, M, hidden) to the semantics of images (N, M, hidden).
 
-    B is 1 (the current frame's geometry goes to every image: the released model) or N (each its own: paper).
+    B is 1 (the current frame's geometry goes to every image: the released model) or N (each its
+    own: paper).
     """
     return semantics + lam * geometry

@@ -1,8 +1,9 @@
 """
 Spatial-geometric encoder: VGGT's aggregator, frame by frame against its memory.
 
-Paper section 3.2 (spatial-geometric memory); VGGT, arXiv 2503.11651, section 3.3 (alternating attention); DINOv2,
-arXiv 2304.07193. Letters in shapes: B batch, P tokens of a frame (camera, registers, patches), C channels.
+Paper section 3.2 (spatial-geometric memory); VGGT, arXiv 2503.11651, section 3.3 (alternating
+attention); DINOv2, arXiv 2304.07193. Letters in shapes: B batch, P tokens of a frame (camera,
+registers, patches), C channels.
 """
 
 from __future__ import annotations
@@ -42,10 +43,13 @@ class Attention(nn.Module):
             self.q_norm = LayerNorm(dim // heads, eps=eps)
             self.k_norm = LayerNorm(dim // heads, eps=eps)
 
-    def forward(self, x: torch.Tensor, tables: GeometryTables | None = None,
-                attend: Callable[..., torch.Tensor] = functional.scaled_dot_product_attention
-                ) -> torch.Tensor:
-        """(B, P, C) to (B, P, C); `attend` maps q, k, v, each (B, heads, P, head_dim), to the same shape."""
+    def forward(
+        self,
+        x: torch.Tensor,
+        tables: GeometryTables | None = None,
+        attend: Callable[..., torch.Tensor] = functional.scaled_dot_product_attention,
+    ) -> torch.Tensor:
+        """(B, P, C) to (B, P, C); `attend` maps q, k, v (B, heads, P, head_dim) to the same."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         if tables is not None:
             q = rotate_2d(self.q_norm(q), tables).to(v.dtype)
@@ -80,8 +84,8 @@ class Block(nn.Module):
     """
     Pre-norm transformer block with layer scale.
 
-    The residual stream keeps the input's dtype; norms are float32, products run in the weights' dtype: what
-    autocast does in the published code.
+    The residual stream keeps the input's dtype; norms are float32, products run in the weights'
+    dtype: what autocast does in the published code.
     """
 
     def __init__(self, dim: int, heads: int, mlp_ratio: int, eps: float, qk_norm: bool) -> None:
@@ -110,12 +114,19 @@ class PatchEmbed(nn.Module):
         self.register_tokens = nn.Parameter(torch.zeros(1, config.num_register_tokens, dim))
         self.patch_embed = nn.ModuleDict({'proj': nn.Conv2d(3, dim, patch, patch)})
         self.blocks = nn.ModuleList(
-            Block(dim, config.dino_num_heads, config.mlp_ratio, config.dino_layernorm_eps, qk_norm=False)
-            for _ in range(config.dino_depth))
+            Block(
+                dim,
+                config.dino_num_heads,
+                config.mlp_ratio,
+                config.dino_layernorm_eps,
+                qk_norm=False,
+            )
+            for _ in range(config.dino_depth)
+        )
         self.norm = LayerNorm(dim, eps=config.dino_layernorm_eps)
 
     def positions(self, rows: int, columns: int) -> torch.Tensor:
-        """Resample the position table, antialiased bicubic, to a patch grid: (1, 1 + rows * columns, C)."""
+        """Resample the position table (bicubic, antialiased): (1, 1 + rows * columns, C)."""
         side = math.isqrt(self.pos_embed.shape[1] - 1)
         if (rows, columns) == (side, side):
             return self.pos_embed
@@ -126,7 +137,7 @@ class PatchEmbed(nn.Module):
         return torch.cat((table[:, :1], grid), dim=1).to(self.pos_embed.dtype)
 
     def forward(self, pixels: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Pixels (B, 3, h, w), normalised; `positions` of the grid. Returns (B, patches, C) in float32."""
+        """Normalised pixels (B, 3, h, w), `positions` of the grid, to (B, patches, C) float32."""
         projection = self.patch_embed['proj']
         patches = projection(pixels.to(projection.weight.dtype)).flatten(2).transpose(1, 2)
         batch = len(patches)
@@ -135,7 +146,7 @@ class PatchEmbed(nn.Module):
         x = torch.cat((x[:, :1], registers, x[:, 1:]), dim=1)
         for block in self.blocks:
             x = block(x)
-        return self.norm(x)[:, 1 + registers.shape[1]:]
+        return self.norm(x)[:, 1 + registers.shape[1] :]
 
 
 class Aggregator(nn.Module):
@@ -149,44 +160,63 @@ class Aggregator(nn.Module):
         self.register_token = nn.Parameter(torch.zeros(1, 2, config.num_register_tokens, dim))
         self.patch_embed = PatchEmbed(config)
         for name in ('frame_blocks', 'global_blocks'):
-            setattr(self, name, nn.ModuleList(
-                Block(dim, config.num_heads, config.mlp_ratio, config.layernorm_eps, qk_norm=True)
-                for _ in range(config.depth)))
+            setattr(
+                self,
+                name,
+                nn.ModuleList(
+                    Block(
+                        dim, config.num_heads, config.mlp_ratio, config.layernorm_eps, qk_norm=True
+                    )
+                    for _ in range(config.depth)
+                ),
+            )
 
     def tables(self, rows: int, columns: int) -> GeometryTables:
         """
         Compute what depends on the patch grid alone, once for an episode.
 
-        A patch at (r, c) stands at (r + 1, c + 1), the special tokens at (0, 0). The first half of a head turns
-        with the row, the second with the column, by angles position * base^(-2j/d), d channels to a half.
+        A patch at (r, c) stands at (r + 1, c + 1), the special tokens at (0, 0). The first half of
+        a head turns with the row, the second with the column, by angles position * base^(-2j/d), d
+        channels to a half.
         """
         special = self.config.num_special_tokens
         half = self.config.embed_dim // self.config.num_heads // 2
         device = self.camera_token.device
         grid = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)) + 1
-        positions = torch.cat((torch.zeros(special, 2, dtype=grid.dtype), grid)).to(device)  # (P, 2)
-        frequencies = self.config.rope_base ** (-torch.arange(0, half, 2, device=device).float() / half)
+        positions = torch.cat((torch.zeros(special, 2, dtype=grid.dtype), grid)).to(
+            device
+        )  # (P, 2)
+        frequencies = self.config.rope_base ** (
+            -torch.arange(0, half, 2, device=device).float() / half
+        )
         angles = positions[..., None].float() * frequencies  # (P, 2, head_dim / 4)
-        return GeometryTables(self.patch_embed.positions(rows, columns), angles.cos(), angles.sin())
+        return GeometryTables(
+            self.patch_embed.positions(rows, columns), angles.cos(), angles.sin()
+        )
 
-    def forward(self, pixels: torch.Tensor, tables: GeometryTables, first: bool, attend: Attend
-                ) -> torch.Tensor:
+    def forward(
+        self, pixels: torch.Tensor, tables: GeometryTables, first: bool, attend: Attend
+    ) -> torch.Tensor:
         """
         Encode one frame.
 
-        pixels: (B, 3, h, w), normalised with ImageNet's mean and deviation. first: whether the memory is empty;
-        the first frame has camera and register tokens of its own and defines the world frame. attend: attention
-        over the memory for the global block of the given number. Returns (B, P, 2C) in float32: frame and global
-        output of the feature block side by side, special tokens first.
+        pixels: (B, 3, h, w), normalised with ImageNet's mean and deviation. first: whether the
+        memory is empty; the first frame has camera and register tokens of its own and defines the
+        world frame. attend: attention over the memory for the global block of the given number.
+        Returns (B, P, 2C) in float32: frame and global output of the feature block side by side,
+        special tokens first.
         """
         variant = 0 if first else 1
         patches = self.patch_embed(pixels, tables.positions)
-        special = torch.cat((self.camera_token[:, variant], self.register_token[:, variant]), dim=1)
+        special = torch.cat(
+            (self.camera_token[:, variant], self.register_token[:, variant]), dim=1
+        )
         x = torch.cat((special.expand(len(patches), -1, -1), patches), dim=1)
         for index in range(self.config.num_used_blocks):
             within = self.frame_blocks[index](x, tables)
             x = self.global_blocks[index](
-                within, tables, lambda q, k, v, index=index: attend(index, q, k, v))
+                within, tables, lambda q, k, v, index=index: attend(index, q, k, v)
+            )
         return torch.cat((within, x), dim=-1)
 
 

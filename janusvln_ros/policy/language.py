@@ -1,9 +1,11 @@
 """
-Language model: Qwen2.5's decoder (arXiv 2412.15115) with multimodal rotary positions (Qwen2-VL, arXiv 2409.12191).
+Language model: Qwen2.5's decoder with multimodal rotary positions.
 
-The modules hold weights only. Where keys, values and positions come from is the business of the `attend` that is
-passed in: `PlainAttention` for a pass over one sequence, `MemoryAttention` for a step against the memory.
-Letters in shapes: B batch, L new tokens, S attended tokens.
+Qwen2.5, arXiv 2412.15115; multimodal positions, Qwen2-VL, arXiv 2409.12191, section 2.1.
+
+The modules hold weights only. Where keys, values and positions come from is the business of the
+`attend` that is passed in: `PlainAttention` for a pass over one sequence, `MemoryAttention` for a
+step against the memory. Letters in shapes: B batch, L new tokens, S attended tokens.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ from collections.abc import Callable
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.attention.bias import causal_lower_right
 
 from janusvln_ros.policy.config import LanguageConfig
 from janusvln_ros.policy.layers import GatedMLP, RMSNorm, rotate
 from janusvln_ros.policy.memory import KeyValueMemory
 
-# (layer, q (B, heads, L, head_dim), k, v (B, kv heads, L, head_dim)), not rotated -> (B, heads, L, head_dim)
+# (layer, q (B, heads, L, head_dim), k, v (B, kv heads, L, head_dim)), not rotated -> (B, heads, L,
+# head_dim)
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -28,15 +32,20 @@ class Attention(nn.Module):
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
         self.head_dim = config.head_dim
-        heads, kv_heads = config.num_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+        heads, kv_heads = (
+            config.num_heads * config.head_dim,
+            config.num_key_value_heads * config.head_dim,
+        )
         self.q_proj = nn.Linear(config.hidden_size, heads)
         self.k_proj = nn.Linear(config.hidden_size, kv_heads)
         self.v_proj = nn.Linear(config.hidden_size, kv_heads)
         self.o_proj = nn.Linear(heads, config.hidden_size, bias=False)
 
     def forward(self, x: torch.Tensor, layer: int, attend: Attend) -> torch.Tensor:
-        q, k, v = (projection(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-                   for projection in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            projection(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
         return self.o_proj(attend(layer, q, k, v).transpose(1, 2).flatten(2))
 
 
@@ -65,11 +74,14 @@ class LanguageModel(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, embeddings: torch.Tensor, attend: Attend, read: int | None = None) -> torch.Tensor:
+    def forward(
+        self, embeddings: torch.Tensor, attend: Attend, read: int | None = None
+    ) -> torch.Tensor:
         """
         Run the layers over embeddings (B, L, hidden).
 
-        Returns the final hidden states, normed, of the last `read` tokens (of all by default): (B, read, hidden).
+        Returns the final hidden states, normed, of the last `read` tokens (of all by default): (B,
+        read, hidden).
         """
         x = embeddings
         for index, layer in enumerate(self.layers):
@@ -79,7 +91,7 @@ class LanguageModel(nn.Module):
 
 class Rotary:
     """
-    Multimodal rotary embedding (M-RoPE): a part of the channels turns with time, one with the row, one with the column.
+    Multimodal rotary embedding: channels turn with time, with the row or with the column.
 
     Angles are computed in float64, so that positions may grow for as long as an episode lasts.
     """
@@ -87,11 +99,15 @@ class Rotary:
     def __init__(self, config: LanguageConfig, device: torch.device) -> None:
         half = config.head_dim // 2
         exponents = torch.arange(0, config.head_dim, 2).float() / config.head_dim
-        self.frequencies = (1.0 / config.rope_theta ** exponents).double().to(device)  # (head_dim / 2)
+        self.frequencies = (
+            (1.0 / config.rope_theta**exponents).double().to(device)
+        )  # (head_dim / 2)
         sections = torch.tensor(config.mrope_section)
         self.axis = torch.arange(3).repeat_interleave(sections).to(device)  # (head_dim / 2)
         if len(self.axis) != half:
-            raise ValueError(f'mrope_section {config.mrope_section} does not add up to half a head, {half}')
+            raise ValueError(
+                f'mrope_section {config.mrope_section} does not add up to half a head, {half}'
+            )
 
     def __call__(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Positions (time, row, column) (3, L) to cos and sin (L, head_dim / 2), float32."""
@@ -100,43 +116,86 @@ class Rotary:
 
 
 class PlainAttention:
-    """Causal attention over one sequence, without a memory: differentiable, for training and for checks."""
+    """Causal attention over one sequence, without a memory: differentiable, for training."""
 
-    def __init__(self, rotation: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor | None = None) -> None:
+    def __init__(
+        self, rotation: tuple[torch.Tensor, torch.Tensor], mask: torch.Tensor | None = None
+    ) -> None:
         """
         Take `rotation` from `Rotary`.
 
-        mask: bool, broadcastable to (B, heads, L, L), true where attention is allowed; causal by default.
+        mask: bool, broadcastable to (B, heads, L, L), true where attention is allowed; causal by
+        default.
         """
         self.rotation, self.mask = rotation, mask
 
-    def __call__(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+    ) -> torch.Tensor:
         return functional.scaled_dot_product_attention(
-            rotate(q, *self.rotation), rotate(k, *self.rotation), v, attn_mask=self.mask,
-            is_causal=self.mask is None, enable_gqa=True)
+            rotate(q, *self.rotation),
+            rotate(k, *self.rotation),
+            v,
+            attn_mask=self.mask,
+            is_causal=self.mask is None,
+            enable_gqa=True,
+        )
 
 
 class MemoryAttention:
-    """Attention of a step's tokens over the memory, and causally over themselves; they are written to the memory."""
+    """
+    Attention of a step's tokens over the memory, which they join, and causally over themselves.
 
-    def __init__(self, memory: KeyValueMemory, rotation: tuple[torch.Tensor, torch.Tensor],
-                 branches: torch.Tensor | None = None, offset: int = 0) -> None:
+    The last of them may form a tree that hangs on the token before. The causal part needs no mask
+    in storage, so that a fused kernel can take it; the few tokens of the tree have one.
+    """
+
+    def __init__(
+        self,
+        memory: KeyValueMemory,
+        rotation: tuple[torch.Tensor, torch.Tensor],
+        tree: torch.Tensor | None = None,
+        offset: int = 0,
+    ) -> None:
         """
         Prepare one forward pass.
 
-        rotation: of the new tokens, from `Rotary`. branches: (n, n) bool, which of the last n tokens see which
-        others of them, instead of causally: a tree that hangs on the token before. offset: tokens that are in the
-        memory behind the retained frames already.
+        rotation: of the new tokens, from `Rotary`. tree: (n, n) bool, which of the last n tokens
+        see which others of them. offset: tokens that are in the memory behind the retained frames
+        already.
         """
         self.memory, self.rotation, self.offset = memory, rotation, offset
-        length, past = len(rotation[0]), memory.end + offset
-        device = memory.keys.device
-        mask = torch.ones(length, past + length, dtype=torch.bool, device=device).tril(past)
-        if branches is not None:
-            mask[-len(branches):, -len(branches):] = branches.to(device)
-        self.bias = torch.zeros(mask.shape, dtype=memory.keys.dtype, device=device).masked_fill_(~mask, -torch.inf)
+        past = memory.end + offset
+        self._chain = len(rotation[0]) - (0 if tree is None else len(tree))
+        self._causal = causal_lower_right(self._chain, past + self._chain)
+        if tree is not None:
+            hidden = torch.zeros(len(tree), past + len(rotation[0]), dtype=torch.bool)
+            hidden[:, past + self._chain :] = ~tree
+            bias = torch.zeros(hidden.shape, dtype=memory.keys.dtype).masked_fill_(
+                hidden, -torch.inf
+            )
+            self._bias = bias.to(memory.keys.device)
 
-    def __call__(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+    ) -> torch.Tensor:
+        q = rotate(q, *self.rotation)
         keys, values = self.memory.extend(layer, rotate(k, *self.rotation), v, self.offset)
-        return functional.scaled_dot_product_attention(
-            rotate(q, *self.rotation), keys, values, attn_mask=self.bias, enable_gqa=True)
+        chain = self._chain
+        end = self._causal.seq_len_kv
+        out = functional.scaled_dot_product_attention(
+            q[:, :, :chain],
+            keys[:, :, :end],
+            values[:, :, :end],
+            attn_mask=self._causal,
+            enable_gqa=True,
+        )
+        if chain == q.shape[2]:
+            return out
+        # the heads of a group as more queries: kernels with a mask do not all know groups
+        group = q.shape[1] // keys.shape[1]
+        branches = q[:, :, chain:].unflatten(1, (-1, group)).flatten(2, 3)
+        branches = functional.scaled_dot_product_attention(
+            branches, keys, values, attn_mask=self._bias.repeat(group, 1)
+        )
+        return torch.cat((out, branches.unflatten(2, (group, -1)).flatten(1, 2)), dim=2)

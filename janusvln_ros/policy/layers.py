@@ -26,11 +26,12 @@ class RMSNorm(nn.Module):
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer norm computed and returned in float32 whatever the dtype of weights and input (..., dim)."""
+    """Layer norm in float32, also returned so, whatever the dtype of weights and input."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.layer_norm(x.float(), self.normalized_shape, self.weight.float(),
-                                     self.bias.float(), self.eps)
+        return functional.layer_norm(
+            x.float(), self.normalized_shape, self.weight.float(), self.bias.float(), self.eps
+        )
 
 
 class GatedMLP(nn.Module):
@@ -50,7 +51,8 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
     """
     Rotate channel pairs (j, j + d/2) of the last axis (RoPE, arXiv 2104.09864).
 
-    x (..., d); cos, sin broadcastable to (..., d/2), float32. Computed in float32, returned in x's dtype.
+    x (..., d); cos, sin broadcastable to (..., d/2), float32. Computed in float32, returned in x's
+    dtype.
     """
     first, second = x.float().chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1).to(x.dtype)

@@ -21,9 +21,10 @@ class MemoryConfig:
     """
     What is remembered of an episode.
 
-    mode: 'sampled', the released model: geometry in a window, semantics as `history_frames` evenly sampled past
-    frames; 'windowed', the paper: both encoders keep the first `initial_frames` and the last `recent_frames`.
-    resident_frames: vision features kept on the device in `sampled` mode; older ones wait in host memory.
+    mode: 'sampled', the released model: geometry in a window, semantics as `history_frames` evenly
+    sampled past frames; 'windowed', the paper: both encoders keep the first `initial_frames` and
+    the last `recent_frames`. resident_frames: vision features kept on the device in `sampled`
+    mode; older ones wait in host memory.
     """
 
     mode: str = 'sampled'
@@ -35,12 +36,18 @@ class MemoryConfig:
     def __post_init__(self) -> None:
         if self.mode not in ('sampled', 'windowed'):
             raise ValueError(f"memory mode {self.mode!r} is not 'sampled' or 'windowed'")
-        for name, least in (('initial_frames', 0), ('recent_frames', 0), ('history_frames', 1),
-                            ('resident_frames', 1)):
+        for name, least in (
+            ('initial_frames', 0),
+            ('recent_frames', 0),
+            ('history_frames', 1),
+            ('resident_frames', 1),
+        ):
             if getattr(self, name) < least:
                 raise ValueError(f'{name} is {getattr(self, name)}; at least {least} is needed')
         if self.initial_frames + self.recent_frames < 1:
-            raise ValueError('initial_frames and recent_frames are both 0: nothing would be remembered')
+            raise ValueError(
+                'initial_frames and recent_frames are both 0: nothing would be remembered'
+            )
 
 
 class MemoryUsage(NamedTuple):
@@ -53,16 +60,29 @@ class MemoryUsage(NamedTuple):
 
 class KeyValueMemory:
     """
-    Keys and values of all layers in one block: pinned | initial | ring of recent | new frame | scratch.
+    Keys and values of all layers: pinned | initial | ring of recent | new frame | scratch.
 
-    Everything attended at a step lies in one piece, with the new frame and what follows it at the end, so attention
-    reads in place and causal masks stay simple. A step writes behind the retained frames (`extend`); `commit` then
-    moves the new frame over the one it evicts. Nothing is allocated after construction.
+    Everything attended at a step lies in one piece, with the new frame and what follows it at the
+    end, so attention reads in place and causal masks stay simple. A step writes behind the
+    retained frames (`extend`); `commit` then moves the new frame over the one it evicts. Nothing
+    is allocated after construction.
     """
 
-    def __init__(self, *, layers: int, heads: int, head_dim: int, frame_tokens: int = 0, initial: int = 0,
-                 recent: int = 0, pinned: int = 0, scratch: int = 0, movable: bool = False,
-                 dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self,
+        *,
+        layers: int,
+        heads: int,
+        head_dim: int,
+        frame_tokens: int = 0,
+        initial: int = 0,
+        recent: int = 0,
+        pinned: int = 0,
+        scratch: int = 0,
+        movable: bool = False,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
         """
         Allocate for `initial` + `recent` retained frames of `frame_tokens` tokens each.
 
@@ -70,7 +90,12 @@ class KeyValueMemory:
         scratch: tokens that may follow the new frame within a step.
         movable: keep a second copy of the keys of pinned and initial tokens, for `move_anchors`.
         """
-        self.frame_tokens, self.initial, self.recent, self.pinned = frame_tokens, initial, recent, pinned
+        self.frame_tokens, self.initial, self.recent, self.pinned = (
+            frame_tokens,
+            initial,
+            recent,
+            pinned,
+        )
         tokens = pinned + (initial + recent + 1) * frame_tokens + scratch
         self.keys = torch.zeros(layers, heads, tokens, head_dim, dtype=dtype, device=device)
         self.values = torch.zeros_like(self.keys)
@@ -107,10 +132,11 @@ class KeyValueMemory:
         """Forget everything; storage stays."""
         self.seen = 0
 
-    def extend(self, layer: int, keys: torch.Tensor, values: torch.Tensor, offset: int = 0
-               ) -> tuple[torch.Tensor, torch.Tensor]:
+    def extend(
+        self, layer: int, keys: torch.Tensor, values: torch.Tensor, offset: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """
-        Write this step's keys and values (1, heads, L, head_dim), `offset` tokens behind the retained frames.
+        Write keys and values (1, heads, L, head_dim), `offset` tokens behind the retained frames.
 
         Returns all keys and values up to and with them, (1, heads, S, head_dim), as views.
         """
@@ -121,11 +147,14 @@ class KeyValueMemory:
         return self.keys[layer, None, :, :stop], self.values[layer, None, :, :stop]
 
     def commit(self) -> None:
-        """Retain the new frame: while there is room it stays, else it overwrites the oldest recent one."""
+        """Retain the new frame: where there is room it stays, else it overwrites the oldest."""
         if self.seen >= self.capacity and self.recent:
             slot = self.initial + (self.seen - self.initial) % self.recent
             source = slice(self.end, self.end + self.frame_tokens)
-            target = slice(self.pinned + slot * self.frame_tokens, self.pinned + (slot + 1) * self.frame_tokens)
+            target = slice(
+                self.pinned + slot * self.frame_tokens,
+                self.pinned + (slot + 1) * self.frame_tokens,
+            )
             self.keys[:, :, target] = self.keys[:, :, source]
             self.values[:, :, target] = self.values[:, :, source]
         self.seen += 1
@@ -139,12 +168,12 @@ class KeyValueMemory:
 
         cos, sin: (head_dim / 2) float32 of the whole turn since then.
         """
-        self.keys[:, :, :self.anchors.shape[2]] = rotate(self.anchors, cos, sin)
+        self.keys[:, :, : self.anchors.shape[2]] = rotate(self.anchors, cos, sin)
 
 
 class FeatureMemory:
     """
-    Vision features of every frame of an episode: the latest used on the device, all of them in host memory.
+    Vision features of every frame: the latest used on the device, all of them in host memory.
 
     On the CPU there is one copy only.
     """

@@ -1,4 +1,4 @@
-"""The network: both encoders, fusion and language model, under the parameter names of the published checkpoint."""
+"""The network under the parameter names of the published checkpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class JanusModel(nn.Module):
         hidden = config.language.hidden_size
         self.visual = VisionTower(config.vision)
         self.vggt = nn.ModuleDict({'aggregator': Aggregator(config.geometry)})
-        self.merger = GeometryMerger(2 * config.geometry.embed_dim, config.merger_hidden_dim, hidden)
+        self.merger = GeometryMerger(
+            2 * config.geometry.embed_dim, config.merger_hidden_dim, hidden
+        )
         self.model = LanguageModel(config.language)
         self.lm_head = nn.Linear(hidden, config.language.vocab_size, bias=False)
 

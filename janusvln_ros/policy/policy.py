@@ -16,11 +16,17 @@ import numpy as np
 import torch
 
 from janusvln_ros.policy import checkpoint
-from janusvln_ros.policy.config import JanusConfig, read_json
+from janusvln_ros.policy.config import JanusConfig
 from janusvln_ros.policy.decoding import Action, AnswerTree, read_repetition_penalty
 from janusvln_ros.policy.episode import (
-    Episode, FrameTables, geometry_memory, language_memory, SampledEpisode, WindowedEpisode)
-from janusvln_ros.policy.memory import MemoryConfig, MemoryUsage
+    Episode,
+    FrameTables,
+    geometry_memory,
+    language_memory,
+    SampledEpisode,
+    WindowedEpisode,
+)
+from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig, MemoryUsage
 from janusvln_ros.policy.model import JanusModel
 from janusvln_ros.policy.preprocessing import check_frame, Normalisation, patch_grid, resize
 from janusvln_ros.policy.prompt import PromptEncoder
@@ -59,19 +65,32 @@ class Stopwatch:
         """Seconds of each part; waits for the device."""
         if self._cuda:
             torch.cuda.synchronize()
-        return {part: before.elapsed_time(mark) / 1000 if self._cuda else mark - before
-                for (_, before), (part, mark) in zip(self._marks, self._marks[1:])}
+        return {
+            part: before.elapsed_time(mark) / 1000 if self._cuda else mark - before
+            for (_, before), (part, mark) in zip(self._marks, self._marks[1:])
+        }
 
 
 class JanusPolicy:
     """The dual-encoder policy; one episode at a time."""
 
-    def __init__(self, model: JanusModel, encoder: PromptEncoder, *, image_width: int, memory: MemoryConfig,
-                 decoding: str, repetition_penalty: float, normalisation: Normalisation) -> None:
+    def __init__(
+        self,
+        model: JanusModel,
+        encoder: PromptEncoder,
+        *,
+        image_width: int,
+        memory: MemoryConfig,
+        decoding: str,
+        repetition_penalty: float,
+        normalisation: Normalisation,
+    ) -> None:
         if decoding not in ('constrained', 'published'):
             raise ValueError(f"decoding {decoding!r} is not 'constrained' or 'published'")
         if image_width < 28 or image_width % 14:
-            raise ValueError(f'image_width is {image_width}; a multiple of 14 pixels, at least 28, is needed')
+            raise ValueError(
+                f'image_width is {image_width}; a multiple of 14 pixels, at least 28, is needed'
+            )
         self.model = model.eval().requires_grad_(False)
         self.encoder = encoder
         self.tree = AnswerTree(encoder)
@@ -80,32 +99,47 @@ class JanusPolicy:
         self._normalisation = normalisation
         self._suffix: tuple[int, ...] | None = None
         self._tables: FrameTables | None = None
-        self._storage = None  # the two memories, from episode to episode
+        self._geometry_memory: KeyValueMemory | None = None  # storage, from episode to episode
+        self._language_memory: KeyValueMemory | None = None
+        self._longest_suffix = 0
         self.episode: Episode | None = None  # from the first frame on
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str | torch.device = 'cuda',
-                        dtype: str | torch.dtype = 'bfloat16', image_width: int | None = None,
-                        memory: MemoryConfig = MemoryConfig(),  # noqa: B008, frozen
-                        decoding: str = 'constrained') -> JanusPolicy:
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        device: str | torch.device = 'cuda',
+        dtype: str | torch.dtype = 'bfloat16',
+        image_width: int | None = None,
+        memory: MemoryConfig = MemoryConfig(),  # noqa: B008, frozen
+        decoding: str = 'constrained',
+    ) -> JanusPolicy:
         """
         Load a checkpoint in the published layout.
 
-        image_width: pixels, by default the checkpoint's `image_width`, else 644. decoding: 'constrained' to the
-        four answers, or 'published', the reference's free text, of which anything but an action means STOP.
-        Raises CheckpointError for a folder that is missing, partial or foreign.
+        image_width: pixels, by default the checkpoint's `image_width`, else 644. decoding:
+        'constrained' to the four answers, or 'published', the reference's free text, of which
+        anything but an action means STOP. Raises CheckpointError for a folder that is missing,
+        partial or foreign.
         """
         config = JanusConfig.from_folder(path)
         encoder = PromptEncoder(path)
         device = torch.device(device)
-        return cls(checkpoint.load(path, config, device, getattr(torch, dtype) if isinstance(dtype, str) else dtype),
-                   encoder, image_width=image_width or config.image_width, memory=memory, decoding=decoding,
-                   repetition_penalty=read_repetition_penalty(path),
-                   normalisation=Normalisation(device, *checkpoint.read_vision_colours(path)))
+        return cls(
+            checkpoint.load(
+                path, config, device, getattr(torch, dtype) if isinstance(dtype, str) else dtype
+            ),
+            encoder,
+            image_width=image_width or config.image_width,
+            memory=memory,
+            decoding=decoding,
+            repetition_penalty=read_repetition_penalty(path),
+            normalisation=Normalisation(device, *checkpoint.read_vision_colours(path)),
+        )
 
     @property
     def random_weights(self) -> bool:
-        """Whether the checkpoint says that its weights are random, so that decisions mean nothing."""
+        """Whether the checkpoint says its weights are random, so that decisions mean nothing."""
         return self.model.config.random_weights
 
     def reset(self, instruction: str) -> None:
@@ -125,8 +159,8 @@ class JanusPolicy:
         """
         Decide on the next frame, uint8 (H, W, 3), RGB.
 
-        Raises ValueError for anything else and for a frame of another size than the episode's first, RuntimeError
-        without a `reset` before.
+        Raises ValueError for anything else and for a frame of another size than the episode's
+        first, RuntimeError without a `reset` before.
         """
         check_frame(rgb)
         if self._suffix is None:
@@ -136,13 +170,18 @@ class JanusPolicy:
             self.episode = self._begin(size)
         elif size != self.episode.tables.frame_size:
             first = self.episode.tables.frame_size
-            raise ValueError(f'the frame is {size[0]} x {size[1]} pixels, but the episode began with '
-                             f'{first[0]} x {first[1]}; call reset to change the size')
+            raise ValueError(
+                f'the frame is {size[0]} x {size[1]} pixels, but the episode began with '
+                f'{first[0]} x {first[1]}; call reset to change the size'
+            )
         episode, model = self.episode, self.model
         watch = Stopwatch(model.device)
         image = torch.from_numpy(resize(rgb, self.image_width)).to(model.device)
         pixels = self._normalisation.pixels(image)
-        geometry_input, vision_input = self._normalisation.geometry(pixels), self._normalisation.vision(pixels)
+        geometry_input, vision_input = (
+            self._normalisation.geometry(pixels),
+            self._normalisation.vision(pixels),
+        )
         watch.lap('preprocess')
         geometry = episode.see(geometry_input)
         watch.lap('geometry')
@@ -150,30 +189,46 @@ class JanusPolicy:
         watch.lap('vision')
         logits = episode.decide(semantics, geometry)
         watch.lap('prefill')
-        seen = set(episode.prompt.ids(1).tolist())
+        seen = episode.prompt.vocabulary
         log_probabilities = self.tree.log_probabilities(logits).cpu()
         logits = logits.cpu()
         if self.decoding == 'constrained':
             action, generation = self.tree.constrained(logits, seen, self.repetition_penalty)
         else:
-            action, generation = self.tree.published(logits, seen, self.repetition_penalty,
-                                                     lambda tokens: episode.proceed(tokens).cpu())
+            action, generation = self.tree.published(
+                logits, seen, self.repetition_penalty, lambda tokens: episode.proceed(tokens).cpu()
+            )
         episode.finish()
         watch.lap('decode')
         return Decision(
             action=action,
             probabilities=dict(zip(Action, log_probabilities.softmax(0).tolist())),
             log_probabilities=dict(zip(Action, log_probabilities.tolist())),
-            logits=logits[0], text=self.tree.text(generation), timings=watch.seconds())
+            logits=logits[0],
+            text=self.tree.text(generation),
+            timings=watch.seconds(),
+        )
 
     def _begin(self, size: tuple[int, int]) -> Episode:
-        """Begin an episode with frames (width, height); storage is kept where it fits."""
+        """Begin an episode with frames (width, height); tables and storage stay where they fit."""
         grid = patch_grid(*size, self.image_width)
-        if self._tables is None or self._tables.frame_size != size:
-            self._tables = self._storage = None
-            self._tables = FrameTables(self.model, size, grid)
         prompt = self.encoder.prompt(self._suffix, grid)
-        geometry = geometry_memory(self.model, grid, self.memory)
-        language = language_memory(self.model, prompt, self.memory, len(self.tree.tokens))
+        if self._tables is None or self._tables.frame_size != size:
+            self._geometry_memory = self._language_memory = None  # freed first
+            self._tables = FrameTables.of(self.model, size, grid)
+            self._geometry_memory = geometry_memory(self.model, grid, self.memory)
+        if self._language_memory is None or len(prompt.suffix) > self._longest_suffix:
+            self._language_memory, self._longest_suffix = None, len(prompt.suffix)
+            self._language_memory = language_memory(
+                self.model, prompt, self.memory, len(self.tree.tokens)
+            )
         kind = SampledEpisode if self.memory.mode == 'sampled' else WindowedEpisode
-        return kind(self.model, prompt, self.tree, self._tables, geometry, language, memory=self.memory)
+        return kind(
+            self.model,
+            prompt,
+            self.tree,
+            self._tables,
+            self._geometry_memory,
+            self._language_memory,
+            self.memory,
+        )

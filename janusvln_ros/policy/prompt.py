@@ -1,8 +1,9 @@
 """
-Instruction and images to token ids and positions (Qwen2.5-VL's chat template, M-RoPE's rule for images).
+Instruction and images to token ids and positions (Qwen2.5-VL's chat template, M-RoPE).
 
-A prompt is prefix | block of each image | suffix. Only the suffix depends on the instruction, only the blocks on
-the image size. The instruction is data: whatever it contains is encoded as plain text, never as a control token.
+A prompt is prefix | block of each image | suffix. Only the suffix depends on the instruction, only
+the blocks on the image size. The instruction is data: whatever it contains is encoded as plain
+text, never as a control token.
 """
 
 from __future__ import annotations
@@ -18,13 +19,20 @@ from transformers import AutoTokenizer
 from janusvln_ros.policy.config import CheckpointError, read_json
 from janusvln_ros.policy.preprocessing import Grid
 
-SYSTEM = ('You are a visual language navigation model, and your should go to the locations to complete the given '
-          'task. Compare the observation and instruction to infer your current progress, and then select the '
-          'correct direction from the candidates to go to the target location and finish the task.')
-BEFORE_INSTRUCTION = ('These images are your historical observations and your current observation.\n'
-                      ' Your task is to ')
-AFTER_INSTRUCTION = (' \n You should take one of the following actions:\n'
-                     ' MOVE_FORWARD\n TURN_LEFT\n TURN_RIGHT\n STOP.')
+SYSTEM = (
+    'You are a visual language navigation model, and your should go to the locations to complete '
+    'the given task. Compare the observation and instruction to infer your current progress, and '
+    'then select the correct direction from the candidates to go to the target location and '
+    'finish the task.'
+)
+BEFORE_INSTRUCTION = (
+    'These images are your historical observations and your current observation.\n'
+    ' Your task is to '
+)
+AFTER_INSTRUCTION = (
+    ' \n You should take one of the following actions:\n'
+    ' MOVE_FORWARD\n TURN_LEFT\n TURN_RIGHT\n STOP.'
+)
 IMAGE = '<|vision_start|><|image_pad|><|vision_end|>'
 
 
@@ -42,15 +50,21 @@ class Prompt:
         """Positions that one image takes: its marks, and the longer side of its merged grid."""
         return max(self.grid.merged) + 2
 
-    def ids(self, images: int) -> torch.Tensor:
-        """Token ids of the prompt with so many images: (L) int64."""
-        return torch.tensor((*self.prefix, *self.block * images, *self.suffix))
+    def ids(self, images: int) -> list[int]:
+        """Token ids of the prompt with so many images."""
+        return [*self.prefix, *self.block * images, *self.suffix]
+
+    @property
+    def vocabulary(self) -> frozenset[int]:
+        """Token ids that occur in the prompt."""
+        return frozenset(self.ids(1))
 
     def block_positions(self) -> torch.Tensor:
         """
         Positions (time, row, column) of one image's block relative to its first: (3, block) int64.
 
-        An image with base b has time b, rows b + r, columns b + c; the text goes on after the largest.
+        An image with base b has time b, rows b + r, columns b + c; the text goes on after the
+        largest.
         """
         rows, columns = self.grid.merged
         row, column = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).T
@@ -82,23 +96,34 @@ class PromptEncoder:
             # transformers raises whatever its parsers raise
             raise CheckpointError(f'{folder}: the tokenizer cannot be loaded: {error}') from error
         if not self.tokenizer.chat_template:
-            self.tokenizer.chat_template = read_json(folder / 'chat_template.json').get('chat_template')
+            self.tokenizer.chat_template = read_json(folder / 'chat_template.json').get(
+                'chat_template'
+            )
         self._plain = Tokenizer.from_str(json.dumps({**backend, 'added_tokens': []}))
         self._prefix, self._end = self._template(folder)
-        self.start_mark, self.pad, self.end_mark = self.tokenizer.encode(IMAGE, add_special_tokens=False)
+        self.start_mark, self.pad, self.end_mark = self.tokenizer.encode(
+            IMAGE, add_special_tokens=False
+        )
 
     def _template(self, folder: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Token ids of what the chat template puts before the images and after the text."""
         text = 'JanusVLN'
         rendered = self.tokenizer.apply_chat_template(
-            [{'role': 'system', 'content': SYSTEM},
-             {'role': 'user', 'content': [{'type': 'image'}, {'type': 'text', 'text': text}]}],
-            tokenize=False, add_generation_prompt=True)
+            [
+                {'role': 'system', 'content': SYSTEM},
+                {'role': 'user', 'content': [{'type': 'image'}, {'type': 'text', 'text': text}]},
+            ],
+            tokenize=False,
+            add_generation_prompt=True,
+        )
         before, found, after = rendered.partition(IMAGE + text)
         if not found:
-            raise CheckpointError(f"{folder}: the chat template is not Qwen2.5-VL's; it renders {rendered!r}")
+            raise CheckpointError(
+                f"{folder}: the chat template is not Qwen2.5-VL's; it renders {rendered!r}"
+            )
         return tuple(self.tokenizer.encode(before, add_special_tokens=False)), tuple(
-            self.tokenizer.encode(after, add_special_tokens=False))
+            self.tokenizer.encode(after, add_special_tokens=False)
+        )
 
     @property
     def end_of_turn(self) -> int:
@@ -116,4 +141,6 @@ class PromptEncoder:
 
     def prompt(self, suffix: tuple[int, ...], grid: Grid) -> Prompt:
         """Put a prompt together for images of one grid."""
-        return Prompt(self._prefix, (self.start_mark, *[self.pad] * grid.tokens, self.end_mark), suffix, grid)
+        return Prompt(
+            self._prefix, (self.start_mark, *[self.pad] * grid.tokens, self.end_mark), suffix, grid
+        )

@@ -1,8 +1,10 @@
 """
-Visual-semantic encoder: the vision tower of Qwen2.5-VL (arXiv 2502.13923, section 2.1.1; JanusVLN section 3.1).
+Visual-semantic encoder: the vision tower of Qwen2.5-VL.
 
-All images of a call share one patch grid, so windows become plain batches: no padding, no mask. Letters in
-shapes: B images, N patches of an image, M = N / 4 merged tokens, C channels.
+Paper, section 3.1; Qwen2.5-VL, arXiv 2502.13923, section 2.1.1.
+
+All images of a call share one patch grid, so windows become plain batches: no padding, no mask.
+Letters in shapes: B images, N patches of an image, M = N / 4 merged tokens, C channels.
 """
 
 from __future__ import annotations
@@ -38,16 +40,21 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: torch.Tensor, tables: VisionTables, windows: tuple[tuple[int, int], ...]
-                ) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, tables: VisionTables, windows: tuple[tuple[int, int], ...]
+    ) -> torch.Tensor:
         """(B, N, C) to (B, N, C)."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(2)  # (B, N, heads, head_dim)
+        q, k, v = (
+            self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        )  # (B, N, heads, head_dim)
         q, k = rotate(q, tables.cos, tables.sin), rotate(k, tables.cos, tables.sin)
         sizes = [count * size for count, size in windows]
         outputs = []
         for (count, size), *parts in zip(windows, *(t.split(sizes, dim=1) for t in (q, k, v))):
             # (B * count, heads, size, head_dim)
-            parts = [part.unflatten(1, (count, size)).flatten(0, 1).transpose(1, 2) for part in parts]
+            parts = [
+                part.unflatten(1, (count, size)).flatten(0, 1).transpose(1, 2) for part in parts
+            ]
             output = functional.scaled_dot_product_attention(*parts).transpose(1, 2)
             outputs.append(output.reshape(len(x), count * size, -1))
         return self.proj(torch.cat(outputs, dim=1))
@@ -63,17 +70,18 @@ class Block(nn.Module):
         self.norm2 = RMSNorm(config.hidden_size)
         self.mlp = GatedMLP(config.hidden_size, config.intermediate_size, bias=True)
 
-    def forward(self, x: torch.Tensor, tables: VisionTables, windows: tuple[tuple[int, int], ...]
-                ) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, tables: VisionTables, windows: tuple[tuple[int, int], ...]
+    ) -> torch.Tensor:
         x = x + self.attn(self.norm1(x), tables, windows)
         return x + self.mlp(self.norm2(x))
 
 
 class PatchMerger(nn.Module):
     """
-    Four neighbouring patches to one token of the language model: norm, concatenation, two-layer MLP.
+    Four neighbouring patches to one token of the language model.
 
-    Here and, for geometry, in the fusion.
+    Norm, concatenation, two-layer MLP; here and, for geometry, in the fusion.
     """
 
     def __init__(self, dim: int, hidden: int, out: int) -> None:
@@ -99,11 +107,13 @@ class VisionTower(nn.Module):
         self.merger = PatchMerger(dim, 4 * dim, config.out_hidden_size)
 
     def tables(self, rows: int, columns: int) -> VisionTables:
-        """Compute what depends on a grid of rows x columns patches (both even), once for an episode."""
+        """Compute what depends on the patch grid alone (both sides even), once for an episode."""
         device = self.merger.ln_q.weight.device
         side = self.config.window_size // self.config.merge_size // self.config.patch_size
         merged = torch.arange(rows // 2 * (columns // 2)).view(rows // 2, columns // 2)
-        windows = [window.flatten() for band in merged.split(side) for window in band.split(side, dim=1)]
+        windows = [
+            window.flatten() for band in merged.split(side) for window in band.split(side, dim=1)
+        ]
         windows.sort(key=len, reverse=True)
         sizes = [4 * len(window) for window in windows]
         order = torch.cat(windows)
@@ -112,18 +122,25 @@ class VisionTower(nn.Module):
         frequencies = ROPE_BASE ** (-torch.arange(0, head_dim // 2, 2).float() / (head_dim // 2))
         grid = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))  # (N, 2)
         grid = grid.view(rows // 2, 2, columns // 2, 2, 2).transpose(1, 2).reshape(-1, 4, 2)[order]
-        angles = (grid.flatten(0, 1)[..., None].float() * frequencies).flatten(1)  # (N, head_dim / 2)
+        angles = (grid.flatten(0, 1)[..., None].float() * frequencies).flatten(
+            1
+        )  # (N, head_dim / 2)
         return VisionTables(
-            order.to(device), order.argsort().to(device),
+            order.to(device),
+            order.argsort().to(device),
             tuple((sizes.count(size), size) for size in sorted(set(sizes), reverse=True)),
-            angles.cos()[:, None].to(device), angles.sin()[:, None].to(device))
+            angles.cos()[:, None].to(device),
+            angles.sin()[:, None].to(device),
+        )
 
     def forward(self, rows: torch.Tensor, tables: VisionTables) -> torch.Tensor:
-        """Pixel rows (B, N, 1176), in groups of four patches, to tokens (B, M, hidden of the language model)."""
+        """Pixel rows (B, N, 1176), in groups of four, to tokens (B, M, out_hidden_size)."""
         weight = self.patch_embed['proj'].weight
         x = functional.linear(rows.to(weight.dtype), weight.flatten(1))
         x = x.unflatten(1, (-1, 4))[:, tables.order].flatten(1, 2)
         whole = ((1, x.shape[1]),)
         for index, block in enumerate(self.blocks):
-            x = block(x, tables, whole if index in self.config.full_attention_blocks else tables.windows)
+            x = block(
+                x, tables, whole if index in self.config.full_attention_blocks else tables.windows
+            )
         return self.merger(x)[:, tables.restore]
