@@ -33,6 +33,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
+from janusvln_ros.evaluation.splits import house_of
 from janusvln_ros.nodes.parameters import declare, parameter
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import (
@@ -40,7 +41,6 @@ from janusvln_ros.sim.house import (
     free_start,
     generate_house,
     House,
-    house_of_scene,
     ROBOT_RADIUS,
 )
 from janusvln_ros.sim.physics import Odometry as WheelOdometry
@@ -62,7 +62,7 @@ class Settings:
     """Parameters of the node."""
 
     scene: str = parameter(
-        '', 'Name of a house as sim.house.scene_id gives it; empty: house_seed and rooms.')
+        '', 'scene_id of an episode, whose house is taken; empty: house_seed and rooms.')
     house_seed: int = parameter(0, 'Seed of the house.', low=0, high=2**31 - 1)
     rooms: int = parameter(3, 'Rooms of the house.', low=1, high=6)
     start_pose: str = parameter(
@@ -316,7 +316,7 @@ def _quaternion(yaw: float) -> Quaternion:
 
 def _house(settings: Settings) -> House:
     if settings.scene:
-        return house_of_scene(settings.scene)
+        return house_of(settings.scene)
     return generate_house(settings.house_seed, rooms=settings.rooms)
 
 

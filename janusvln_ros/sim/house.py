@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 import math
-import re
 
 import cv2
 import numpy as np
@@ -254,26 +253,6 @@ def generate_house(
     return House(seed, tuple(plan), tuple(doors), tuple(placed))
 
 
-def scene_id(
-    seed: int, *, rooms: int | tuple[int, int] = (1, 4), furniture: int | tuple[int, int] = (3, 6)
-) -> str:
-    """Name the house that generate_house makes: 'house_v1_rooms1-4_furniture3-6_7'."""
-    spans = [f'{n}-{n}' if isinstance(n, int) else f'{n[0]}-{n[1]}' for n in (rooms, furniture)]
-    return f'house_v{GENERATOR_VERSION}_rooms{spans[0]}_furniture{spans[1]}_{seed}'
-
-
-def house_of_scene(name: str) -> House:
-    """Build the house that scene_id named; ValueError for any other name or version."""
-    match = re.fullmatch(r'house_v(\d+)_rooms(\d+)-(\d+)_furniture(\d+)-(\d+)_(\d+)', name)
-    if match is None:
-        raise ValueError(f'no scene is called {name!r}; a name looks like {scene_id(7)!r}')
-    version, *spans, seed = (int(number) for number in match.groups())
-    if version != GENERATOR_VERSION:
-        raise ValueError(f'scene {name!r} is of generator version {version}, this is version '
-                         f'{GENERATOR_VERSION}')
-    return generate_house(seed, rooms=(spans[0], spans[1]), furniture=(spans[2], spans[3]))
-
-
 def free_start(house: House) -> tuple[float, float, float]:
     """Give a pose (x, y, yaw) in the first room: where most space is, with a view on the most."""
     room = house.rooms[0]
@@ -450,8 +429,9 @@ def _furnish(
     typical = [c for c in _TYPICAL[room.kind] if c in allowed]
     small = [c for c in allowed if c in _TYPICAL['corridor']]
     for _ in range(count):
-        anything = small if room.kind == 'corridor' else list(allowed)
-        likely = typical if typical and rng.random() < 0.6 else anything
+        many = {f.category for f in mine if sum(f.category == g.category for g in mine) >= 2}
+        anything = [c for c in (small if room.kind == 'corridor' else allowed) if c not in many]
+        likely = [c for c in typical if c not in many] if rng.random() < 0.6 else anything
         if not likely:
             continue
         category = likely[int(rng.integers(len(likely)))]
@@ -459,8 +439,9 @@ def _furnish(
         # The same thing twice in a room is rare, but it has to happen: "the farther red chair".
         if rng.random() < 0.8 and any((f.category, f.colour) == (category, colour) for f in mine):
             colour = allowed[category][int(rng.integers(len(allowed[category])))]
-        if mine and rng.random() < 0.15:
-            twin = mine[int(rng.integers(len(mine)))]
+        single = [f for f in mine if f.category not in many]
+        if single and rng.random() < 0.15:
+            twin = single[int(rng.integers(len(single)))]
             category, colour = twin.category, twin.colour
         for _ in range(25):
             piece = _propose(rng, len(placed), category, colour, room, mine)

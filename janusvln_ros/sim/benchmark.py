@@ -1,0 +1,90 @@
+"""
+How fast the world is here: `python -m janusvln_ros.sim.benchmark`.
+
+Steps of the kinematic world with a picture each, over many houses, changes of the house included;
+alone in one process and in as many processes as there are processors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from multiprocessing import get_context
+import os
+import sys
+import time
+
+import numpy as np
+
+from janusvln_ros.sim.camera import CameraModel
+from janusvln_ros.sim.house import free_start, generate_house
+from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
+from janusvln_ros.sim.world import KinematicWorld
+
+
+def measure_steps(
+    seed: int, *, houses: int, steps: int, rooms: int, width: int, height: int
+) -> float:
+    """Give the seconds that `houses` episodes of `steps` steps with pictures take."""
+    rng = np.random.default_rng(seed)
+    world = KinematicWorld(generate_house(seed, rooms=rooms), camera=CameraModel(width, height))
+    world.render()  # the drawing context is made once per process, not once per episode
+    begin = time.perf_counter()
+    for i in range(houses):
+        house = generate_house(seed + i, rooms=rooms)
+        world.load(house)
+        world.reset(*free_start(house))
+        for action in rng.choice((1, 1, 1, 2, 3), steps).tolist():
+            world.render()
+            world.step(action)
+    seconds = time.perf_counter() - begin
+    world.close()
+    return seconds
+
+
+def measure_physics(seconds: float) -> float:
+    """Give how many simulated seconds pass in one, for a robot that drives."""
+    house = generate_house(0, rooms=4)
+    world = PhysicsWorld(house, free_start(house))
+    begin = time.perf_counter()
+    for _ in range(round(seconds / TIMESTEP)):
+        world.set_velocity(0.3, 0.5)
+        world.step()
+    return seconds / (time.perf_counter() - begin)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print; --json for one line of JSON."""
+    parser = argparse.ArgumentParser(
+        prog='python -m janusvln_ros.sim.benchmark', description='Measure the simulator.')
+    parser.add_argument('--houses', type=int, default=10, help='houses per process (default 10)')
+    parser.add_argument('--steps', type=int, default=60, help='steps per house (default 60)')
+    parser.add_argument('--rooms', type=int, default=4, help='rooms per house (default 4)')
+    parser.add_argument('--json', action='store_true', help='print one line of JSON')
+    options = parser.parse_args(argv)
+    processes = len(os.sched_getaffinity(0))
+    results: dict[str, float] = {'processors': processes, 'load': os.getloadavg()[0]}
+    for width, height in ((160, 120), (320, 240), (640, 480)):
+        work = {'houses': options.houses, 'steps': options.steps, 'rooms': options.rooms,
+                'width': width, 'height': height}
+        count = options.houses * options.steps
+        # MuJoCo's drawing libraries do not survive a fork.
+        with get_context('spawn').Pool(processes) as pool:
+            alone = pool.apply(measure_steps, (0,), work)
+            jobs = [pool.apply_async(measure_steps, (1000 * i,), work) for i in range(processes)]
+            together = max(job.get() for job in jobs)
+        results[f'{width}x{height} one process'] = count / alone
+        results[f'{width}x{height} {processes} processes'] = processes * count / together
+    results['physics, times real time'] = measure_physics(20.0)
+    if options.json:
+        print(json.dumps(results))
+        return 0
+    print(f'steps a second with a picture, {options.rooms} rooms, a new house every '
+          f'{options.steps} steps:')
+    for name, value in results.items():
+        print(f'  {name:<24} {value:8.1f}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
