@@ -1,0 +1,612 @@
+"""
+The navigator: a lifecycle node that turns camera frames and an instruction into actions.
+
+configure loads the checkpoint, activate subscribes, deactivate stops the robot, cleanup frees the
+memory. One thread runs the policy, always on the newest frame; everything else happens in the
+thread that spins. All they share is guarded by one lock.
+"""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+import gc
+from pathlib import Path
+import signal
+import sys
+import tempfile
+import threading
+import time
+from types import FrameType
+from typing import Any
+import uuid
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+import numpy as np
+from rcl_interfaces.msg import SetParametersResult
+import rclpy
+from rclpy.action.server import ServerGoalHandle
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header, String
+from std_srvs.srv import Trigger
+
+from janusvln_ros.action import Navigate
+from janusvln_ros.imaging.encodings import ImageError, to_rgb
+from janusvln_ros.imaging.overlay import ACTIONS, annotate
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.nodes.episode import Episode, MotionReport, Reason, Result, State, STOP
+from janusvln_ros.nodes.navigator_diagnostics import diagnostics, Latencies, Rate
+from janusvln_ros.nodes.navigator_goals import NavigateServer
+from janusvln_ros.nodes.navigator_parameters import EpisodeParameters, NavigatorParameters
+from janusvln_ros.nodes.parameters import check_choice, declare, read
+
+LATEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                    reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                     reliability=ReliabilityPolicy.RELIABLE,
+                     durability=DurabilityPolicy.TRANSIENT_LOCAL)
+SENSOR = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                    reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    message: Image | CompressedImage
+    stamp: int  # ns, when it was taken
+    arrived: int  # ns
+
+
+def load_policy(parameters: NavigatorParameters) -> Any:
+    """
+    Load the policy that the parameters name.
+
+    Raises ValueError (CheckpointError for a folder that is not a whole checkpoint) or OSError.
+    """
+    if not parameters.checkpoint:
+        raise ValueError('parameter checkpoint is empty: give the folder of a checkpoint, or '
+                         '"random" to try the plumbing')
+    import torch
+
+    from janusvln_ros.policy import JanusPolicy, MemoryConfig
+    if parameters.threads:
+        torch.set_num_threads(parameters.threads)
+    device = parameters.device
+    if device == 'auto':
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    elif device == 'cuda' and not torch.cuda.is_available():
+        raise ValueError('parameter device is cuda, but torch finds no CUDA device')
+    dtype = parameters.dtype
+    if dtype == 'auto':
+        dtype = 'bfloat16' if device == 'cuda' else 'float32'
+    options = {
+        'device': device, 'dtype': dtype, 'image_width': parameters.image_width or None,
+        'memory': MemoryConfig(mode=parameters.memory_mode,
+                               initial_frames=parameters.initial_frames,
+                               recent_frames=parameters.recent_frames,
+                               history_frames=parameters.history_frames)}
+    if parameters.checkpoint != 'random':
+        return JanusPolicy.from_pretrained(parameters.checkpoint, **options)
+    from janusvln_ros.policy.tiny import write_random_checkpoint
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = write_random_checkpoint(Path(folder) / 'random')
+        return JanusPolicy.from_pretrained(checkpoint, **options)
+
+
+class Navigator(LifecycleNode):
+    """Image and instruction in, NavigationAction out."""
+
+    def __init__(self, load: Callable[[NavigatorParameters], Any] = load_policy) -> None:
+        super().__init__('navigator')
+        self._load = load
+        self.parameters = declare(self, NavigatorParameters)
+        declare(self, EpisodeParameters)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self._changed = threading.Condition()  # guards all that follows
+        self._policy: Any = None
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._active = False
+        self._episode: Episode | None = None
+        self._settled = True  # the outcome of _episode has been told
+        self._goal: ServerGoalHandle | None = None
+        self._remembered: Episode | None = None  # whose frames the policy's memory holds
+        self._frame: _Frame | None = None
+        self._frame_id = ''
+        self._frame_shape: tuple[int, ...] | None = None  # of the episode's first frame
+        self._report: MotionReport | None = None
+        self._memory = (0, 0, 0)  # frames, capacity, bytes
+        self._told: tuple = ()
+        self._last_error = ''
+        self._frames, self._bad_frames, self._decisions = Rate(), Rate(), Rate()
+        self._latencies, self._times = Latencies(), Latencies()
+
+        self._inputs: list = []
+        self._action_publisher = self.create_lifecycle_publisher(
+            NavigationAction, 'navigation_action', LATEST)
+        self._debug_publisher = self.create_lifecycle_publisher(Image, 'debug_image', SENSOR)
+        self._status_publisher = self.create_publisher(
+            NavigatorStatus, 'navigator_status', LATCHED)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._goals = NavigateServer(self, accepts=self._refusal, starts=self._on_goal,
+                                     cancels=self._on_cancel)
+        self.create_service(Trigger, 'pause', self._on_pause)
+        self.create_service(Trigger, 'resume', self._on_resume)
+        self.create_service(Trigger, 'reset_memory', self._on_reset_memory)
+        # Watchdogs and heartbeat go on while a simulator's clock stands still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0 / self.parameters.heartbeat_rate, self._on_heartbeat, clock=steady)
+        self.create_timer(1.0, self._on_diagnostics, clock=steady)
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the checkpoint; fail with the reason in the log."""
+        begun = time.monotonic()
+        try:
+            self.parameters = read(self, NavigatorParameters)
+            self._policy = self._load(self.parameters)
+        except (ValueError, OSError, RuntimeError, ImportError) as error:
+            self._fail(f'cannot configure: {error}')
+            return TransitionCallbackReturn.FAILURE
+        self.get_logger().info(f'loaded {self.parameters.checkpoint} in '
+                               f'{time.monotonic() - begun:.1f} s')
+        if self._policy.random_weights:
+            self.get_logger().warning(
+                'this checkpoint has RANDOM weights: the robot will not follow the instruction')
+        self._closing = False
+        self._thread = threading.Thread(target=self._think, name='policy', daemon=True)
+        self._thread.start()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe, and wait for an instruction."""
+        super().on_activate(state)
+        qos = LATEST if self.parameters.image_reliability == 'reliable' else SENSOR
+        kind, topic = ((Image, 'image') if self.parameters.image_transport == 'raw'
+                       else (CompressedImage, 'image/compressed'))
+        self._inputs = [
+            self.create_subscription(kind, topic, self._on_image, qos),
+            self.create_subscription(MotionStatus, 'motion_status', self._on_motion, LATEST),
+            self.create_subscription(String, 'instruction', self._on_instruction, 10)]
+        with self._changed:
+            self._frame = self._report = None
+            self._active = True
+            self._update()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the robot and unsubscribe."""
+        self.halt('the navigator was deactivated')
+        with self._changed:
+            self._active = False
+            self._update()
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the policy and its memories."""
+        self._unload()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the robot and free everything."""
+        if self._active:
+            self.on_deactivate(state)
+        self._unload()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything; the node is unconfigured then."""
+        self._active = False
+        self._unload()
+        return super().on_error(state)
+
+    def halt(self, message: str) -> None:
+        """End the episode, if there is one; the executor is told to stop."""
+        with self._changed:
+            if self._episode:
+                self._episode.end(Reason.CANCELED, message)
+            self._update()
+
+    def close(self) -> None:
+        """Stop the robot and end the policy's thread, in whatever state the node is."""
+        if self._active:
+            self.trigger_deactivate()
+        self._unload()
+
+    def _unload(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread:
+            self._thread.join()
+        self._thread = self._policy = self._remembered = self._frame = None
+        self._memory = (0, 0, 0)
+        gc.collect()
+        torch = sys.modules.get('torch')
+        if torch and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    # Inputs
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self._frames.count()
+        stamp = message.header.stamp
+        with self._changed:
+            self._frame = _Frame(message, stamp.sec * 1_000_000_000 + stamp.nanosec, self._now())
+            self._changed.notify_all()
+
+    def _on_motion(self, message: MotionStatus) -> None:
+        end = message.motion_end
+        report = MotionReport(
+            message.state, message.result if message.result in iter(Result) else Result.BAD_INPUT,
+            message.instruction_id, message.step, end.sec * 1_000_000_000 + end.nanosec,
+            message.progress, message.open_loop, message.message)
+        with self._changed:
+            self._report = report
+            if self._episode:
+                self._episode.reported(report, self._now())
+            self._update()
+
+    def _on_instruction(self, message: String) -> None:
+        refusal = self._refusal(message.data)
+        if not refusal:
+            self._begin(uuid.uuid4().hex, message.data, None)
+
+    def _on_goal(self, handle: ServerGoalHandle) -> None:
+        self._begin(bytes(handle.goal_id.uuid).hex(), handle.request.instruction, handle)
+
+    def _refusal(self, instruction: str) -> str:
+        """Say why no episode can start with an instruction; empty when it can."""
+        problem = ''
+        if not self._active:
+            problem = 'the navigator is not active'
+        elif not instruction.strip():
+            problem = 'it is empty'
+        if problem:
+            self.get_logger().warning(f'instruction refused: {problem}')
+        return problem
+
+    def _begin(self, name: str, instruction: str, goal: ServerGoalHandle | None) -> None:
+        limits = read(self, EpisodeParameters).limits()
+        with self._changed:
+            awaiting = None
+            if self._episode:
+                self._episode.end(Reason.PREEMPTED, 'a newer instruction replaced this one')
+                self._settle()
+                awaiting = self._episode.awaiting
+            self._episode = Episode(name, instruction.strip(), limits, self._now(), self._report,
+                                    awaiting)
+            self._settled, self._goal, self._frame_shape = False, goal, None
+            self.get_logger().info(f'episode {name[:8]}: {instruction.strip()!r}')
+            self._update()
+
+    def _on_cancel(self, handle: ServerGoalHandle) -> None:
+        with self._changed:
+            if self._goal is handle:
+                self._episode.end(Reason.CANCELED, 'canceled by the client')
+                self._update()
+
+    def _on_pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        with self._changed:
+            if self._running:
+                self._episode.pause(self._now())
+                self._update()
+            response.success = self._running
+        response.message = '' if response.success else 'there is no episode to pause'
+        return response
+
+    def _on_resume(self, request: Trigger.Request,
+                   response: Trigger.Response) -> Trigger.Response:
+        with self._changed:
+            response.success = self._running and self._episode.state == State.PAUSED
+            if response.success:
+                self._episode.resume(self._now())
+                self._update()
+        response.message = '' if response.success else 'no episode is paused'
+        return response
+
+    def _on_reset_memory(self, request: Trigger.Request,
+                         response: Trigger.Response) -> Trigger.Response:
+        with self._changed:
+            self._remembered = None
+            response.success = self._running
+            self._changed.notify_all()
+        response.message = ('empty before the next decision' if response.success
+                            else 'there is no episode; each begins with empty memory anyway')
+        return response
+
+    # Decisions, in a thread of their own
+
+    def _think(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closing and not self._has_work():
+                    self._changed.wait()
+                if self._closing:
+                    return
+                episode, frame = self._episode, self._frame
+                forget = self._remembered is not episode
+            if forget:
+                self._forget(episode)
+            else:
+                self._look(episode, frame)
+
+    @property
+    def _running(self) -> bool:
+        return self._episode is not None and not self._episode.ended
+
+    def _has_work(self) -> bool:
+        if not self._running:
+            return False
+        return self._remembered is not self._episode or (
+            self._frame is not None
+            and self._episode.takes_frame(self._frame.stamp, self._now()))
+
+    def _forget(self, episode: Episode) -> None:
+        """Empty the policy's memory for an episode."""
+        try:
+            self._policy.reset(episode.instruction)
+        except Exception as error:  # whatever a policy raises must not end the thread
+            self._policy_failed(episode, error)
+        with self._changed:
+            self._remembered = episode
+            self._note_memory()
+            self._update()
+
+    def _look(self, episode: Episode, frame: _Frame) -> None:
+        """Take one decision from a frame, unless things have changed in the meantime."""
+        try:
+            rgb = to_rgb(frame.message)
+            if rgb.shape != (self._frame_shape or rgb.shape):
+                raise ImageError(f'frame of {rgb.shape[1]}x{rgb.shape[0]} pixels in an episode of '
+                                 f'{self._frame_shape[1]}x{self._frame_shape[0]}')
+        except ImageError as error:
+            self._refuse(episode, frame, str(error))
+            return
+        with self._changed:
+            if episode is not self._episode or episode is not self._remembered or (
+                    not episode.takes_frame(frame.stamp, self._now())):
+                return
+            episode.begin_decision(frame.stamp, self._now())
+            self._frame_shape = rgb.shape
+            self._update()
+        begun = time.perf_counter()
+        try:
+            decision = self._policy.step(rgb)
+            probabilities = [float(decision.probabilities[action])
+                             for action in sorted(decision.probabilities)]
+        except Exception as error:  # whatever a policy raises must not end the thread
+            self._policy_failed(episode, error)
+            return
+        seconds = time.perf_counter() - begun
+        with self._changed:
+            self._note_memory()
+            step = episode.step
+            action = None
+            if episode is self._episode:
+                action = episode.decided(int(decision.action), probabilities, self._now())
+            latency = (self._now() - frame.stamp) / 1e9
+            if action is not None:
+                self._publish_action(frame.message.header, episode.instruction_id, step, action,
+                                     probabilities, seconds)
+                self._decisions.count()
+                self._latencies.add(latency)
+                self._times.add(seconds)
+                if self._goal:
+                    self._goal.publish_feedback(Navigate.Feedback(
+                        step=step, action=action, probabilities=probabilities, latency=latency))
+            self._update()
+        if action is not None and self._debug_publisher.get_subscription_count():
+            self._publish_debug(frame.message.header, annotate(
+                rgb, instruction=episode.instruction, step=step, action_name=ACTIONS[action],
+                probabilities=probabilities, latency=latency, memory=self._memory[:2]))
+
+    def _refuse(self, episode: Episode, frame: _Frame, why: str) -> None:
+        self._bad_frames.count()
+        with self._changed:
+            episode.frame_refused(why)
+            if self._frame is frame:
+                self._frame = None
+            self._last_error = why
+        self.get_logger().warning(f'frame refused: {why}', throttle_duration_sec=5.0)
+
+    def _policy_failed(self, episode: Episode, error: Exception) -> None:
+        self._fail(f'policy: {type(error).__name__}: {error}')
+        with self._changed:
+            episode.end(Reason.POLICY_ERROR, f'{type(error).__name__}: {error}')
+            self._update()
+
+    def _note_memory(self) -> None:
+        usage = self._policy.memory_usage()
+        self._memory = (usage.frames, usage.capacity, usage.bytes)
+
+    # Outputs; called with the lock held
+
+    def _update(self) -> None:
+        """Follow up on any change of state."""
+        self._settle()
+        self._publish_status(only_news=True)
+        self._changed.notify_all()
+
+    def _settle(self) -> None:
+        """Tell the outcome of an episode that has ended."""
+        episode = self._episode
+        if self._settled or not episode.ended:
+            return
+        self._settled = True
+        if episode.reason not in (Reason.SUCCEEDED, Reason.PREEMPTED):
+            self._publish_action(
+                Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id),
+                episode.instruction_id, episode.step, STOP, (1.0, 0.0, 0.0, 0.0), 0.0)
+            episode.awaiting = (episode.instruction_id, episode.step)
+        self.get_logger().info(f'episode {episode.instruction_id[:8]}: {episode.reason.name} '
+                               f'after {episode.step} steps: {episode.message}')
+        if self._goal:
+            self._goals.settle(self._goal, episode.reason, episode.message, episode.step)
+            self._goal = None
+
+    def _publish_action(self, header: Header, instruction_id: str, step: int, action: int,
+                        probabilities: Any, seconds: float) -> None:
+        self._frame_id = header.frame_id
+        self._action_publisher.publish(NavigationAction(
+            header=header, instruction_id=instruction_id, step=step, action=action,
+            probabilities=probabilities, decision_time=seconds))
+
+    def _publish_status(self, only_news: bool = False) -> None:
+        episode = self._episode
+        state = State.INACTIVE
+        if self._active:
+            state = episode.state if episode else State.IDLE
+        news = (state, episode, episode and (episode.reason, episode.step))
+        if only_news and news == self._told:
+            return
+        self._told = news
+        status = NavigatorStatus(state=int(state), memory_frames=self._memory[0],
+                                 memory_bytes=self._memory[2])
+        status.header.stamp = self.get_clock().now().to_msg()
+        if episode:
+            status.reason = int(episode.reason)
+            status.instruction_id, status.instruction = episode.instruction_id, episode.instruction
+            status.step, status.message = episode.step, episode.message
+        self._status_publisher.publish(status)
+
+    def _publish_debug(self, header: Header, rgb: np.ndarray) -> None:
+        height, width = rgb.shape[:2]
+        self._debug_publisher.publish(Image(
+            header=header, height=height, width=width, encoding='rgb8', step=3 * width,
+            data=array.array('B', rgb.tobytes())))
+
+    # Watchdogs, heartbeat, diagnostics, parameters
+
+    def _now(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _on_heartbeat(self) -> None:
+        with self._changed:
+            if self._episode:
+                self._episode.check(self._now())
+            self._update()
+            self._publish_status()
+
+    def _on_diagnostics(self) -> None:
+        now = self._now()
+        with self._changed:
+            frame, episode = self._frame, self._episode
+            level, message = DiagnosticStatus.OK[0], 'inactive'
+            if self._active:
+                message = (episode.state if episode else State.IDLE).name.lower()
+                if episode and episode.ended and episode.reason != Reason.SUCCEEDED:
+                    message += f'; last episode: {episode.reason.name}: {episode.message}'
+                if frame is None or now - frame.arrived > 2e9:
+                    level, message = DiagnosticStatus.WARN[0], f'{message}; no camera frames'
+            values = {
+                'frames': self._frames.total,
+                'frames per second': self._frames.per_second(now),
+                'refused frames': self._bad_frames.total,
+                'decisions per second': self._decisions.per_second(now),
+                'decision time p50 (s)': self._times.percentile(50),
+                'decision time p95 (s)': self._times.percentile(95),
+                'latency from image stamp p50 (s)': self._latencies.percentile(50),
+                'latency from image stamp p95 (s)': self._latencies.percentile(95),
+                'age of newest image (s)': (now - frame.stamp) / 1e9 if frame else float('nan'),
+                'memory frames': self._memory[0], 'memory capacity': self._memory[1],
+                'memory bytes': self._memory[2], 'GPU bytes': _gpu_bytes(),
+                'checkpoint': self.parameters.checkpoint,
+                'random weights': bool(self._policy and self._policy.random_weights),
+                'last error': self._last_error}
+        array_message = diagnostics(self.get_fully_qualified_name(), level, message, values)
+        array_message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(array_message)
+
+    def _fail(self, message: str) -> None:
+        self._last_error = message
+        self.get_logger().error(message)
+
+    def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        fixed = {entry.name for entry in fields(NavigatorParameters)}
+        for change in changes:
+            if change.name in fixed and self._policy is not None:
+                return SetParametersResult(successful=False, reason=(
+                    f'{change.name} is used by configure: deactivate and clean up first'))
+            for kind in (NavigatorParameters, EpisodeParameters):
+                problem = check_choice(kind, change.name, change.value)
+                if problem:
+                    return SetParametersResult(successful=False, reason=problem)
+        return SetParametersResult(successful=True)
+
+
+def _gpu_bytes() -> int:
+    torch = sys.modules.get('torch')
+    return torch.cuda.memory_allocated() if torch and torch.cuda.is_available() else 0
+
+
+def usage() -> str:
+    """Describe the command and its parameters."""
+    lines = ['usage: janusvln navigator [--ros-args -p NAME:=VALUE -r FROM:=TO ...]', '',
+             __doc__.strip(), '', 'parameters:']
+    for kind in (NavigatorParameters, EpisodeParameters):
+        for entry in fields(kind):
+            choices = ' | '.join(entry.metadata['choices'])
+            lines.append(f'  {entry.name} (default {entry.default!r})'
+                         + (f' [{choices}]' if choices else ''))
+            lines.append(f'      {entry.metadata["description"]}')
+    return '\n'.join(lines)
+
+
+def main(argv: list[str] | None = None,
+         load: Callable[[NavigatorParameters], Any] = load_policy) -> int:
+    """Run the node until SIGINT or SIGTERM; the robot is stopped on the way out."""
+    argv = sys.argv[1:] if argv is None else argv
+    rest = remove_ros_args(argv)
+    if rest:
+        print(usage())
+        return 0 if rest[0] in ('-h', '--help') else 2
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    # rclpy's own handlers close the context first, and then no STOP can be published.
+    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    try:
+        node = Navigator(load)
+    except (ValueError, ParameterException) as error:
+        print(f'navigator: {error}', file=sys.stderr)
+        rclpy.shutdown()
+        return 2
+    try:
+        return _run(node, ended)
+    finally:
+        node.close()
+        node.destroy_node()
+        rclpy.shutdown()
+
+
+def _run(node: Navigator, ended: threading.Event) -> int:
+    success = TransitionCallbackReturn.SUCCESS
+    if node.parameters.autostart and (node.trigger_configure() != success
+                                      or node.trigger_activate() != success):
+        return 1
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while not ended.is_set():  # the heartbeat's timer ends each wait
+        executor.spin_once()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""
+The navigator with a policy that answers what the instruction spells out.
+
+'F L .5 R S' goes forward, turns left, thinks for half a second, turns right, stops, and begins
+anew; 'X' raises. Start it like the navigator; checkpoint 'bad' cannot be loaded.
+"""
+
+import sys
+import time
+from types import SimpleNamespace
+
+from janusvln_ros.nodes.navigator import main
+
+LETTERS = 'SFLR'
+
+
+class ScriptedPolicy:
+    random_weights = True
+
+    def __init__(self):
+        self.frames = 0
+        self.words = []
+
+    def reset(self, instruction):
+        self.words = instruction.split()
+        self.frames = self.position = 0
+
+    def memory_usage(self):
+        return SimpleNamespace(frames=self.frames, capacity=56, bytes=1000 * self.frames)
+
+    def step(self, rgb):
+        self.frames += 1
+        while True:
+            word = self.words[self.position % len(self.words)]
+            self.position += 1
+            if word == 'X':
+                raise RuntimeError('the script says so')
+            if word in LETTERS:
+                action = LETTERS.index(word)
+                return SimpleNamespace(action=action, probabilities={
+                    other: 0.7 if other == action else 0.1 for other in range(4)})
+            time.sleep(float(word))
+
+
+def load(parameters):
+    if parameters.checkpoint == 'bad':
+        raise ValueError('there is nothing in it')
+    return ScriptedPolicy()
+
+
+if __name__ == '__main__':
+    sys.exit(main(load=load))
