@@ -8,9 +8,12 @@ they stop being obeyed when no new one comes, and odometry arrives late.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
+from janusvln_ros.motion.tracking import Velocity
 
 
 @dataclass(frozen=True)
@@ -69,3 +72,55 @@ class BaseModel:
 
 def _approach(value: float, target: float, change: float) -> float:
     return value + max(-change, min(change, target - value))
+
+
+class ClosedLoop:
+    """
+    An executor and a base on one time line: what a robot does, without ROS and real time.
+
+    Odometry and updates come at 50 Hz. Replace `odometry`, a function from (stamp, pose) to
+    (stamp, pose) or None, to falsify or withhold what the executor sees.
+    """
+
+    DT = 0.005  # s, of the base
+    PERIOD = 4  # steps of the base between two updates of the executor
+
+    def __init__(self, executor: Executor, base: BaseModel) -> None:
+        self.executor = executor
+        self.base = base
+        self.odometry: Callable[[float, Pose], tuple[float, Pose] | None] = \
+            lambda stamp, pose: (stamp, pose)
+        self.commanded: Velocity | None = None
+
+    @property
+    def now(self) -> float:
+        """The time (s)."""
+        return self.base.time
+
+    def tick(self) -> Velocity | None:
+        """Go on by one period of the executor and return what it commands."""
+        for step in range(self.PERIOD):
+            self.base.advance(self.DT)
+            if step == 1:
+                seen = self.odometry(*self.base.odometry())
+                if seen is not None:
+                    stamp, pose = seen
+                    self.executor.on_odometry(stamp, pose.x, pose.y, pose.yaw, self.now)
+        self.commanded = self.executor.update(self.now)
+        if self.commanded is not None:
+            self.base.command(self.commanded.linear, self.commanded.angular)
+        return self.commanded
+
+    def run(self, seconds: float) -> None:
+        """Go on for a time."""
+        for _ in range(round(seconds / (self.DT * self.PERIOD))):
+            self.tick()
+
+    def run_until_standing(self, longest: float = 60.0) -> None:
+        """Go on until no motion is under way; TimeoutError when that takes too long (s)."""
+        end = self.now + longest
+        while self.now < end:
+            self.tick()
+            if self.executor.stands:
+                return
+        raise TimeoutError(f'the robot still moves after {longest} s')

@@ -46,6 +46,15 @@ class Command:
         return cls(Kind.TURN, step_angle if action is Action.TURN_LEFT else -step_angle)
 
     @property
+    def action(self) -> Action:
+        """The action that this command resembles: its type and direction without the amount."""
+        if self.kind is Kind.STOP:
+            return Action.STOP
+        if self.kind is Kind.MOVE:
+            return Action.MOVE_FORWARD
+        return Action.TURN_LEFT if self.amount > 0.0 else Action.TURN_RIGHT
+
+    @property
     def sentence(self) -> str:
         """The command in NaVILA's words: "move forward 75 cm", "turn left 30 degrees", "stop"."""
         if self.kind is Kind.STOP:

@@ -8,119 +8,24 @@ happens ends in zero velocity:
 - STOP, a lost navigator and a motion's time allowance brake within the limits;
 - e-stop, odometry that is silent, not finite or jumps, a clock that jumps or stands still and
   an obstacle command zero at once.
+
+A base that takes commands instead of velocities (config.commands) gets one command at a time
+from take_command(), and STOP in place of zero velocity.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
-from enum import Enum, IntEnum
+from dataclasses import replace
+from enum import Enum
 import math
 
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.geometry import Pose, PoseBuffer, wrap
-from janusvln_ros.motion.limits import AxisLimits
-from janusvln_ros.motion.tracking import CommandHistory, Goal, Tracker, TrackingConfig, Velocity
+from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, Result, State, Status
+from janusvln_ros.motion.tracking import CommandHistory, Goal, Tracker, Velocity
 
 _MAX_CORRECTIONS = 3  # times a motion that came to rest off its goal is taken up again
-
-
-class State(IntEnum):
-    """What the base is doing; values equal MotionStatus.STATE_*."""
-
-    IDLE = 0
-    MOVING = 1
-    SETTLING = 2
-    FAULT = 3
-    ESTOPPED = 4
-
-
-class Result(IntEnum):
-    """How an action ended; values equal MotionStatus.RESULT_*."""
-
-    NONE = 0
-    SUCCEEDED = 1
-    CANCELED = 2
-    TIMEOUT = 3
-    BLOCKED = 4
-    INPUT_LOST = 5
-    ESTOPPED = 6
-    BAD_INPUT = 7
-    DROPPED = 8
-
-
-class Mode(Enum):
-    """STEP: one action, settle, next. CONTINUOUS: a new action moves the goal on."""
-
-    STEP = 'step'
-    CONTINUOUS = 'continuous'
-
-
-@dataclass(frozen=True)
-class ExecutorConfig:
-    """Units: m, rad, s. See docs/motion.md for what each number does."""
-
-    mode: Mode = Mode.STEP
-    linear: AxisLimits = AxisLimits(speed=0.3, acceleration=0.5, jerk=2.5)
-    angular: AxisLimits = AxisLimits(speed=0.8, acceleration=1.5, jerk=8.0)
-    position_tolerance: float = 0.01
-    angle_tolerance: float = math.radians(0.75)
-    approach_gain: float = 3.0
-    actuation_delay: float = 0.05
-    time_allowance: float = 10.0
-    settle_time: float = 0.2
-    settle_timeout: float = 1.5
-    settle_speed: float = 0.02
-    settle_turn_rate: float = 0.03
-    zero_hold: float = 1.0
-    odometry_timeout: float = 0.5
-    odometry_jump: float = 0.25
-    odometry_jump_angle: float = 0.5
-    recovery_time: float = 1.0
-    clock_jump: float = 1.0
-    navigator_timeout: float = 1.0
-    max_decision_age: float = 2.0
-    allow_open_loop: bool = False
-    allow_reverse: bool = False
-    max_move: float = 5.0
-    max_turn: float = math.tau
-    stop_distance: float = 0.0
-    obstacle_timeout: float = 0.5
-
-    @property
-    def tracking(self) -> TrackingConfig:
-        """The part that the tracker needs."""
-        return TrackingConfig(self.linear, self.angular, self.position_tolerance,
-                              self.angle_tolerance, self.approach_gain)
-
-
-@dataclass(frozen=True)
-class Request:
-    """
-    A command, and the decision that it came from.
-
-    stamp: time (s) of the image, 0 when there was none. action: constant of NavigationAction.
-    With an empty instruction_id it was given by hand: then the order of steps is not checked.
-    """
-
-    command: Command
-    stamp: float = 0.0
-    instruction_id: str = ''
-    step: int = 0
-    action: int = 0
-
-
-@dataclass(frozen=True)
-class Status:
-    """What MotionStatus says; result, progress and message belong to the request named."""
-
-    state: State = State.FAULT
-    result: Result = Result.NONE
-    request: Request = field(default_factory=lambda: Request(Command(Kind.STOP)))
-    motion_end: float = 0.0
-    progress: float = 0.0
-    open_loop: bool = False
-    message: str = ''
 
 
 class _Phase(Enum):
@@ -141,7 +46,7 @@ class Executor:
         self._now: float | None = None
         self._odometry_at: float | None = None  # when a newer pose last came
         self._navigator_at: float | None = None
-        self._clear: tuple[float, float] | None = None  # (when, metres free ahead)
+        self._clear: dict[str, tuple[float, float]] = {}  # sensor: (when, metres free ahead)
         self._fault: tuple[float, str] | None = None  # (when, what) of bad odometry or clock
         self._e_stop_pressed = False
         self._e_stopped = False
@@ -162,6 +67,8 @@ class Executor:
         self._zero_until = -math.inf
         self._velocity = Velocity()
         self._progress = 0.0
+        self._outbox: Request | None = None  # for a base that takes commands
+        self._waiting: Request | None = None  # the next one for it
         self._instruction_id, self._step = '', -1  # the newest step, for the order of steps
         self._past_ids: deque[str] = deque(maxlen=32)
 
@@ -207,15 +114,16 @@ class Executor:
         """Note a sign of life of the navigator."""
         self._navigator_at = now
 
-    def on_clear_distance(self, distance: float, now: float) -> None:
-        """Take how far (m) the robot can move forward before it touches anything."""
-        self._clear = (now, distance)
+    def on_clear_distance(self, sensor: str, distance: float, now: float) -> None:
+        """Take how far (m) a sensor says the robot can move before it touches anything."""
+        self._clear[sensor] = (now, distance)
 
     def on_e_stop(self, pressed: bool, now: float) -> None:
         """Halt at once when pressed; releasing the button does not undo that."""
         self._e_stop_pressed = pressed
         if pressed:
             self._e_stopped = True
+            self._outbox = Request(Command(Kind.STOP))
             self._halt(Result.ESTOPPED, 'e-stop', now)
 
     def reset_e_stop(self) -> tuple[bool, str]:
@@ -256,6 +164,24 @@ class Executor:
             self._begin(request, now)
         return reason
 
+    def on_done(self, instruction_id: str, step: int, amount: float, now: float) -> str:
+        """
+        Take a base's answer that it has finished a command, and what it has done (m or rad).
+
+        Return why the answer is ignored, or ''.
+        """
+        request = self._moving
+        if self._phase is not _Phase.MOVING or not self._config.commands or (
+                (request.instruction_id, request.step) != (instruction_id, step)):
+            return f'step {step} of instruction "{instruction_id}" is not under way'
+        if not math.isfinite(amount):
+            return 'the amount is not finite'
+        if request is self._request:
+            self._progress = math.copysign(1.0, request.command.amount) * amount
+        self._ending = (Result.SUCCEEDED, '')
+        self._settle(now)
+        return ''
+
     def on_invalid(self, request: Request, reason: str) -> None:
         """Answer an action or sentence that is none: no motion, result BAD_INPUT."""
         self._name(request, Result.BAD_INPUT, reason)
@@ -285,9 +211,15 @@ class Executor:
         elif self._phase is _Phase.SETTLING:
             self._rest(now)
         self._measure_progress()
-        if self._phase in (_Phase.STANDING, _Phase.SETTLING) and now >= self._zero_until:
+        if self._config.commands or (self._phase in (_Phase.STANDING, _Phase.SETTLING)
+                                     and now >= self._zero_until):
             return None
         return self._velocity
+
+    def take_command(self) -> Request | None:
+        """Return the command to send to a base that takes commands, once; else None."""
+        command, self._outbox = self._outbox, None
+        return command if self._config.commands else None
 
     @property
     def velocity(self) -> Velocity:
@@ -348,7 +280,8 @@ class Executor:
         if now < last or now - last > self._config.clock_jump:
             self._poses.clear()
             self._history.clear()
-            self._odometry_at = self._navigator_at = self._clear = None
+            self._odometry_at = self._navigator_at = None
+            self._clear.clear()
             self._motion_end = min(self._motion_end, now)
             self._fail(f'the clock jumped by {now - last:.3f} s', now)
             return 0.0
@@ -365,7 +298,7 @@ class Executor:
         """Return why the robot must not move, or None."""
         if self._fault is not None and now - self._fault[0] < self._config.recovery_time:
             return Result.BAD_INPUT, self._fault[1]
-        if self._odometry_is_old(now):
+        if self._odometry_is_old(now) and not self._config.commands:
             if self._config.allow_open_loop and (self._phase is _Phase.STANDING
                                                  or self._open_loop):
                 return None
@@ -387,23 +320,29 @@ class Executor:
                 and self.navigator_age(now) > config.navigator_timeout):
             self._stop(Result.INPUT_LOST,
                        f'the navigator is silent since {self.navigator_age(now):.1f} s', now)
-        elif config.stop_distance > 0.0 and self._tracker.drives_forward:
-            if self._clear is None or now - self._clear[0] > config.obstacle_timeout:
-                self._halt(Result.INPUT_LOST, 'the obstacle sensor is silent', now)
-            elif self._room(now) <= 0.0 and self._goal_is_ahead():
-                self._halt(Result.BLOCKED, f'an obstacle is {max(self._clear[1], 0.0):.2f} m'
-                           ' ahead', now)
+        elif config.stop_distance > 0.0 and self._drives_forward():
+            silent = [sensor for sensor in config.obstacle_sensors if sensor not in self._clear
+                      or now - self._clear[sensor][0] > config.obstacle_timeout]
+            if silent:
+                self._halt(Result.INPUT_LOST, f'{" and ".join(silent)} silent: the way ahead is'
+                           ' not known', now)
+            elif self._room(now) <= 0.0:
+                self._halt(Result.BLOCKED, 'an obstacle ahead is nearer than'
+                           f' {config.stop_distance:.2f} m', now)
 
     def _room(self, now: float) -> float:
         """Return how far (m) the robot may still move forward."""
-        if self._config.stop_distance <= 0.0 or self._clear is None:
+        if self._config.stop_distance <= 0.0:
             return math.inf
-        when, distance = self._clear
-        return distance - max(0.0, self._velocity.linear) * (now - when) \
-            - self._config.stop_distance
+        speed = max(0.0, self._velocity.linear)
+        return min((distance - speed * (now - when) for when, distance in self._clear.values()),
+                   default=math.inf) - self._config.stop_distance
 
-    def _goal_is_ahead(self) -> bool:
-        return self._tracker.goal.along(self._predicted(self._now)) > 0.0
+    def _drives_forward(self) -> bool:
+        """Tell whether what is left of the motion goes forward."""
+        if self._config.commands:
+            return self._moving.command.kind is Kind.MOVE and self._moving.command.amount > 0.0
+        return self._tracker.drives and self._tracker.goal.along(self._predicted(self._now)) > 0.0
 
     # ---- requests ----
 
@@ -442,29 +381,51 @@ class Executor:
             return Result.NONE, ''
         if self._phase is _Phase.BRAKING:
             return Result.DROPPED, 'the robot is coming to a stop'
+        if self._waiting is not None and self._merged(request) is None:
+            return Result.DROPPED, 'another command waits for the base already'
         if request.stamp:
             age = now - request.stamp
             if age < -0.5:
                 return Result.BAD_INPUT, f'the image is stamped {-age:.1f} s in the future'
             if age > config.max_decision_age:
                 return Result.DROPPED, f'the decision is {age:.1f} s old'
-            if not self._odometry_is_old(now) and self._poses.at(request.stamp) is None:
+            closed_loop = not (config.commands or self._open_loop)
+            if closed_loop and self._poses.at(request.stamp) is None:
                 return Result.DROPPED, 'there is no odometry from the time of the image'
         return Result.NONE, ''
 
     def _begin(self, request: Request, now: float) -> None:
         """Start a motion; in continuous mode, move the goal of the one under way on."""
         config, command = self._config, request.command
-        if self._phase is _Phase.STANDING:
-            self._open_loop = self._odometry_is_old(now)
-            self._virtual = Pose()
-        self._tracker.follow(self._chain(request, now))
-        self._start = self._predicted(now)
+        if config.commands and self._phase is not _Phase.STANDING:
+            self._waiting = self._merged(request)
+            self._request = self._waiting
+            return
+        if config.commands:
+            self._outbox = request
+        else:
+            self._aim(request, now)
         self._moving = request
         self._corrections = 0
         limits = config.linear if command.kind is Kind.MOVE else config.angular
         self._deadline = now + config.time_allowance + 2.0 * abs(command.amount) / limits.speed
         self._enter(_Phase.MOVING, now)
+
+    def _merged(self, request: Request) -> Request | None:
+        """Return a request merged with the one that waits; None when they cannot be one."""
+        if self._waiting is None:
+            return request
+        command = self._waiting.command.merged(request.command, self._config.merge_length,
+                                               self._config.merge_angle)
+        return replace(request, command=command) if command is not None else None
+
+    def _aim(self, request: Request, now: float) -> None:
+        """Set the goal of a request."""
+        if self._phase is _Phase.STANDING:
+            self._open_loop = self._odometry_is_old(now)
+            self._virtual = Pose()
+        self._tracker.follow(self._chain(request, now))
+        self._start = self._predicted(now)
 
     def _chain(self, request: Request, now: float) -> Goal:
         """
@@ -502,6 +463,8 @@ class Executor:
         return self._history.predict(self._poses.pose, seen - self._config.actuation_delay)
 
     def _move(self, now: float, dt: float) -> None:
+        if self._config.commands:
+            return
         self._velocity, arrived = self._tracker.step(self._predicted(now), dt, self._room(now))
         if arrived:
             self._ending = (Result.SUCCEEDED, '')
@@ -510,6 +473,9 @@ class Executor:
     def _stop(self, result: Result, message: str, now: float) -> None:
         """Brake within the limits."""
         self._ending = (result, message)
+        self._forget_waiting(result, message)
+        self._outbox = Request(Command(Kind.STOP), instruction_id=self._request.instruction_id,
+                               step=self._request.step)
         if self._phase is _Phase.MOVING:
             self._enter(_Phase.BRAKING, now)
         elif self._phase is _Phase.SETTLING:
@@ -524,11 +490,18 @@ class Executor:
             self._ending = (result, message)
         self._tracker.halt()
         self._velocity = Velocity()
+        self._forget_waiting(result, message)
         self._zero_until = now + self._config.zero_hold
         if self._phase is not _Phase.STANDING:
+            self._outbox = Request(Command(Kind.STOP))
             if self._moving is self._request and self.state in (State.FAULT, State.ESTOPPED):
                 self._result, self._message = self._ending
             self._enter(_Phase.SETTLING, now)
+
+    def _forget_waiting(self, result: Result, message: str) -> None:
+        if self._waiting is not None and self._waiting is self._request:
+            self._result, self._message = result, message
+        self._waiting = None
 
     def _settle(self, now: float) -> None:
         """Hold zero until the base has come to rest."""
@@ -556,7 +529,7 @@ class Executor:
         return self._phase is _Phase.SETTLING and self._tracker.goal is not None
 
     def _base_stands(self, now: float) -> bool:
-        if self._open_loop:
+        if self._open_loop or self._config.commands:
             return True
         speed = None if self._odometry_is_old(now) else self._poses.speed()
         return (speed is not None and speed[0] < self._config.settle_speed
@@ -571,11 +544,15 @@ class Executor:
             self._motion_end = now
         self._zero_until = now + self._config.zero_hold
         self._enter(_Phase.STANDING, now)
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._begin(waiting, now)
 
     def _measure_progress(self) -> None:
         """Note what has been done (m or rad) of the motion, along its direction."""
         request, pose = self._moving, self.pose
-        if request is None or request is not self._request or pose is None:
+        if request is None or request is not self._request or pose is None \
+                or self._config.commands:
             return
         forward, _, turn = pose.seen_from(self._start)
         if request.command.kind is not Kind.STOP:

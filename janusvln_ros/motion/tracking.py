@@ -117,7 +117,7 @@ class Tracker:
         self._aligning = False
 
     @property
-    def drives_forward(self) -> bool:
+    def drives(self) -> bool:
         """Whether the goal still asks for translation."""
         return self.goal is not None and self._driving
 

@@ -6,34 +6,48 @@ This node only wires topics to janusvln_ros.motion.executor.Executor, which hold
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 import math
 import signal
 import sys
+import threading
 import time
 from types import FrameType
 
 from builtin_interfaces.msg import Time as TimeMessage
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, Quaternion, Twist, TwistStamped
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from std_msgs.msg import Bool
+from rclpy.utilities import remove_ros_args
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from janusvln_ros.motion.commands import Command, Kind
-from janusvln_ros.motion.executor import Executor, Request, State, Status
+from janusvln_ros.motion.executor import Executor
+from janusvln_ros.motion.sentences import parse, SentenceError
+from janusvln_ros.motion.states import Request, Result, State, Status
 from janusvln_ros.motion.tracking import Velocity
-from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes import executor_parameters
+from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.nodes.executor_diagnostics import diagnostics, Rate
+from janusvln_ros.nodes.executor_obstacles import ObstacleSensors
+from janusvln_ros.nodes.executor_parameters import (
+    executor_config,
+    FixedParameters,
+    KINDS,
+    SafetyParameters,
+    StandingParameters,
+)
+from janusvln_ros.nodes.parameters import check_choice, declare
 
 _RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 _RELIABLE_10 = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -48,19 +62,26 @@ class MotionExecutor(Node):
 
     def __init__(self) -> None:
         super().__init__('motion_executor')
-        executor_parameters.declare(self)
-        self._values = executor_parameters.values(self)
-        config, self._options = executor_parameters.read(self._values)
-        self._core = Executor(config)
+        self._fixed = declare(self, FixedParameters)
+        self._standing = declare(self, StandingParameters)
+        self._safety = declare(self, SafetyParameters)
+        self._core = Executor(executor_config(self._values()))
         self._odometry_frame = 'odom'
         self._published: Status | None = None
         self._published_at = -math.inf
         self._path = Path()
         self._updated_at = time.monotonic()  # when ROS time last went on
+        self._refused = 0  # actions and sentences
+        self._last_error = ''
+        self._odometry_delay = math.nan  # s, from a pose's stamp to its arrival
+        self._rates = {name: Rate() for name in ('control', 'odometry', 'action', 'obstacle')}
 
         self._velocity = self.create_publisher(
-            TwistStamped if self._options.stamped_cmd_vel else Twist, 'cmd_vel', _RELIABLE)
+            TwistStamped if self._fixed.stamped_cmd_vel else Twist, 'cmd_vel', _RELIABLE)
         self._status = self.create_publisher(MotionStatus, 'motion_status', _RELIABLE)
+        self._commands = self.create_publisher(MidLevelCommand, 'mid_level_command',
+                                               _RELIABLE_10)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', _RELIABLE_10)
         self._path_publisher = self.create_publisher(Path, 'executed_path', _LATCHED)
         self.create_subscription(Odometry, 'odom', self._on_odometry, qos_profile_sensor_data)
         self.create_subscription(NavigationAction, 'navigation_action', self._on_action,
@@ -68,11 +89,16 @@ class MotionExecutor(Node):
         self.create_subscription(NavigatorStatus, 'navigator_status', self._on_navigator,
                                  _RELIABLE)
         self.create_subscription(Bool, 'e_stop', self._on_e_stop, _RELIABLE_10)
+        self.create_subscription(String, 'sentence', self._on_sentence, _RELIABLE_10)
+        self.create_subscription(MidLevelCommand, 'mid_level_done', self._on_done, _RELIABLE_10)
+        self._obstacles = ObstacleSensors(
+            self, self._fixed, lambda: self._safety.stop_distance > 0.0, self._on_clearance)
         self.create_service(Trigger, 'reset_e_stop', self._on_reset)
         self.add_on_set_parameters_callback(self._on_parameters)
-        self.create_timer(1.0 / self._options.control_rate, self._update)
-        self.create_timer(_GUARD_PERIOD, self._guard,
-                          clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(1.0 / self._fixed.control_rate, self._update)
+        wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_GUARD_PERIOD, self._guard, clock=wall)
+        self.create_timer(1.0, self._publish_diagnostics, clock=wall)
 
     # ---- inputs ----
 
@@ -80,28 +106,62 @@ class MotionExecutor(Node):
         return self.get_clock().now().nanoseconds * 1e-9
 
     def _on_odometry(self, message: Odometry) -> None:
+        self._rates['odometry'].count()
         position, q = message.pose.pose.position, message.pose.pose.orientation
+        stamp, now = _seconds(message.header.stamp), self._now()
         self._odometry_frame = message.header.frame_id or self._odometry_frame
-        self._core.on_odometry(_seconds(message.header.stamp), position.x, position.y,
-                               _yaw(q.x, q.y, q.z, q.w), self._now())
+        self._odometry_delay = now - stamp
+        self._core.on_odometry(stamp, position.x, position.y, _yaw(q.x, q.y, q.z, q.w), now)
 
     def _on_action(self, message: NavigationAction) -> None:
-        options = self._options
+        self._rates['action'].count()
         request = Request(Command(Kind.STOP), _seconds(message.header.stamp),
                           message.instruction_id, message.step, message.action)
         try:
-            command = Command.from_action(message.action, options.step_length,
-                                          options.step_angle)
+            command = Command.from_action(message.action, self._standing.step_length,
+                                          self._standing.step_angle)
             if not all(map(math.isfinite, message.probabilities)):
                 raise ValueError('a probability of the action is not finite')
         except ValueError as error:
-            self.get_logger().error(f'step {message.step}: {error}')
-            self._core.on_invalid(request, str(error))
-            return
-        reason = self._core.on_request(replace(request, command=command), self._now())
+            self._refuse(request, error)
+        else:
+            self._take(replace(request, command=command))
+
+    def _on_sentence(self, message: String) -> None:
+        self._rates['action'].count()
+        request = Request(Command(Kind.STOP))
+        try:
+            command = parse(message.data, self._standing.step_length, self._standing.step_angle)
+        except SentenceError as error:
+            self._refuse(request, error)
+        else:
+            self._take(replace(request, command=command, action=int(command.action)))
+
+    def _take(self, request: Request) -> None:
+        reason = self._core.on_request(request, self._now())
         if reason:
-            self.get_logger().warning(f'step {message.step} is not executed: {reason}')
+            self._note_refusal(request, reason)
         self._publish_status()
+
+    def _refuse(self, request: Request, error: ValueError) -> None:
+        self._core.on_invalid(request, str(error))
+        self._note_refusal(request, str(error))
+        self._publish_status()
+
+    def _note_refusal(self, request: Request, reason: str) -> None:
+        self._refused += 1
+        self._last_error = reason
+        self.get_logger().warning(f'step {request.step} is not executed: {reason}')
+
+    def _on_done(self, message: MidLevelCommand) -> None:
+        reason = self._core.on_done(message.instruction_id, message.step, message.amount,
+                                    self._now())
+        if reason:
+            self.get_logger().warning(f'mid_level_done is ignored: {reason}')
+
+    def _on_clearance(self, sensor: str, distance: float) -> None:
+        self._rates['obstacle'].count()
+        self._core.on_clear_distance(sensor, distance, self._now())
 
     def _on_navigator(self, _: NavigatorStatus) -> None:
         self._core.on_navigator(self._now())
@@ -110,60 +170,95 @@ class MotionExecutor(Node):
         self._core.on_e_stop(message.data, self._now())
         if message.data:
             self._publish_velocity(Velocity())
+            self._publish_command()
         self._publish_status()
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = self._core.reset_e_stop()
         return response
 
+    def _values(self, **changes: object) -> dict[str, object]:
+        """Return all parameters by name, with some of them changed."""
+        return {**vars(self._fixed), **vars(self._standing), **vars(self._safety), **changes}
+
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        values = executor_parameters.changed(self._values, parameters)
+        """Take what is safe to take now; refuse the rest with a reason."""
+        known = self._values()
+        changes = {p.name: p.value for p in parameters
+                   if p.name in known and p.value != known[p.name]}
+        for name, value in changes.items():
+            if hasattr(self._fixed, name):
+                return _refused(f'{name} is fixed: restart motion_executor with the new value')
+            if hasattr(self._standing, name) and not self._core.stands:
+                return _refused(f'{name} can be changed only while the robot stands')
+            problem = check_choice(StandingParameters, name, value)
+            if problem:
+                return _refused(problem)
         try:
-            config, options = executor_parameters.read(values)
-            self._core.configure(config)
+            self._core.configure(executor_config(self._values(**changes)))
         except ValueError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        self._values, self._options = values, options
+            return _refused(str(error))
+        self._standing = replace(self._standing, **{
+            name: value for name, value in changes.items() if hasattr(self._standing, name)})
+        self._safety = replace(self._safety, **{
+            name: value for name, value in changes.items() if hasattr(self._safety, name)})
         return SetParametersResult(successful=True)
 
     # ---- output ----
 
     def _update(self) -> None:
         self._updated_at = time.monotonic()
+        self._rates['control'].count()
         velocity = self._core.update(self._now())
         if velocity is not None:
             self._publish_velocity(velocity)
+        self._publish_command()
         self._publish_status()
 
     def _guard(self) -> None:
         """Stop the robot when ROS time stands still: then no control timer fires."""
         silent = time.monotonic() - self._updated_at
-        if silent <= self._options.clock_timeout or self._core.stands:
+        if silent <= self._safety.clock_timeout or self._core.stands:
             return
         if self._core.state in (State.MOVING, State.SETTLING):
             self.get_logger().error('ROS time stands still: the robot is stopped')
             self._core.fail('ROS time stands still')
-        if silent <= self._options.clock_timeout + self._core.config.zero_hold:
+        if silent <= self._safety.clock_timeout + self._core.config.zero_hold:
             self._publish_velocity(Velocity())
         self._publish_status()
 
+    def _publish_command(self) -> None:
+        """Send the command that waits for a base that takes commands, if one does."""
+        request = self._core.take_command()
+        if request is None:
+            return
+        message = MidLevelCommand(
+            instruction_id=request.instruction_id, step=request.step,
+            type=int(request.command.kind), amount=request.command.amount,
+            sentence=request.command.sentence)
+        message.header.stamp = _stamp(request.stamp or self._now())
+        message.header.frame_id = self._fixed.cmd_vel_frame
+        self._commands.publish(message)
+
     def _publish_velocity(self, velocity: Velocity) -> None:
+        if self._fixed.output == 'command':
+            return
         twist = Twist()
         twist.linear.x = velocity.linear
         twist.angular.z = velocity.angular
-        if not self._options.stamped_cmd_vel:
+        if not self._fixed.stamped_cmd_vel:
             self._velocity.publish(twist)
             return
         stamped = TwistStamped(twist=twist)
         stamped.header.stamp = self.get_clock().now().to_msg()
-        stamped.header.frame_id = self._options.cmd_vel_frame
+        stamped.header.frame_id = self._fixed.cmd_vel_frame
         self._velocity.publish(stamped)
 
     def _publish_status(self) -> None:
         status, wall = self._core.status, time.monotonic()
         old = self._published
         if old is not None and replace(old, progress=status.progress) == status \
-                and wall - self._published_at < 1.0 / self._options.status_rate:
+                and wall - self._published_at < 1.0 / self._fixed.status_rate:
             return
         message = MotionStatus(
             state=int(status.state), result=int(status.result),
@@ -195,12 +290,42 @@ class MotionExecutor(Node):
             self._path.poses.append(point)
         self._path_publisher.publish(self._path)
 
+    def _publish_diagnostics(self) -> None:
+        now, status = self._now(), self._core.status
+        odometry_age, navigator_age = self._core.odometry_age(now), self._core.navigator_age(now)
+        warnings = []
+        if status.open_loop or self._standing.allow_open_loop and math.isinf(odometry_age):
+            warnings.append('open loop: motions are timed, without odometry')
+        if self._safety.navigator_timeout and navigator_age > self._safety.navigator_timeout:
+            warnings.append('no sign of life of the navigator')
+        if status.result not in (Result.NONE, Result.SUCCEEDED):
+            warnings.append(f'last action: {status.result.name}: {status.message}')
+            self._last_error = status.message or self._last_error
+        message = diagnostics(self.get_fully_qualified_name(), status, '; '.join(warnings), {
+            'execution mode': self._standing.execution_mode, 'output': self._fixed.output,
+            'control rate (Hz)': self._rates['control'].hertz,
+            'longest control gap (s)': self._rates['control'].longest_gap,
+            'odometry rate (Hz)': self._rates['odometry'].hertz,
+            'odometry age (s)': odometry_age, 'odometry delay (s)': self._odometry_delay,
+            'navigator age (s)': navigator_age,
+            'actions per second': self._rates['action'].hertz,
+            'obstacle readings per second': self._rates['obstacle'].hertz,
+            'refused actions': self._refused, 'last error': self._last_error})
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
     def stop_robot(self) -> None:
         """Command zero until it has surely left this process."""
+        self._core.fail('motion_executor ends')
         for _ in range(5):
             self._publish_velocity(Velocity())
+            self._publish_command()
             self._velocity.wait_for_all_acked(Duration(seconds=0.02))
             time.sleep(0.02)
+
+
+def _refused(reason: str) -> SetParametersResult:
+    return SetParametersResult(successful=False, reason=reason)
 
 
 def _seconds(stamp: TimeMessage) -> float:
@@ -220,33 +345,50 @@ def _yaw(x: float, y: float, z: float, w: float) -> float:
     return math.atan2(2.0 * (w * z + x * y), norm - 2.0 * (y * y + z * z))
 
 
+def usage() -> str:
+    """Describe the command and its parameters."""
+    lines = ['usage: janusvln motion_executor [--ros-args -p NAME:=VALUE -r FROM:=TO ...]', '',
+             __doc__.strip(), '', 'parameters:']
+    for kind in KINDS:
+        for entry in fields(kind):
+            choices = ' | '.join(entry.metadata['choices'])
+            lines.append(f'  {entry.name} (default {entry.default!r})'
+                         + (f' [{choices}]' if choices else ''))
+            lines.append(f'      {entry.metadata["description"]}')
+    return '\n'.join(lines)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; whatever ends it, zero velocity goes out first."""
-    # rclpy's own handlers would shut the context down before a last command could leave
+    argv = sys.argv[1:] if argv is None else argv
+    rest = remove_ros_args(argv)
+    if rest:
+        print(usage())
+        return 0 if rest[0] in ('-h', '--help') else 2
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    # rclpy's own handlers close the context first, and then no velocity can be published
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-    ending = []
-
-    def end(number: int, _: FrameType | None) -> None:
-        ending.append(number)
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     try:
         node = MotionExecutor()
-    except (InvalidParameterTypeException, InvalidParameterValueException, ValueError) as error:
+    except (ValueError, ParameterException) as error:
         print(f'motion_executor: {error}', file=sys.stderr)
-        rclpy.try_shutdown()
+        rclpy.shutdown()
         return 2
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not ending and rclpy.ok():
-            executor.spin_once(timeout_sec=0.1)
+        while not ended.is_set():  # the guard's timer ends each wait
+            executor.spin_once()
     finally:
         node.stop_robot()
-        executor.shutdown()
         node.destroy_node()
-        rclpy.try_shutdown()
+        rclpy.shutdown()
     return 0
 
 

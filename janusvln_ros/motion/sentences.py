@@ -1,0 +1,182 @@
+"""
+Sentences to commands: "move forward 75 cm", "turn left thirty degrees", "stop".
+
+A sentence is understood as a whole or not at all: what is left over is an error, so that "do not
+move forward" never moves a robot.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from janusvln_ros.motion.commands import Command, Kind
+
+_METRES = {
+    **dict.fromkeys(('m', 'metre', 'metres', 'meter', 'meters'), 1.0),
+    **dict.fromkeys(('cm', 'centimetre', 'centimetres', 'centimeter', 'centimeters'), 0.01),
+    **dict.fromkeys(('mm', 'millimetre', 'millimetres', 'millimeter', 'millimeters'), 0.001),
+    **dict.fromkeys(('ft', 'foot', 'feet'), 0.3048),
+    **dict.fromkeys(('inch', 'inches'), 0.0254)}
+_RADIANS = {
+    **dict.fromkeys(('degree', 'degrees', 'deg'), math.radians(1.0)),
+    **dict.fromkeys(('radian', 'radians', 'rad'), 1.0)}
+_SMALL = {word: value for value, word in enumerate(
+    'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen'
+    ' fifteen sixteen seventeen eighteen nineteen'.split())}
+_TENS = {word: 10 * value for value, word in enumerate(
+    'twenty thirty forty fifty sixty seventy eighty ninety'.split(), start=2)}
+_PREFIXES = ('the next action is to', 'the next action is', 'next action', 'action', 'please',
+             'now', 'just')
+_STOPS = ('stop', 'stop here', 'stop now', 'stop moving', 'halt', 'stand still')
+_MOVES = ('move', 'go', 'walk', 'drive', 'step', 'advance', 'proceed', 'head')
+_TURNS = ('turn', 'rotate', 'spin', 'pivot')
+_BITS = ('a little bit', 'a little', 'a bit', 'slightly')
+_AHEAD = {
+    **dict.fromkeys(('straight forward', 'straight ahead', 'forwards', 'forward', 'ahead',
+                     'straight'), 1.0),
+    **dict.fromkeys(('backwards', 'backward', 'back'), -1.0)}
+_SIDES = {
+    **{f'{towards}left': 1.0 for towards in ('to the ', 'to your ', '')},
+    **{f'{towards}right': -1.0 for towards in ('to the ', 'to your ', '')},
+    'counterclockwise': 1.0, 'clockwise': -1.0}
+
+
+class SentenceError(ValueError):
+    """A sentence that is no command; the message names the sentence and what is wrong."""
+
+
+def parse(sentence: str, step_length: float = 0.25, step_angle: float = math.radians(15.0)
+          ) -> Command:
+    """
+    Return the command (m or rad) that a sentence asks for.
+
+    Without an amount, or with "a bit", it is one step (step_length, step_angle): the policy's
+    own actions. Raises SentenceError.
+    """
+    text = sentence.lower().replace('°', ' degrees ').replace('_', ' ')
+    text = re.sub(r'(?<=[a-z])-(?=[a-z])|[:"]|[.,!;]+(?!\d)', ' ', text)
+    words = _Words(sentence, re.sub(r'(?<=\d)(?=[a-z])', ' ', text).split())
+    while words.take_any(_PREFIXES):
+        pass
+    if words.take_any(_MOVES):
+        command = _motion(words, Kind.MOVE, _AHEAD, _METRES, step_length)
+    elif words.take_any(_TURNS):
+        if words.take_any(('around',)):
+            command = Command(Kind.TURN, math.pi)
+        else:
+            command = _motion(words, Kind.TURN, _SIDES, _RADIANS, step_angle)
+    elif words.take_any(sorted(_STOPS, key=len, reverse=True)):
+        command = Command(Kind.STOP)
+    else:
+        raise words.error('it begins with neither move, turn nor stop')
+    if words.rest:
+        raise words.error(f'"{" ".join(words.rest)}" is left over')
+    return command
+
+
+def _motion(words: _Words, kind: Kind, directions: dict[str, float], units: dict[str, float],
+            step: float) -> Command:
+    """Parse direction and amount, in either order."""
+    direction = words.take_any(directions)
+    amount = _amount(words, units, step)
+    direction = direction or words.take_any(directions)
+    if not direction:
+        raise words.error(f'no direction: one of {", ".join(sorted(directions))}')
+    if amount is None:
+        amount = step
+    if not (math.isfinite(amount) and amount > 0.0):
+        raise words.error(f'the amount is {amount:g}')
+    return Command(kind, directions[direction] * amount)
+
+
+def _amount(words: _Words, units: dict[str, float], step: float) -> float | None:
+    """Parse "[by|for] NUMBER UNIT" or "a bit"; None when there is neither."""
+    if words.take_any(_BITS):
+        return step
+    announced = words.take_any(('by', 'for', 'about'))
+    number = _number(words)
+    if number is None:
+        if announced:
+            raise words.error(f'no amount after "{announced}"')
+        return None
+    words.take_any(('of a', 'of an', 'a', 'an'))  # half a metre, a quarter of a metre
+    unit = words.take_any(units)
+    if not unit:
+        raise words.error(f'no unit after {number:g}: one of {", ".join(units)}')
+    return number * units[unit]
+
+
+def _number(words: _Words) -> float | None:
+    """Parse digits or words: 0.75, seventy five, a hundred and twenty, two and a half, half."""
+    if words.take_any(('half',)):
+        return 0.5
+    if words.take_any(('a quarter',)):
+        return 0.25
+    digits = words.take_match(r'\d*\.?\d+')
+    if digits:
+        return float(digits)
+    total = _whole(words)
+    if total is None:
+        return None
+    if words.take_any(('and a half',)):
+        return total + 0.5
+    if words.take_any(('point',)):
+        decimals = ''
+        while (word := words.take_any([*_SMALL][:10])):
+            decimals += str(_SMALL[word])
+        if not decimals:
+            raise words.error('no digits after "point"')
+        return total + float(f'0.{decimals}')
+    return float(total)
+
+
+def _whole(words: _Words) -> int | None:
+    """Parse a whole number below 1000 in words; None when there is none."""
+    first = words.take_any(('a', 'an'))
+    total = 1 if first else _below_hundred(words)
+    if total is None:
+        return None
+    if words.take_any(('hundred',)):
+        total *= 100
+        words.take_any(('and',), unless=('a half',))
+        total += _below_hundred(words) or 0
+    return total
+
+
+def _below_hundred(words: _Words) -> int | None:
+    tens = words.take_any(_TENS)
+    ones = words.take_any(_SMALL)
+    if not tens and not ones:
+        return None
+    if tens and ones and not 0 < _SMALL[ones] < 10:
+        raise words.error(f'"{tens} {ones}" is no number')
+    return _TENS.get(tens, 0) + _SMALL.get(ones, 0)
+
+
+class _Words:
+    """The words of a sentence that are not understood yet."""
+
+    def __init__(self, sentence: str, words: list[str]) -> None:
+        self._sentence = sentence
+        self.rest = words
+
+    def take_any(self, phrases: object, unless: tuple[str, ...] = ()) -> str:
+        """Take the first of the phrases that comes next, if any does, and return it."""
+        for phrase in phrases:
+            words = phrase.split()
+            if self.rest[:len(words)] == words and not any(
+                    self.rest[len(words):][:len(u.split())] == u.split() for u in unless):
+                self.rest = self.rest[len(words):]
+                return phrase
+        return ''
+
+    def take_match(self, pattern: str) -> str:
+        """Take the next word if it matches as a whole, and return it."""
+        if self.rest and re.fullmatch(pattern, self.rest[0]):
+            return self.rest.pop(0)
+        return ''
+
+    def error(self, reason: str) -> SentenceError:
+        """Make the error that says what was not understood."""
+        return SentenceError(f'cannot obey "{self._sentence}": {reason}')

@@ -1,0 +1,128 @@
+"""Sentences: what is understood, what is refused, and that nothing else is a motion."""
+import math
+
+from hypothesis import given, settings, strategies as st
+import pytest
+
+from janusvln_ros.motion.commands import Action, Command, Kind
+from janusvln_ros.motion.sentences import parse, SentenceError
+
+MOVES = {
+    'move forward 75 cm': 0.75,
+    'The next action is move forward 25 cm.': 0.25,
+    'move forward 0.5 m': 0.5,
+    'Move forward .5 metres!': 0.5,
+    'go straight ahead half a metre': 0.5,
+    'walk two and a half meters forward': 2.5,
+    'move a hundred and twenty centimetres forward': 1.2,
+    'go forward one point five m': 1.5,
+    'drive forward for seventy-five cm': 0.75,
+    'move forward 2 feet': 0.6096,
+    'advance forward 10 inches': 0.254,
+    'move forward a bit': 0.25,
+    'move forward': 0.25,
+    'MOVE_FORWARD': 0.25,
+    'please go back 30cm': -0.3,
+}
+TURNS = {
+    'turn left 30 degrees': 30.0,
+    'turn right 45°': -45.0,
+    'the next action is: turn right 15 degrees.': -15.0,
+    'rotate 0.5 rad to the left': math.degrees(0.5),
+    'turn to your right by ninety degrees': -90.0,
+    'turn left twenty-five degrees': 25.0,
+    'spin clockwise one hundred and eighty degrees': -180.0,
+    'turn left slightly': 15.0,
+    'turn a little to the right': -15.0,
+    'TURN_LEFT': 15.0,
+    'turn around': 180.0,
+}
+REFUSED = [
+    '', ' ', 'move', 'turn', 'turn 30 degrees', 'do not move forward', "don't turn left",
+    'never move forward 25 cm', 'move forward 75', 'turn left ninety', 'turn left 30 cm',
+    'move forward 30 degrees', 'move forward -1 m', 'move forward - 1 m', 'move forward 0 cm',
+    'move forward 75 cm and turn left', 'stop and turn left', 'move forward. stop.',
+    'move forward 1e3 m', 'move forward nan m', 'move forward inf m', 'move forward 3,5 m',
+    'move forward ' + '9' * 400 + ' m', 'move forward twenty eleven cm', 'move left 25 cm',
+    'turn forward 15 degrees', 'go to the red chair', 'left', 'forward 25 cm',
+    'move forward by', 'move forward one point m', "don't stop", 'stop the music',
+]
+
+
+@pytest.mark.parametrize(('sentence', 'amount'), MOVES.items())
+def test_moves(sentence, amount):
+    assert parse(sentence) == Command(Kind.MOVE, pytest.approx(amount))
+
+
+@pytest.mark.parametrize(('sentence', 'degrees'), TURNS.items())
+def test_turns(sentence, degrees):
+    assert parse(sentence) == Command(Kind.TURN, pytest.approx(math.radians(degrees)))
+
+
+@pytest.mark.parametrize('sentence', ['stop', 'Stop.', 'STOP', 'the next action is stop',
+                                      'halt', 'stand still', 'stop moving'])
+def test_stops(sentence):
+    assert parse(sentence) == Command(Kind.STOP)
+
+
+@pytest.mark.parametrize('sentence', REFUSED)
+def test_what_is_not_understood_is_an_error_that_names_it(sentence):
+    with pytest.raises(SentenceError) as error:
+        parse(sentence)
+    assert sentence in str(error.value)
+
+
+def test_a_bit_is_one_step():
+    assert parse('move forward a bit', step_length=0.4).amount == 0.4
+    assert parse('turn right slightly', step_angle=0.1).amount == -0.1
+
+
+@given(st.sampled_from([Kind.MOVE, Kind.TURN]), st.integers(1, 500), st.sampled_from([1, -1]))
+def test_our_own_sentences_are_understood(kind, amount, sign):
+    command = Command(kind, sign * (amount / 100.0 if kind is Kind.MOVE
+                                    else math.radians(amount)))
+    assert parse(command.sentence) == Command(kind, pytest.approx(command.amount))
+
+
+WORDS = st.sampled_from(
+    'move turn stop go forward left right around by a bit half and not please 5 0.25 cm m'
+    ' degrees twenty hundred point three back . - ° , do never 1e9 nan'.split())
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=7).map(' '.join)))
+def test_nothing_but_a_whole_command_moves(text):
+    try:
+        command = parse(text)
+    except SentenceError:
+        return
+    assert math.isfinite(command.amount)
+    assert (command.amount == 0.0) == (command.kind is Kind.STOP)
+    words = set(text.lower().split())
+    assert not words & {'not', 'never', 'do', 'nan', '1e9', '-'}
+    assert parse(command.sentence).kind is command.kind
+
+
+def test_actions_are_commands():
+    def command(action):
+        return Command.from_action(action, 0.25, 0.26)
+
+    assert command(0) == Command(Kind.STOP)
+    assert command(1) == Command(Kind.MOVE, 0.25)
+    assert command(2) == Command(Kind.TURN, 0.26)
+    assert command(3) == Command(Kind.TURN, -0.26)
+    assert [command(action).action for action in Action] == list(Action)
+    with pytest.raises(ValueError, match='action 4 is not one of'):
+        command(4)
+
+
+def test_equal_commands_merge_up_to_a_limit():
+    step, turn = Command(Kind.MOVE, 0.25), Command(Kind.TURN, math.radians(15.0))
+    two = step.merged(step, 0.75, 1.0)
+    assert two == Command(Kind.MOVE, 0.5)
+    assert two.merged(step, 0.75, 1.0).sentence == 'move forward 75 cm'
+    assert two.merged(two, 0.75, 1.0) is None
+    assert turn.merged(turn, 1.0, math.radians(30.0)).sentence == 'turn left 30 degrees'
+    assert turn.merged(Command(Kind.TURN, -0.26), 1.0, 1.0) is None
+    assert turn.merged(step, 1.0, 1.0) is None
+    assert Command(Kind.STOP).merged(Command(Kind.STOP), 1.0, 1.0) is None
