@@ -88,12 +88,14 @@ class Generation:
     """Tokens as they were chosen."""
 
     tokens: list[int] = field(default_factory=list)
-    logits: list[torch.Tensor] = field(
-        default_factory=list
-    )  # raw, (vocab,) each; of `published` only
-    scores: list[torch.Tensor] = field(
-        default_factory=list
-    )  # after the penalty; of `published` only
+    logits: list[torch.Tensor] = field(default_factory=list)  # raw, (vocab,), before each token
+    scores: list[torch.Tensor] = field(default_factory=list)  # those after the penalty
+
+    def add(self, token: int, logits: torch.Tensor, scores: torch.Tensor) -> None:
+        """Note the next token and what it was chosen from."""
+        self.tokens.append(token)
+        self.logits.append(logits)
+        self.scores.append(scores)
 
 
 class AnswerTree:
@@ -152,13 +154,13 @@ class AnswerTree:
     def constrained(
         self, logits: torch.Tensor, seen: Collection[int], penalty: float
     ) -> tuple[Action, Generation]:
-        """Decode greedily among the tokens that can still become an answer; `seen` in the prompt."""
+        """Decode greedily among the tokens that can still become an answer; `seen`: the prompt's."""
         node, seen, generation = 0, set(seen), Generation()
         while True:
             allowed = list(self.children[node]) + [self.end_of_turn] * (node in self.answers)
             scores = penalise(logits[node], seen, penalty)
-            token = max(allowed, key=lambda token: scores[token])
-            generation.tokens.append(token)
+            token = max(allowed, key=scores.__getitem__)
+            generation.add(token, logits[node], scores)
             if token == self.end_of_turn:
                 return self.answers[node], generation
             seen.add(token)
@@ -182,9 +184,7 @@ class AnswerTree:
         while len(generation.tokens) < MAX_NEW_TOKENS:
             scores = penalise(row, seen, penalty)
             token = int(scores.argmax())
-            generation.tokens.append(token)
-            generation.logits.append(row)
-            generation.scores.append(scores)
+            generation.add(token, row, scores)
             if token == self.end_of_turn:
                 break
             seen.add(token)

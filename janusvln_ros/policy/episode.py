@@ -131,7 +131,7 @@ class Episode:
 
     def see(self, pixels: torch.Tensor) -> torch.Tensor:
         """
-        Encode the frame's geometry against the remembered frames, and remember it.
+        Encode the frame's geometry against the remembered frames (paper, section 3.2).
 
         pixels: (1, 3, h, w), normalised. Returns the merged tokens (1, M, hidden), not yet
         weighted.
@@ -144,7 +144,6 @@ class Episode:
         features = self.model.vggt['aggregator'](
             pixels, self.tables.geometry, memory.seen == 0, attend
         )
-        memory.commit()
         patches = features[:, self.model.config.geometry.num_special_tokens :]
         return self.model.merger(patches, *self.tables.grid)
 
@@ -168,7 +167,12 @@ class Episode:
         return self.model.lm_head(self.model.model(self._embed(new), attend, read=1))[0, 0].float()
 
     def finish(self) -> None:
-        """End a step: what was said is forgotten, and the suffix too."""
+        """
+        End a step: the frame is remembered, suffix and answer are not.
+
+        Until then nothing has changed: a step that failed can be repeated.
+        """
+        self.geometry.commit()
         self.step += 1
 
     def _embed(self, tokens: tuple[int, ...] | list[int]) -> torch.Tensor:
@@ -180,7 +184,7 @@ class Episode:
         return torch.cat((start, fused, end), dim=1).flatten(0, 1)[None]
 
     def _read(self, *embeddings: torch.Tensor) -> torch.Tensor:
-        """Run the language model over new tokens at `positions` and the tree behind; see `decide`."""
+        """Run the language model over tokens at `positions` and the tree behind; see `decide`."""
         self._said, self._prompt_tokens = 0, self.positions.shape[1]
         self._next_position = int(self.positions[0, -1]) + 1
         tree = (self._next_position + self.tree.depths).expand(3, -1)
@@ -204,7 +208,7 @@ class SampledEpisode(Episode):
         return super().nbytes + self.features.nbytes
 
     def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
-        self.features.append(semantics[0])
+        self.features.keep(self.step, semantics[0])
         images = self.features.gather(history(self.step, self.config.history_frames))
         self.positions = self.prompt.positions(len(images))
         fused = fuse(images, geometry, self.model.config.lam)

@@ -183,23 +183,21 @@ class FeatureMemory:
         self._host: list[torch.Tensor] = []
         self._device: OrderedDict[int, torch.Tensor] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._host)
-
     @property
     def nbytes(self) -> int:
         """Bytes of all features, on the device and in host memory."""
         return sum(t.nbytes for t in (*self._host, *self._device.values()))
 
-    def append(self, features: torch.Tensor) -> None:
-        """Keep the features (M, hidden) of the next frame."""
+    def keep(self, frame: int, features: torch.Tensor) -> None:
+        """Keep the features (M, hidden) of the frame that follows the last, or of the last anew."""
+        del self._host[frame:]
         if self.device.type != 'cuda':
             self._host.append(features)
             return
         host = torch.empty(features.shape, dtype=features.dtype, pin_memory=True)
         host.copy_(features, non_blocking=True)
-        self._remember(len(self._host), features)
         self._host.append(host)
+        self._remember(frame, features)
 
     def gather(self, frames: list[int]) -> torch.Tensor:
         """Return the features of the given frames: (N, M, hidden), on the device."""

@@ -17,7 +17,7 @@ import torch
 
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import JanusConfig
-from janusvln_ros.policy.decoding import Action, AnswerTree, read_repetition_penalty
+from janusvln_ros.policy.decoding import Action, AnswerTree, Generation, read_repetition_penalty
 from janusvln_ros.policy.episode import (
     Episode,
     FrameTables,
@@ -41,6 +41,7 @@ class Decision:
     log_probabilities: dict[Action, float]  # of each answer's text and end of turn
     logits: torch.Tensor  # float32 (vocab,): raw, at the first answer token
     text: str  # what the language model said
+    generation: Generation  # how it came to say so
     timings: dict[str, float]  # seconds by part of the step
 
 
@@ -206,6 +207,7 @@ class JanusPolicy:
             log_probabilities=dict(zip(Action, log_probabilities.tolist())),
             logits=logits[0],
             text=self.tree.text(generation),
+            generation=generation,
             timings=watch.seconds(),
         )
 

@@ -115,7 +115,8 @@ def write_random_checkpoint(folder: str | Path, seed: int = 0) -> Path:
     """
     Write a random model of about 5 M parameters, image width 224, to a new folder.
 
-    The seed alone decides.     Its config.json says ``"janusvln_random": true``. Raises FileExistsError rather than overwrite.
+    The seed alone decides. Its config.json says ``"janusvln_random": true``. Raises
+    FileExistsError rather than overwrite.
     """
     tokenizer = train_tokenizer()
     marks = {
