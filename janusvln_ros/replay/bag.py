@@ -43,13 +43,15 @@ class Bag:
     It is read by rosbags where that succeeds. A file that is cut, damaged or without an index, and
     a folder without metadata.yaml, are read from their start as far as they go, in the order of
     writing; `problems` then says where reading ended, complete once `messages` is exhausted.
-    Memory use does not grow with the bag. Raises BagError when there is nothing to read.
+    `topics` maps names to topics, `counts` to numbers of messages where they are known. Memory use
+    does not grow with the bag. Raises BagError when there is nothing to read.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.problems: list[str] = []
         self.topics: dict[str, Topic] = {}
+        self.counts: dict[str, int] = {}
         self._resources = ExitStack()
         self._messages: Callable[[Collection[str]], Iterator[RawMessage]]
         if not self.path.exists():
@@ -128,6 +130,7 @@ class Bag:
                 self.topics.setdefault(
                     c.topic, Topic(c.topic, c.msgtype, c.msgdef.data, c.digest)
                 )
+                self.counts[c.topic] = self.counts.get(c.topic, 0) + c.msgcount
             self._resources = stack.pop_all()
 
         def messages(names: Collection[str]) -> Iterator[RawMessage]:

@@ -83,8 +83,8 @@ class BagWriter:
         """
         Announce a topic before its first message; also makes it appear when it stays silent.
 
-        `definition` (rosbag2's text of concatenated .msg files) and `digest` (RIHS01) are needed
-        for types that are neither of ROS 2 Jazzy nor ours (ValueError says so).
+        Types that are neither of ROS 2 Jazzy nor ours need their `definition` (rosbag2's text of
+        concatenated .msg files; '' writes none) and `digest` (RIHS01). ValueError without.
         """
         with self._lock:
             self._connect(topic, msgtype, definition, digest)
@@ -135,12 +135,13 @@ class BagWriter:
     def _connect(
         self, topic: str, msgtype: str, definition: str | None = None, digest: str | None = None
     ) -> Connection:
-        if definition is None:
-            if msgtype not in self._types.fielddefs:
-                raise ValueError(
-                    f'type {msgtype} of topic {topic} is neither of ROS 2 Jazzy nor ours: '
-                    'call add_topic with its definition first'
-                )
+        known = msgtype in self._types.fielddefs
+        if definition is None and not known:
+            raise ValueError(
+                f'type {msgtype} of topic {topic} is neither of ROS 2 Jazzy nor ours: '
+                'call add_topic with its definition first'
+            )
+        if not definition and known:
             definition, _ = self._types.generate_msgdef(msgtype, ros_version=2)
             digest = self._types.hash_rihs01(msgtype)
         self._connections[topic] = self._writer.add_connection(

@@ -1,0 +1,263 @@
+"""`janusvln replay`: a recording through the policy, offline, the same decisions every time."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import ExitStack
+import math
+from pathlib import Path
+import re
+import sys
+import tempfile
+
+import torch
+from tqdm import tqdm
+
+from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.tiny import write_random_checkpoint
+from janusvln_ros.replay.compare import compare, Comparison
+from janusvln_ros.replay.decisions import read_decisions
+from janusvln_ros.replay.outputs import AnnotatedVideo
+from janusvln_ros.replay.recordings import open_recording
+from janusvln_ros.replay.report import Filmstrip, Subject, write_report
+from janusvln_ros.replay.run import DecisionFiles, Keeper, Outcome, Progress, run
+from janusvln_ros.replay.selection import RecordedFrames, Selection
+
+LIVE = 'live'  # what --compare takes for the decisions in the bag
+_SHOWN_DIFFERENCES = 20
+_EPILOG = """\
+INPUT is a rosbag2 folder, an .mcap or .db3 file (zstd-compressed too), a folder of pictures, a
+video, or, with --compare and without --model, the decisions.jsonl of an earlier replay.
+
+exit status: 0 done, and all actions agree if compared; 1 some do not; 2 the input or an option is
+wrong; 130 interrupted (what was decided until then is kept).
+"""
+
+
+class UsageError(ValueError):
+    """Options that do not go together; says which would."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(
+        prog='janusvln replay', description=__doc__, epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument('input', type=Path, metavar='INPUT', help='what to replay')
+    parser.add_argument(
+        '--model', metavar='DIR',
+        help='checkpoint folder, or "random" for the small random weights the demo uses',
+    )  # fmt: skip
+    parser.add_argument('--instruction', help="the sentence to follow, instead of the bag's")
+    parser.add_argument(
+        '--every', metavar='action|frame|SECONDSs', type=_every,
+        help='which frames to decide from: "action" those of the recorded actions, or the first '
+        'after each motion in motion status or odometry; "0.5s" one every half second; "frame" '
+        'all. Default: action where the bag allows it, else frame',
+    )  # fmt: skip
+    parser.add_argument(
+        '--output', type=Path, metavar='DIR',
+        help='folder for decisions.jsonl, timing.jsonl and report.html (default: INPUT_replay)',
+    )  # fmt: skip
+    parser.add_argument('--video', action='store_true', help='also write DIR/video.mp4, annotated')
+    parser.add_argument(
+        '--output-bag', action='store_true',
+        help='also write DIR/bag: the recording with our messages beside it',
+    )  # fmt: skip
+    parser.add_argument(
+        '--compare', metavar='OTHER.jsonl|live',
+        help="compare with another replay's decisions, or with the live ones in the bag",
+    )  # fmt: skip
+    topics = parser.add_argument_group('topics of the bag, needed when there are several')
+    topics.add_argument('--namespace', default='/', help='look below this namespace only')
+    topics.add_argument('--image-topic', metavar='TOPIC')
+    topics.add_argument('--instruction-topic', metavar='TOPIC')
+    topics.add_argument('--odom-topic', metavar='TOPIC')
+    policy = parser.add_argument_group("policy, the same as the navigator's parameters")
+    policy.add_argument('--device', choices=('auto', 'cuda', 'cpu'), default='auto')
+    policy.add_argument('--dtype', choices=('auto', 'bfloat16', 'float32'), default='auto')
+    policy.add_argument('--image-width', type=int, metavar='PIXELS')
+    policy.add_argument('--memory-mode', choices=('sampled', 'windowed'), default='sampled')
+    policy.add_argument('--initial-frames', type=int, default=8, metavar='N')
+    policy.add_argument('--recent-frames', type=int, default=48, metavar='N')
+    policy.add_argument('--history-frames', type=int, default=8, metavar='N')
+    policy.add_argument('--threads', type=int, metavar='N', help="default: torch's own choice")
+    return parser
+
+
+def _every(text: str) -> str | float:
+    """Parse --every: 'action', 'frame', or a number of seconds."""
+    if text in ('action', 'frame'):
+        return text
+    match = re.fullmatch(r'([0-9.]+)s?', text)
+    try:
+        seconds = float(match[1]) if match else math.nan
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f'{text!r} is not action, frame or a time such as 0.5s')
+    return seconds
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `janusvln replay`; return its exit status."""
+    options = make_parser().parse_args(argv)
+    try:
+        if options.input.suffix == '.jsonl':
+            return _compare_files(options)
+        with ExitStack() as resources:
+            return _replay(options, resources)
+    except (ValueError, OSError) as error:
+        print(f'janusvln replay: {error}', file=sys.stderr)
+        return 2
+
+
+def _compare_files(options: argparse.Namespace) -> int:
+    if options.compare in (None, LIVE):
+        raise UsageError(f'{options.input} holds decisions: give --compare OTHER.jsonl')
+    result = compare(read_decisions(options.input), read_decisions(Path(options.compare)))
+    return _tell(options.compare, result)
+
+
+def _tell(name: str, result: Comparison) -> int:
+    """Print a comparison; return the exit status it means."""
+    print(f'compared with {name}: {result.summary()}')
+    if result.differences:
+        rows = result.table().splitlines()
+        print('\n'.join(rows[: 1 + _SHOWN_DIFFERENCES]))
+        if len(rows) > 1 + _SHOWN_DIFFERENCES:
+            print(f'... and {len(rows) - 1 - _SHOWN_DIFFERENCES} more')
+    return 1 if result.differences else 0
+
+
+def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
+    if options.model is None:
+        raise UsageError('--model DIR is needed (or --model random to try the plumbing)')
+    other = None
+    if options.compare not in (None, LIVE):
+        other = read_decisions(Path(options.compare))
+    output = options.output or Path(f'{options.input.resolve().name}_replay')
+    if options.output_bag and (output / 'bag').exists():
+        raise UsageError(f'{output / "bag"} exists already: remove it or choose another --output')
+    recording = open_recording(options, resources)
+    policy = _load(options)
+    selection, rule = recording.selection(options, policy.memory_usage().capacity)
+    live = selection.recorded_decisions() if isinstance(selection, RecordedFrames) else []
+    if options.compare == LIVE and not live:
+        raise UsageError('--compare live needs recorded actions in the bag, and --every action')
+
+    output.mkdir(parents=True, exist_ok=True)
+    film = Filmstrip()
+    bar = tqdm(total=len(live) or (recording.count if rule == 'frame' else None), unit='decision')
+    keepers: list[Keeper] = [DecisionFiles(output), film, Progress(bar)]
+    if options.video:
+        keepers.append(AnnotatedVideo(output / 'video.mp4'))
+    copy = None
+    if options.output_bag:
+        copy = recording.result_bag(output / 'bag', options.namespace)
+        keepers.append(copy)
+    outcome = run(policy, recording.frames(copy), selection, keepers)
+
+    outcome.problems = [*recording.problems(), *_missing(selection), *outcome.problems]
+    if not outcome.steps and not outcome.interrupted:
+        outcome.problems.append(recording.nothing(rule))
+    ours = [step.decision for step in outcome.steps]
+    comparisons: list[tuple[str, Comparison]] = []
+    if live:
+        comparisons.append(('the live decisions', compare(ours, live)))
+    if other is not None:
+        comparisons.append((options.compare, compare(ours, other)))
+    subject = Subject(
+        options.input.resolve().name,
+        [*_facts(options, policy), ('frames', f'{recording.camera}, decided by --every {rule}')],
+        recording.path,
+        comparisons,
+        policy.random_weights,
+    )
+    write_report(output / 'report.html', subject, outcome, film)
+    return _finish(options, output, outcome, comparisons)
+
+
+def _finish(
+    options: argparse.Namespace,
+    output: Path,
+    outcome: Outcome,
+    comparisons: Sequence[tuple[str, Comparison]],
+) -> int:
+    for problem in outcome.problems:
+        print(f'note: {problem}', file=sys.stderr)
+    print(f'{len(outcome.steps)} decisions in {output / "decisions.jsonl"}')
+    print(f'report: {output / "report.html"}')
+    status = 0
+    for name, result in comparisons:
+        differs = _tell(name, result)
+        if name == options.compare or options.compare == LIVE:
+            status = max(status, differs)
+    if outcome.interrupted:
+        return 130
+    return status if outcome.steps else 2
+
+
+def _missing(selection: Selection) -> list[str]:
+    """Tell what a replay of recorded actions lacks of the live run."""
+    if not isinstance(selection, RecordedFrames):
+        return []
+    problems = selection.gaps()
+    missing = selection.missing()
+    if missing:
+        first = missing[0]
+        problems.append(
+            f'{len(missing)} of the frames that live decisions were taken from are not in the bag '
+            f'(first: step {first.step} of episode {first.instruction_id[:8]}): decisions after '
+            'them may differ from the live ones'
+        )
+    return problems
+
+
+def _load(options: argparse.Namespace) -> JanusPolicy:
+    """Load the policy as the navigator loads it."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = options.device
+    if device == 'auto':
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    elif device == 'cuda' and not torch.cuda.is_available():
+        raise UsageError('--device cuda: torch finds no CUDA device')
+    dtype = options.dtype
+    if dtype == 'auto':
+        dtype = 'bfloat16' if device == 'cuda' else 'float32'
+    memory = MemoryConfig(
+        mode=options.memory_mode,
+        initial_frames=options.initial_frames,
+        recent_frames=options.recent_frames,
+        history_frames=options.history_frames,
+    )
+    arguments = {
+        'device': device, 'dtype': dtype, 'image_width': options.image_width, 'memory': memory
+    }  # fmt: skip
+    if options.model != 'random':
+        return JanusPolicy.from_pretrained(options.model, **arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = write_random_checkpoint(Path(folder, 'random'))
+        return JanusPolicy.from_pretrained(checkpoint, **arguments)
+
+
+def _facts(options: argparse.Namespace, policy: JanusPolicy) -> list[tuple[str, str]]:
+    """List what the decisions depend on."""
+    memory = policy.memory
+    window = f'initial {memory.initial_frames}, recent {memory.recent_frames} frames'
+    if memory.mode == 'sampled':
+        window += f', {memory.history_frames} past frames in the prompt'
+    return [
+        ('recording', str(options.input.resolve())),
+        ('model', options.model),
+        ('device', f'{policy.model.device}, {str(policy.model.dtype).removeprefix("torch.")}'),
+        ('image width', f'{policy.image_width} pixels'),
+        ('memory', f'{memory.mode}: {window}'),
+    ]
+
+
+if __name__ == '__main__':
+    sys.exit(main())

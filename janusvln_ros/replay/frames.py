@@ -1,0 +1,149 @@
+"""Where frames come from: a bag, a folder of pictures, a video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+import re
+
+import av
+import cv2
+import numpy as np
+from rosbags.serde import SerdeError
+
+from janusvln_ros.imaging.encodings import ImageError, to_rgb
+from janusvln_ros.replay.bag import Bag
+from janusvln_ros.replay.messages import RawMessage
+from janusvln_ros.replay.timeline import stamp_of
+
+PICTURES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
+VIDEOS = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm')
+_SHOWN = 3  # problems of a kind that are told one by one
+
+
+class FrameError(ValueError):
+    """A picture or video that cannot be read; names it."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    One image of a source, decoded only when asked for.
+
+    `index` counts from 0. `stamp` is the image's in ns, None where the source has no times;
+    `logged` is when it was recorded, in ns (for files the same as the stamp, or the index).
+    `rgb` gives uint8 (H, W, 3) and raises ImageError for a damaged picture.
+    """
+
+    index: int
+    stamp: int | None
+    logged: int
+    rgb: Callable[[], np.ndarray]
+    frame_id: str = ''
+
+
+def shortened(problems: list[str]) -> list[str]:
+    """Keep the first few of many alike."""
+    if len(problems) <= _SHOWN:
+        return problems
+    return [*problems[:_SHOWN], f'... and {len(problems) - _SHOWN} more like it']
+
+
+class ImageReader:
+    """Turn the messages of one image topic into frames, and notice stamps that jump back."""
+
+    def __init__(self, bag: Bag, topic: str) -> None:
+        self._decode = bag.decoder([topic])
+        self._topic = topic
+        self.frame_count = 0
+        self._last: int | None = None
+        self._problems: list[str] = []
+
+    @property
+    def problems(self) -> list[str]:
+        """Tell what went wrong with the images so far."""
+        return shortened(self._problems)
+
+    def frame(self, message: RawMessage) -> Frame | None:
+        """Read one message; None for one that is too damaged to have a stamp."""
+        logged = message[1]
+        index = self.frame_count
+        self.frame_count += 1
+        try:
+            image = self._decode(message)
+        except (SerdeError, IndexError) as error:
+            self._problems.append(
+                f'image {index} of {self._topic}, recorded at {logged / 1e9:.3f} s, is damaged '
+                f'and left out ({error})'
+            )
+            return None
+        stamp = stamp_of(image)
+        if self._last is not None and stamp < self._last:
+            self._problems.append(
+                f'stamps jump back by {(self._last - stamp) / 1e9:.3f} s at image {index} of '
+                f'{self._topic}; images are used in the order of recording'
+            )
+        self._last = stamp
+        return Frame(index, stamp, logged, lambda: to_rgb(image), image.header.frame_id)
+
+
+def folder_frames(folder: Path) -> Iterator[Frame]:
+    """Give the pictures of a folder in the order of their names (frame_2 before frame_10)."""
+    for index, path in enumerate(picture_files(folder)):
+        yield Frame(index, None, index, lambda path=path: _read_picture(path))
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """List the pictures of a folder in natural order."""
+    files = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES and p.name[0] != '.']
+    return sorted(files, key=lambda p: [
+        (0, int(part), '') if part.isdigit() else (1, 0, part)
+        for part in re.split(r'(\d+)', p.name)
+    ])
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    # imdecode, because imread cannot open every file name on every system.
+    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        raise ImageError(f'{path} is no picture that can be read')
+    return picture
+
+
+def video_frames(path: Path) -> Iterator[Frame]:
+    """
+    Give the frames of a video's first stream with their times since its start.
+
+    Raises FrameError when it cannot be opened; a video that is cut ends where it is cut.
+    """
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        raise FrameError(f'{path} cannot be opened as a video: {error}') from None
+    with container:
+        if not container.streams.video:
+            raise FrameError(f'{path} has no pictures in it, only other streams')
+        stream = container.streams.video[0]
+        first: int | None = None
+        for index, picture in enumerate(_decoded(container, stream)):
+            time = index if picture.pts is None else picture.pts
+            first = time if first is None else first
+            stamp = round((time - first) * stream.time_base * 10**9)
+            yield Frame(index, stamp, stamp,
+                        lambda picture=picture: picture.to_ndarray(format='rgb24'))
+
+
+def _decoded(container: av.container.InputContainer, stream: object) -> Iterator[av.VideoFrame]:
+    try:
+        yield from container.decode(stream)
+    except av.FFmpegError:
+        return
+
+
+def count_hint(path: Path) -> int | None:
+    """Give the number of frames of a folder or video where it is known beforehand."""
+    if path.is_dir():
+        return len(picture_files(path))
+    with av.open(str(path)) as container:
+        return container.streams.video[0].frames or None

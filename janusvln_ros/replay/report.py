@@ -1,0 +1,192 @@
+"""The report of a replay: one HTML file that opens from disk and needs no network."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+import html
+import json
+from pathlib import Path
+import statistics
+
+import cv2
+import numpy as np
+
+from janusvln_ros.replay.compare import Comparison
+from janusvln_ros.replay.decisions import ACTIONS, format_stamp
+from janusvln_ros.replay.frames import Frame
+from janusvln_ros.replay.run import Outcome, Step, timing_line
+from janusvln_ros.replay.timeline import Odometry, path_length
+
+MAX_PICTURES = 240  # some 12 kB each
+PICTURE_WIDTH = 400  # pixels
+MAX_PATH_POINTS = 3000
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 72]
+_TEMPLATE = Path(__file__).with_name('report.html')
+
+
+class Filmstrip:
+    """
+    Small pictures of the decisions' frames, evenly thinned out so that memory stays bounded.
+
+    Holds at most MAX_PICTURES JPEG files: when full, every second one goes, and from then on only
+    every second one, every fourth one, ... comes in.
+    """
+
+    def __init__(self, limit: int = MAX_PICTURES) -> None:
+        self.pictures: list[tuple[int, bytes]] = []  # number of the decision, JPEG
+        self._limit = limit
+        self._stride = 1
+        self._count = 0
+
+    def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:
+        """Take in the frame of the next decision, uint8 (H, W, 3)."""
+        if self._count % self._stride == 0:
+            if len(self.pictures) == self._limit:
+                self._stride *= 2
+                self.pictures = [p for p in self.pictures if p[0] % self._stride == 0]
+            if self._count % self._stride == 0:
+                self.pictures.append((self._count, _jpeg(rgb)))
+        self._count += 1
+
+    def close(self) -> None:
+        """Do nothing: all is in memory."""
+
+
+def _jpeg(rgb: np.ndarray) -> bytes:
+    height, width = rgb.shape[:2]
+    if width > PICTURE_WIDTH:
+        size = (PICTURE_WIDTH, max(1, round(height * PICTURE_WIDTH / width)))
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    return cv2.imencode('.jpg', rgb[..., ::-1], _JPEG)[1].tobytes()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """
+    What a report is about.
+
+    `facts` are pairs of a name and a value for its head; `path` the odometry, if any;
+    `comparisons` pairs of what was compared with and the result.
+    """
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+    path: Odometry
+    comparisons: Sequence[tuple[str, Comparison]]
+    random_weights: bool
+
+
+def write_report(target: Path, subject: Subject, outcome: Outcome, film: Filmstrip) -> None:
+    """Write the report to `target`."""
+    steps = outcome.steps
+    warnings = list(outcome.problems)
+    if outcome.interrupted:
+        warnings.insert(0, 'interrupted: only the decisions until then are shown')
+    if subject.random_weights:
+        warnings.insert(0, 'the checkpoint is a random one: its answers mean nothing')
+    data = {
+        'actions': ACTIONS,
+        'episodes': _episodes(steps),
+        'steps': [_step(step, subject.path) for step in steps],
+        'pictures': [
+            [number, 'data:image/jpeg;base64,' + b64encode(jpeg).decode()]
+            for number, jpeg in film.pictures
+        ],
+        'path': _thinned(subject.path),
+    }
+    comparisons = ''.join(
+        f'<h3>Compared with {html.escape(name)}</h3><p>{_lines(result.summary())}</p>'
+        + (f'<pre class="table">{html.escape(result.table())}</pre>' if result.differences else '')
+        for name, result in subject.comparisons
+    )
+    values = {
+        'TITLE': html.escape(subject.title),
+        'TILES': _tiles(subject, steps),
+        'WARNINGS': ''.join(f'<li>{_lines(text)}</li>' for text in warnings),
+        'FACTS': ''.join(
+            f'<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>'
+            for name, value in subject.facts
+        ),
+        'COMPARISONS': comparisons,
+        # Inside a script element only '<' could end it; JSON may write it as an escape.
+        'DATA': json.dumps(data, separators=(',', ':')).replace('<', '\\u003c'),
+        'DECISIONS': html.escape(''.join(f'{s.decision.to_line()}\n' for s in steps)),
+        'TIMING': html.escape(''.join(f'{timing_line(s)}\n' for s in steps)),
+    }
+    page = _TEMPLATE.read_text(encoding='utf-8')
+    parts = page.split('@@')
+    target.write_text(
+        ''.join(values[part] if i % 2 else part for i, part in enumerate(parts)), encoding='utf-8'
+    )
+
+
+def _lines(text: str) -> str:
+    return html.escape(text).replace('\n', '<br>')
+
+
+def _episodes(steps: Sequence[Step]) -> list[dict]:
+    """Give each episode's number, instruction, and first decision."""
+    episodes: list[dict] = []
+    for i, step in enumerate(steps):
+        if not episodes or episodes[-1]['number'] != step.decision.episode:
+            episodes.append({
+                'number': step.decision.episode,
+                'instruction': step.decision.instruction,
+                'first': i,
+            })
+    return episodes
+
+
+def _step(step: Step, path: Odometry) -> dict:
+    d, t = step.decision, step.timing
+    pose = None if d.stamp is None else path.pose_at(d.stamp)
+    return {
+        'episode': d.episode,
+        'step': d.step,
+        'frame': d.frame,
+        'stamp': None if d.stamp is None else format_stamp(d.stamp),
+        'action': ACTIONS.index(d.action),
+        'p': [round(p, 5) for p in d.probabilities],
+        'latency': round(t.total, 5),
+        'memory': [t.memory_frames, t.memory_capacity, t.memory_bytes],
+        'recorded': None if step.recorded is None else step.recorded.action,
+        'pose': None if pose is None else [round(v, 4) for v in pose],
+    }
+
+
+def _thinned(path: Odometry) -> list[list[float]]:
+    """Give at most MAX_PATH_POINTS points of the path, first and last among them."""
+    count = len(path)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, MAX_PATH_POINTS)).round().astype(int))
+    return [[round(path.x[i], 3), round(path.y[i], 3)] for i in chosen] if count else []
+
+
+def _tiles(subject: Subject, steps: Sequence[Step]) -> str:
+    """Summarise in a few large numbers."""
+    tiles = [(str(len(steps)), 'decisions')]
+    episodes = len({s.decision.episode for s in steps})
+    tiles.append((str(episodes), 'episode' if episodes == 1 else 'episodes'))
+    for name, result in subject.comparisons:
+        share = f'{result.percentage:.4g} %' if result.steps else '-'
+        tiles.append((share, f'equal to {name}'))
+    if steps:
+        latencies = sorted(s.timing.total for s in steps)
+        tiles.append((_seconds(statistics.median(latencies)), 'latency, median'))
+        tiles.append((_seconds(latencies[int(0.95 * (len(latencies) - 1))]), 'latency, 95 %'))
+        peak = max(s.timing.memory_frames for s in steps)
+        tiles.append((f'{peak} / {steps[-1].timing.memory_capacity}', 'frames in memory, most'))
+        bytes_ = max(s.timing.memory_bytes for s in steps)
+        tiles.append((f'{bytes_ / 2**20:.3g} MiB', 'memory, most'))
+    if len(subject.path):
+        length = path_length(subject.path.x, subject.path.y)
+        tiles.append((f'{length:.2f} m', 'driven'))
+    return ''.join(
+        f'<div class="tile"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
+        for value, name in tiles
+    )
+
+
+def _seconds(value: float) -> str:
+    return f'{1000 * value:.0f} ms' if value < 10 else f'{value:.1f} s'

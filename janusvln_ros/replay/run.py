@@ -1,0 +1,178 @@
+"""Run the policy over a source of frames, and hand every decision to those who keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+import json
+from pathlib import Path
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+
+from janusvln_ros.imaging.encodings import ImageError
+from janusvln_ros.policy import Action, JanusPolicy
+from janusvln_ros.replay.decisions import ACTIONS, Decision
+from janusvln_ros.replay.frames import Frame, shortened
+from janusvln_ros.replay.selection import Selection
+from janusvln_ros.replay.timeline import RecordedAction
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a decision cost: seconds in all and by part, and the memory after it."""
+
+    total: float
+    parts: dict[str, float]
+    memory_frames: int
+    memory_capacity: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """A decision, what it cost, and the recorded one where there is any."""
+
+    decision: Decision
+    timing: Timing
+    recorded: RecordedAction | None
+
+
+class Keeper(Protocol):
+    """Keeps decisions as they are taken: a file, a video, a bag."""
+
+    def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:
+        """Take a decision and its picture, uint8 (H, W, 3)."""
+
+    def close(self) -> None:
+        """Finish what was written."""
+
+
+@dataclass
+class Outcome:
+    """
+    What a replay gave.
+
+    `problems` are worth knowing and did not end it; `interrupted` tells that the user did.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def run(
+    policy: JanusPolicy,
+    frames: Iterator[Frame],
+    selection: Selection,
+    keepers: Sequence[Keeper],
+) -> Outcome:
+    """
+    Decide from the chosen frames, one after another, as the live navigator would.
+
+    A picture that cannot be decoded, or that differs in size from its episode's first, is left
+    out, as the navigator leaves it out. The policy starts anew with every episode. Frames are read
+    one at a time, so that memory does not grow with the source; Ctrl-C ends the run and keeps what
+    was decided.
+    """
+    outcome = Outcome()
+    left_out: list[str] = []
+    episode: int | None = None
+    number, shape = 0, None
+    try:
+        for frame in frames:
+            chosen = selection.choose(frame)
+            if chosen is None:
+                continue
+            try:
+                rgb = frame.rgb()
+                if chosen.episode == episode and rgb.shape != shape:
+                    raise ImageError(
+                        f'{rgb.shape[1]}x{rgb.shape[0]} pixels in an episode of '
+                        f'{shape[1]}x{shape[0]}'
+                    )
+            except ImageError as error:
+                left_out.append(f'frame {frame.index} is left out: {error}')
+                continue
+            if chosen.episode != episode or chosen.forget:
+                policy.reset(chosen.instruction)
+            if chosen.episode != episode:
+                episode, shape, number = chosen.episode, rgb.shape, 0
+            if chosen.recorded is not None:
+                number = chosen.recorded.step
+            begin = perf_counter()
+            answer = policy.step(rgb)
+            seconds = perf_counter() - begin
+            usage = policy.memory_usage()
+            step = Step(
+                Decision(
+                    chosen.episode, chosen.instruction, number, frame.index, frame.stamp,
+                    ACTIONS[answer.action],
+                    tuple(float(np.float32(answer.probabilities[a])) for a in Action),
+                ),
+                Timing(seconds, dict(answer.timings), usage.frames, usage.capacity, usage.bytes),
+                chosen.recorded,
+            )  # fmt: skip
+            outcome.steps.append(step)
+            number += 1
+            for keeper in keepers:
+                keeper.add(step, frame, rgb)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    finally:
+        for keeper in keepers:
+            keeper.close()
+    outcome.problems = shortened(left_out)
+    return outcome
+
+
+class DecisionFiles:
+    """decisions.jsonl, the same bytes every time, and timing.jsonl, which never is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._decisions = (folder / 'decisions.jsonl').open('w', newline='\n')
+        self._timing = (folder / 'timing.jsonl').open('w', newline='\n')
+
+    def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:
+        """Write one line to each file."""
+        print(step.decision.to_line(), file=self._decisions, flush=True)
+        print(timing_line(step), file=self._timing, flush=True)
+
+    def close(self) -> None:
+        """Close both files."""
+        self._decisions.close()
+        self._timing.close()
+
+
+def timing_line(step: Step) -> str:
+    """Format what a decision cost as one line of JSON; times in seconds."""
+    timing = step.timing
+    return json.dumps({
+        'episode': step.decision.episode,
+        'step': step.decision.step,
+        'latency': round(timing.total, 6),
+        'parts': {name: round(seconds, 6) for name, seconds in timing.parts.items()},
+        'memory_frames': timing.memory_frames,
+        'memory_capacity': timing.memory_capacity,
+        'memory_bytes': timing.memory_bytes,
+    })
+
+
+class Progress:
+    """Shows decisions on the terminal as they are taken."""
+
+    def __init__(self, bar: object) -> None:
+        """`bar` is a tqdm."""
+        self._bar = bar
+
+    def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:
+        """Advance by one."""
+        self._bar.set_postfix_str(
+            f'{step.decision.action.lower()}, {1000 * step.timing.total:.0f} ms', refresh=False
+        )
+        self._bar.update()
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()

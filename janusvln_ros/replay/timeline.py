@@ -1,0 +1,287 @@
+"""What a bag tells about its run besides the images: instructions, actions, motions, the path."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+import math
+
+from rosbags.serde import SerdeError
+
+from janusvln_ros.replay import topics
+from janusvln_ros.replay.bag import Bag, BagError
+from janusvln_ros.replay.decisions import ACTIONS
+
+REST_SPEED = 0.02  # m/s: slower than this is standing
+REST_TURN = math.radians(2.0)  # rad/s
+REST_TIME = 0.2  # s that a base stands before its motion counts as ended
+_MOVING = (1, 2)  # MotionStatus.STATE_MOVING, STATE_SETTLING
+
+
+class TopicError(BagError):
+    """A bag lacks a topic, or has several and the right one was not named."""
+
+
+@dataclass(frozen=True)
+class RecordedAction:
+    """
+    A NavigationAction that was decided from a frame; ns, `logged` is when it was recorded.
+
+    The STOP that the navigator sends to end an episode is not one: it was decided from no frame.
+    """
+
+    logged: int
+    stamp: int
+    instruction_id: str
+    step: int
+    action: int
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A motion of the base, from its start until it stood again; ns of the message stamps."""
+
+    start: int
+    end: int
+
+
+class Odometry:
+    """The path: stamps in ns, x and y in metres, yaw in radians, in the order of recording."""
+
+    def __init__(self) -> None:
+        self.stamp = array('q')
+        self.x = array('d')
+        self.y = array('d')
+        self.yaw = array('d')
+
+    def append(self, stamp: int, x: float, y: float, yaw: float) -> None:
+        """Add a pose, unless it is not finite."""
+        if math.isfinite(x) and math.isfinite(y) and math.isfinite(yaw):
+            self.stamp.append(stamp)
+            self.x.append(x)
+            self.y.append(y)
+            self.yaw.append(yaw)
+
+    def __len__(self) -> int:
+        return len(self.stamp)
+
+    def pose_at(self, stamp: int) -> tuple[float, float, float] | None:
+        """Give the last pose stamped no later than `stamp`; None before the first one."""
+        i = bisect_right(self.stamp, stamp) - 1
+        return (self.x[i], self.y[i], self.yaw[i]) if i >= 0 else None
+
+    def motions(self) -> list[Motion]:
+        """
+        Find the motions: stretches in which the base moved, ended by REST_TIME of standing.
+
+        The end is when the base came to stand. A motion that the recording cuts off has no end and
+        is left out.
+        """
+        motions: list[Motion] = []
+        start: int | None = None
+        rest: int | None = None  # since when the base has been standing
+        for i in range(1, len(self)):
+            seconds = (self.stamp[i] - self.stamp[i - 1]) / 1e9
+            if seconds <= 0:
+                continue
+            distance = math.hypot(self.x[i] - self.x[i - 1], self.y[i] - self.y[i - 1])
+            turn = abs(math.remainder(self.yaw[i] - self.yaw[i - 1], 2 * math.pi))
+            if distance / seconds > REST_SPEED or turn / seconds > REST_TURN:
+                start = self.stamp[i - 1] if start is None else start
+                rest = None
+            elif start is not None:
+                rest = self.stamp[i - 1] if rest is None else rest
+                if self.stamp[i] - rest >= REST_TIME * 1e9:
+                    motions.append(Motion(start, rest))
+                    start, rest = None, None
+        return motions
+
+
+@dataclass
+class Timeline:
+    """
+    The small topics of a bag, read once.
+
+    `instructions` are (time of recording in ns, sentence). From the navigator's status come
+    `sentences`, the instructions of episodes by their ids, and `memory`, pairs of steps taken and
+    frames remembered. `motions` come from the motion status. `problems` tell what could not be
+    read.
+    """
+
+    instructions: list[tuple[int, str]] = field(default_factory=list)
+    sentences: dict[str, str] = field(default_factory=dict)
+    memory: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+    actions: list[RecordedAction] = field(default_factory=list)
+    motions: list[Motion] = field(default_factory=list)
+    path: Odometry = field(default_factory=Odometry)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Which topics of a bag a replay uses; None for what it does not have."""
+
+    image: str
+    instruction: str | None
+    action: str | None
+    navigator_status: str | None
+    motion_status: str | None
+    odometry: str | None
+
+
+def choose_topics(
+    bag: Bag,
+    *,
+    namespace: str = '/',
+    image: str | None = None,
+    instruction: str | None = None,
+    odometry: str | None = None,
+    need_instruction: bool = True,
+) -> Topics:
+    """
+    Find the topics by their types, below `namespace`; named ones are taken as named.
+
+    Raises TopicError, with what the bag has, when there is no camera, when a named topic is not in
+    the bag or of another type, and when there are several and none is named.
+    """
+    inside = namespace.rstrip('/') + '/'
+
+    def find(
+        what: str, types: tuple[str, ...], option: str, named: str | None, default: str
+    ) -> list[str]:
+        if named is not None:
+            name = named if named.startswith('/') else inside + named
+            if name not in bag.topics:
+                raise TopicError(f'the bag has no topic {name}; it has:\n{bag.listing()}')
+            if bag.topics[name].msgtype not in types:
+                raise TopicError(
+                    f'topic {name} is of type {bag.topics[name].msgtype}, {what} must be '
+                    f'{" or ".join(types)}; the bag has:\n{bag.listing()}'
+                )
+            return [name]
+        found = [
+            t.name
+            for t in bag.topics.values()
+            if t.msgtype in types and t.name.startswith(inside) and _is_original(t.name)
+        ]
+        usual = [name for name in found if name == inside + default]
+        if len(found) > 1 and len(usual) != 1:
+            raise TopicError(
+                f'the bag has several topics that could be {what}: {", ".join(sorted(found))}; '
+                f'choose one by {option}'
+            )
+        return usual if len(found) > 1 else found
+
+    def one(*arguments: object) -> str | None:
+        return next(iter(find(*arguments)), None)
+
+    camera = one('the camera', (topics.IMAGE, topics.COMPRESSED_IMAGE), '--image-topic', image,
+                 'image')  # fmt: skip
+    if camera is None:
+        raise TopicError(
+            f'the bag has no images ({topics.IMAGE} or {topics.COMPRESSED_IMAGE}) below '
+            f'{inside}; it has:\n{bag.listing()}'
+        )
+    sentence = None
+    if need_instruction or instruction is not None:
+        sentence = one('the instruction', (topics.INSTRUCTION,), '--instruction-topic',
+                       instruction, 'instruction')  # fmt: skip
+    return Topics(
+        image=camera,
+        instruction=sentence,
+        action=one('the actions', (topics.NAVIGATION_ACTION,), '--namespace', None,
+                   'navigation_action'),
+        navigator_status=one('the navigator', (topics.NAVIGATOR_STATUS,), '--namespace', None,
+                             'navigator_status'),
+        motion_status=one('the motion', (topics.MOTION_STATUS,), '--namespace', None,
+                          'motion_status'),
+        odometry=one('the odometry', (topics.ODOMETRY,), '--odom-topic', odometry, 'odom'),
+    )  # fmt: skip
+
+
+def _is_original(topic: str) -> bool:
+    """Tell a recorded topic from the pictures for people and from what a replay has added."""
+    parts = topic.split('/')
+    return 'debug_image' not in parts and 'replay' not in parts
+
+
+def read_timeline(bag: Bag, chosen: Topics) -> Timeline:
+    """Read the small topics of a bag, streaming past its images."""
+    timeline = Timeline()
+    names = [
+        name
+        for name in (
+            chosen.instruction, chosen.action, chosen.navigator_status, chosen.motion_status,
+            chosen.odometry,
+        )
+        if name is not None
+    ]  # fmt: skip
+    if not names:
+        return timeline
+    decode = bag.decoder(names)
+    moving_since: int | None = None
+    for message in bag.messages(names):
+        topic, logged, _ = message
+        try:
+            m = decode(message)
+        except (SerdeError, IndexError) as error:
+            timeline.problems.append(
+                f'a message of {topic.name}, recorded at {logged / 1e9:.3f} s, is damaged and '
+                f'left out ({error})'
+            )
+            continue
+        if topic.name == chosen.instruction:
+            if m.data.strip():
+                timeline.instructions.append((logged, m.data.strip()))
+        elif topic.name == chosen.action:
+            _add_action(timeline, m, logged)
+        elif topic.name == chosen.navigator_status:
+            if m.instruction:
+                timeline.sentences[m.instruction_id] = m.instruction
+                held = timeline.memory.setdefault(m.instruction_id, set())
+                held.add((m.step, m.memory_frames))
+        elif topic.name == chosen.motion_status:
+            moving_since = _add_motion(timeline.motions, m, moving_since)
+        else:
+            p, q = m.pose.pose.position, m.pose.pose.orientation
+            yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
+            timeline.path.append(stamp_of(m), p.x, p.y, yaw)
+    return timeline
+
+
+def _add_action(timeline: Timeline, m: object, logged: int) -> None:
+    if m.decision_time == 0:
+        return
+    if m.action >= len(ACTIONS):
+        timeline.problems.append(f'action {m.action} at {logged / 1e9:.3f} s is left out: unknown')
+        return
+    probabilities = tuple(float(p) for p in m.probabilities)
+    timeline.actions.append(
+        RecordedAction(logged, stamp_of(m), m.instruction_id, m.step, m.action, probabilities)
+    )
+
+
+def _add_motion(motions: list[Motion], status: object, since: int | None) -> int | None:
+    """Take in one MotionStatus; return since when the base has been moving, None if it stands."""
+    end = status.motion_end.sec * 10**9 + status.motion_end.nanosec
+    if end and (not motions or end != motions[-1].end):
+        # A motion so short that no status showed it moving began and ended at once.
+        motions.append(Motion(min(end if since is None else since, end), end))
+        since = None
+    if status.state in _MOVING:
+        return stamp_of(status) if since is None else since
+    return None
+
+
+def stamp_of(message: object) -> int:
+    """Give the stamp of a message's header in ns."""
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+def path_length(x: Iterable[float], y: Iterable[float]) -> float:
+    """Length in metres of a path of points."""
+    points = list(zip(x, y))
+    return sum(math.dist(a, b) for a, b in zip(points, points[1:]))
