@@ -46,7 +46,7 @@ class Executor:
         self._now: float | None = None
         self._odometry_at: float | None = None  # when a newer pose last came
         self._navigator_at: float | None = None
-        self._clear: dict[str, tuple[float, float]] = {}  # sensor: (when, metres free ahead)
+        self._clear: dict[str, tuple[float, float, Pose]] = {}  # when, metres free, from where
         self._fault: tuple[float, str] | None = None  # (when, what) of bad odometry or clock
         self._e_stop_pressed = False
         self._e_stopped = False
@@ -116,7 +116,7 @@ class Executor:
 
     def on_clear_distance(self, sensor: str, distance: float, now: float) -> None:
         """Take how far (m) a sensor says the robot can move before it touches anything."""
-        self._clear[sensor] = (now, distance)
+        self._clear[sensor] = (now, distance, self.pose or Pose())
 
     def on_e_stop(self, pressed: bool, now: float) -> None:
         """Halt at once when pressed; releasing the button does not undo that."""
@@ -124,6 +124,7 @@ class Executor:
         if pressed:
             self._e_stopped = True
             self._outbox = Request(Command(Kind.STOP))
+            self._zero_until = now + self._config.zero_hold
             self._halt(Result.ESTOPPED, 'e-stop', now)
 
     def reset_e_stop(self) -> tuple[bool, str]:
@@ -211,8 +212,7 @@ class Executor:
         elif self._phase is _Phase.SETTLING:
             self._rest(now)
         self._measure_progress()
-        if self._config.commands or (self._phase in (_Phase.STANDING, _Phase.SETTLING)
-                                     and now >= self._zero_until):
+        if self._config.commands or (self._phase is _Phase.STANDING and now >= self._zero_until):
             return None
         return self._velocity
 
@@ -334,8 +334,9 @@ class Executor:
         """Return how far (m) the robot may still move forward."""
         if self._config.stop_distance <= 0.0:
             return math.inf
-        speed = max(0.0, self._velocity.linear)
-        return min((distance - speed * (now - when) for when, distance in self._clear.values()),
+        pose = self._predicted(now)
+        return min((distance - pose.seen_from(seen)[0]
+                    for _, distance, seen in self._clear.values()),
                    default=math.inf) - self._config.stop_distance
 
     def _drives_forward(self) -> bool:
@@ -482,21 +483,20 @@ class Executor:
             self._tracker.halt()
         elif self._phase is _Phase.STANDING:
             self._finish(now, moved=False)
-        self._zero_until = now + self._config.zero_hold
 
     def _halt(self, result: Result, message: str, now: float) -> None:
-        """Command zero at once."""
+        """Command zero at once, and end what is under way."""
+        moving = self._phase in (_Phase.MOVING, _Phase.BRAKING)
         if self._phase is _Phase.MOVING or self._expects_goal():
             self._ending = (result, message)
         self._tracker.halt()
         self._velocity = Velocity()
         self._forget_waiting(result, message)
-        self._zero_until = now + self._config.zero_hold
-        if self._phase is not _Phase.STANDING:
+        if moving:
             self._outbox = Request(Command(Kind.STOP))
-            if self._moving is self._request and self.state in (State.FAULT, State.ESTOPPED):
-                self._result, self._message = self._ending
             self._enter(_Phase.SETTLING, now)
+        if self._moving is self._request and self.state in (State.FAULT, State.ESTOPPED):
+            self._result, self._message = self._ending
 
     def _forget_waiting(self, result: Result, message: str) -> None:
         if self._waiting is not None and self._waiting is self._request:
@@ -506,7 +506,6 @@ class Executor:
     def _settle(self, now: float) -> None:
         """Hold zero until the base has come to rest."""
         self._velocity = Velocity()
-        self._zero_until = math.inf
         self._enter(_Phase.SETTLING, now)
 
     def _rest(self, now: float) -> None:

@@ -1,0 +1,166 @@
+"""The executor under random inputs: limits, finite numbers, and a standing robot at the end."""
+from dataclasses import replace
+import math
+
+from hypothesis import given, settings, strategies as st
+
+from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
+from janusvln_ros.motion.commands import Command, Kind
+from janusvln_ros.motion.executor import Executor
+from janusvln_ros.motion.geometry import Pose
+from janusvln_ros.motion.limits import AxisLimits
+from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, Result, State
+from janusvln_ros.motion.tracking import Velocity
+
+ZERO = Velocity()
+MODES = st.sampled_from(list(Mode))
+AXES = st.builds(AxisLimits, speed=st.floats(0.1, 1.5), acceleration=st.floats(0.2, 3.0),
+                 jerk=st.floats(1.0, 20.0))
+BASES = st.builds(BaseConfig, delay=st.floats(0.0, 0.2), scale=st.floats(0.8, 1.2),
+                  drift=st.floats(-0.2, 0.2))
+ACTIONS = st.integers(0, 3)
+NUMBERS = st.sampled_from([0.0, 1.0, -7.0, 1e9, math.nan, math.inf, -math.inf])
+
+
+def robot_with(config, base=None):
+    robot = ClosedLoop(Executor(config), BaseModel(base))
+    robot.run(0.3)
+    return robot
+
+
+def send(robot, action, step, stamp=0.0):
+    command = Command.from_action(action, 0.25, math.radians(15.0))
+    return robot.executor.on_request(Request(command, stamp, 'a', step, action), robot.now)
+
+
+@settings(max_examples=60, deadline=None)
+@given(MODES, AXES, AXES, BASES, st.lists(st.tuples(ACTIONS, st.floats(0.0, 1.5)), max_size=6))
+def test_commands_keep_every_limit(mode, linear, angular, base, actions):
+    """STOP and new goals included; only faults may drop to zero at once."""
+    robot = robot_with(replace(ExecutorConfig(), mode=mode, linear=linear, angular=angular,
+                               navigator_timeout=0.0), base)
+    waits = [(0.0, None)] + [(wait, action) for action, wait in actions] + [(20.0, None)]
+    last, rates, dt = ZERO, (0.0, 0.0), 0.02
+    for step, (wait, action) in enumerate(waits):
+        if action is not None:
+            send(robot, action, step, robot.now - 0.1)
+        for _ in range(round(wait / dt)):
+            velocity = robot.tick() or ZERO
+            new = []
+            for now, before, rate, limits in (
+                    (velocity.linear, last.linear, rates[0], linear),
+                    (velocity.angular, last.angular, rates[1], angular)):
+                assert abs(now) <= limits.speed + 1e-9
+                new.append((now - before) / dt)
+                assert abs(new[-1]) <= limits.acceleration + 1e-6
+                # a speed of less than 1e-4 of the limit counts as zero
+                assert abs(new[-1] - rate) <= limits.jerk * dt + 2e-4 * limits.speed / dt + 1e-6
+            last, rates = velocity, tuple(new)
+    assert robot.executor.stands and robot.commanded is None
+    assert robot.base.linear == robot.base.angular == 0.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(BASES, st.sampled_from([1, 2, 3]))
+def test_every_step_ends_where_it_should(base, action):
+    robot = robot_with(ExecutorConfig(), base)
+    send(robot, action, 0)
+    robot.run_until_standing()
+    forward, left, turn = robot.base.pose.seen_from(Pose())
+    assert robot.executor.status.result is Result.SUCCEEDED
+    ideal = {1: (0.25, 0.0), 2: (0.0, math.radians(15.0)), 3: (0.0, -math.radians(15.0))}[action]
+    assert math.hypot(forward - ideal[0], left) < 0.02
+    assert abs(turn - ideal[1]) < math.radians(1.5)
+
+
+EVENTS = st.one_of(
+    st.tuples(st.just('action'), ACTIONS),
+    st.tuples(st.just('move'), NUMBERS),
+    st.tuples(st.just('turn'), NUMBERS),
+    st.tuples(st.just('wait'), st.floats(0.0, 2.0)),
+    st.tuples(st.just('e_stop'), st.booleans()),
+    st.tuples(st.just('reset'), st.none()),
+    st.tuples(st.just('odometry'), st.tuples(NUMBERS, NUMBERS, NUMBERS)),
+    st.tuples(st.just('silence'), st.floats(0.0, 2.0)),
+    st.tuples(st.just('clock'), st.sampled_from([-50.0, -0.5, 0.0, 0.9, 3.0, 1e5])),
+    st.tuples(st.just('outside'), st.none()),
+    st.tuples(st.just('clear'), st.sampled_from([0.0, 0.2, 0.5, math.inf, -1.0])),
+    st.tuples(st.just('navigator'), st.none()),
+    st.tuples(st.just('done'), NUMBERS))
+
+
+@settings(max_examples=150, deadline=None)
+@given(MODES, st.booleans(), st.booleans(), st.sampled_from([0.0, 0.3]),
+       st.lists(EVENTS, max_size=25))
+def test_whatever_happens_ends_in_a_standing_robot(mode, open_loop, commands, distance, events):
+    config = replace(ExecutorConfig(), mode=mode, allow_open_loop=open_loop, commands=commands,
+                     stop_distance=distance, time_allowance=3.0)
+    robot = robot_with(config)
+    executor, offset = robot.executor, 0.0
+    pressed = False
+
+    def tick(odometry=True):
+        robot.base.advance(0.02)
+        now = robot.now + offset
+        if odometry:
+            pose = robot.base.pose
+            executor.on_odometry(now, pose.x, pose.y, pose.yaw, now)
+        velocity = executor.update(now)
+        if velocity is not None:
+            assert math.isfinite(velocity.linear) and math.isfinite(velocity.angular)
+            assert abs(velocity.linear) <= config.linear.speed + 1e-9
+            assert abs(velocity.angular) <= config.angular.speed + 1e-9
+            robot.base.command(velocity.linear, velocity.angular)
+        if executor.state in (State.FAULT, State.ESTOPPED):
+            assert velocity in (None, ZERO)
+        if commands:
+            assert velocity is None
+        status = executor.status
+        assert math.isfinite(status.progress) or commands
+        assert status.motion_end <= now
+        return velocity
+
+    for step, (event, value) in enumerate(events):
+        now = robot.now + offset
+        if event == 'action':
+            send(robot, value, step)
+        elif event in ('move', 'turn'):
+            kind = Kind.MOVE if event == 'move' else Kind.TURN
+            executor.on_request(Request(Command(kind, value)), now)
+        elif event == 'wait':
+            for _ in range(round(value / 0.02)):
+                tick()
+        elif event == 'e_stop':
+            pressed = value
+            executor.on_e_stop(value, now)
+            assert not value or executor.velocity == ZERO
+        elif event == 'reset':
+            assert executor.reset_e_stop()[0] == (not pressed)
+        elif event == 'odometry':
+            executor.on_odometry(now + 0.001, *value, now)
+        elif event == 'silence':
+            for _ in range(round(value / 0.02)):
+                tick(odometry=False)
+        elif event == 'clock':
+            offset += value
+            tick()
+        elif event == 'outside':
+            executor.fail('outside')
+        elif event == 'clear':
+            executor.on_clear_distance('scan', value, now)
+        elif event == 'navigator':
+            executor.on_navigator(now)
+        elif event == 'done':
+            executor.on_done('a', step - 1, value, now)
+        executor.take_command()
+    executor.on_e_stop(True, robot.now + offset)
+    for _ in range(150):
+        assert tick() in (None, ZERO)
+    assert executor.stands and tick() is None
+    assert robot.base.linear == robot.base.angular == 0.0
+    # and it can be used again
+    executor.on_e_stop(False, robot.now + offset)
+    executor.reset_e_stop()
+    for _ in range(100):
+        tick()
+    assert executor.state is State.IDLE
