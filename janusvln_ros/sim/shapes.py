@@ -350,13 +350,13 @@ def _plant(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
     # Leaves are olive, so that they are told from green furniture.
     rng = np.random.default_rng(p.index)
     b.tube(0, 0, (pot, h - 0.3), 0.03, (0.36, 0.30, 0.18))
-    leaves = 11
+    leaves = 13
     for i in range(leaves):
         up = (i + 0.5) / leaves
         bearing = 2.4 * i
         lift = 0.25 + 0.95 * up + rng.uniform(-0.1, 0.1)
-        length = (0.62 - 0.2 * up) * r + 0.06
-        base = pot + 0.1 + up * (h - pot - 0.1 - 1.7 * length)
+        length = min((0.62 - 0.2 * up) * r + 0.06, r / (1.8 * math.cos(lift)))
+        base = pot + 0.1 + up * (h - pot - 0.1 - 1.85 * length)
         reach = length * 0.75 * math.cos(lift)
         shade = rng.uniform(0.85, 1.2)
         b.blob(
