@@ -147,14 +147,15 @@ class AnswerTree:
 
     def log_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Log-probability of each answer with its end of turn, from raw logits: (4) float32."""
-        nodes, tokens, answers = self._edges.to(logits.device)
+        self._edges = self._edges.to(logits.device)
+        nodes, tokens, answers = self._edges
         steps = logits.float().log_softmax(-1)[nodes, tokens]
         return torch.zeros(len(Action), device=logits.device).index_add_(0, answers, steps)
 
     def constrained(
         self, logits: torch.Tensor, seen: Collection[int], penalty: float
     ) -> tuple[Action, Generation]:
-        """Decode greedily among the tokens that can still become an answer; `seen`: the prompt's."""
+        """Decode greedily among tokens that can still become an answer; `seen`: in the prompt."""
         node, seen, generation = 0, set(seen), Generation()
         while True:
             allowed = list(self.children[node]) + [self.end_of_turn] * (node in self.answers)

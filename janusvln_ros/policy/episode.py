@@ -17,11 +17,13 @@ from torch.nn import functional
 from janusvln_ros.policy.decoding import AnswerTree, MAX_NEW_TOKENS
 from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.geometry import GeometryTables
+from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.language import MemoryAttention, Rotary
 from janusvln_ros.policy.memory import FeatureMemory, KeyValueMemory, MemoryConfig
 from janusvln_ros.policy.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import Prompt
+from janusvln_ros.policy.pruning import kept_tokens, TokenPruner
 from janusvln_ros.policy.semantics import VisionTables
 
 
@@ -79,6 +81,8 @@ def language_memory(
             'frame_tokens': len(prompt.block),
             'initial': config.initial_frames,
             'recent': config.recent_frames,
+            'whole': config.whole_frames if config.prunes else None,
+            'aged_tokens': kept_tokens(prompt.grid.tokens, config.kept_fraction),
             'pinned': len(prompt.prefix),
             'scratch': len(prompt.suffix) + extra,
             'movable': True,
@@ -105,16 +109,15 @@ class Episode:
         geometry: KeyValueMemory,
         language: KeyValueMemory,
         memory: MemoryConfig,
+        graphs: StepGraphs,
     ) -> None:
-        """Begin an episode in the given storage, whose contents are forgotten."""
-        self.model, self.prompt, self.tree, self.tables, self.config = (
-            model,
-            prompt,
-            tree,
-            tables,
-            memory,
-        )
-        self.geometry, self.language = geometry, language
+        """
+        Begin an episode in the given storage, whose contents are forgotten.
+
+        Storage, tables and graphs belong together and outlive the episode.
+        """
+        self.model, self.prompt, self.tables, self.config = model, prompt, tables, memory
+        self.geometry, self.language, self._graphs = geometry, language, graphs
         geometry.clear()
         language.clear()
         self.step = 0
@@ -123,6 +126,8 @@ class Episode:
         self._prefix = self._embed(prompt.prefix)
         self._marks = self._embed((prompt.block[0], prompt.block[-1]))
         self._tail = self._embed((*prompt.suffix, *tree.tokens))
+        self._depths = tree.depths.to(model.device)
+        self._branches = tree.visible.to(model.device)
 
     @property
     def nbytes(self) -> int:
@@ -136,6 +141,9 @@ class Episode:
         pixels: (1, 3, h, w), normalised. Returns the merged tokens (1, M, hidden), not yet
         weighted.
         """
+        return self._graphs.run('geometry', self.geometry.end, self._see, pixels)
+
+    def _see(self, pixels: torch.Tensor) -> torch.Tensor:
         memory = self.geometry
 
         def attend(block: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -146,6 +154,13 @@ class Episode:
         )
         patches = features[:, self.model.config.geometry.num_special_tokens :]
         return self.model.merger(patches, *self.tables.grid)
+
+    def look(self, rows: torch.Tensor) -> torch.Tensor:
+        """Encode the frame's semantics: pixel rows (1, N, 1176) to tokens (1, M, hidden)."""
+        return self._graphs.run('vision', None, self._look, rows)
+
+    def _look(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.model.visual(rows, self.tables.vision)
 
     def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
         """
@@ -183,16 +198,31 @@ class Episode:
         start, end = self._marks.expand(len(fused), -1, -1).split(1, dim=1)
         return torch.cat((start, fused, end), dim=1).flatten(0, 1)[None]
 
-    def _read(self, *embeddings: torch.Tensor) -> torch.Tensor:
-        """Run the language model over tokens at `positions` and the tree behind; see `decide`."""
+    def _read(self, next_position: int, *embeddings: torch.Tensor) -> torch.Tensor:
+        """
+        Run the language model over tokens at `positions` and the tree behind; see `decide`.
+
+        next_position: the first one behind the prompt, where the tree's begin.
+        """
         self._said, self._prompt_tokens = 0, self.positions.shape[1]
-        self._next_position = int(self.positions[0, -1]) + 1
-        tree = (self._next_position + self.tree.depths).expand(3, -1)
-        rotation = self._rotary(torch.cat((self.positions, tree), dim=1))
-        attend = MemoryAttention(self.language, rotation, self.tree.visible)
-        hidden = self.model.model(
-            torch.cat(embeddings, dim=1), attend, read=1 + len(self.tree.tokens)
+        self._next_position = next_position
+        tree = (next_position + self._depths).expand(3, -1)
+        cos, sin = self._rotary(torch.cat((self.positions, tree), dim=1))
+        return self._graphs.run(
+            'language',
+            self.language.end,
+            self._answer,
+            torch.cat(embeddings, dim=1),
+            cos,
+            sin,
+            self._branches,
         )
+
+    def _answer(
+        self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, branches: torch.Tensor
+    ) -> torch.Tensor:
+        attend = MemoryAttention(self.language, (cos, sin), branches)
+        hidden = self.model.model(x, attend, read=1 + len(branches))
         return self.model.lm_head(hidden)[0].float()
 
 
@@ -202,6 +232,7 @@ class SampledEpisode(Episode):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.features = FeatureMemory(self.config.resident_frames, self.model.device)
+        self._positions: dict[int, torch.Tensor] = {}  # by number of images
 
     @property
     def nbytes(self) -> int:
@@ -210,9 +241,14 @@ class SampledEpisode(Episode):
     def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
         self.features.keep(self.step, semantics[0])
         images = self.features.gather(history(self.step, self.config.history_frames))
-        self.positions = self.prompt.positions(len(images))
+        if len(images) not in self._positions:
+            positions = self.prompt.positions(len(images))
+            self._positions[len(images)] = positions.to(self.model.device)
+        self.positions = self._positions[len(images)]
+        text = len(self.prompt.prefix) + len(self.prompt.suffix)
+        next_position = text + len(images) * self.prompt.advance
         fused = fuse(images, geometry, self.model.config.lam)
-        return self._read(self._prefix, self._blocks(fused), self._tail)
+        return self._read(next_position, self._prefix, self._blocks(fused), self._tail)
 
 
 class WindowedEpisode(Episode):
@@ -224,23 +260,41 @@ class WindowedEpisode(Episode):
     gap of the evicted frames.
     """
 
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        prompt, config, model = self.prompt, self.config, self.model
+        suffix = (prompt.advance + torch.arange(len(prompt.suffix))).expand(3, -1)
+        relative = torch.cat((prompt.block_positions(), suffix), dim=1)
+        self._relative = relative.to(model.device)  # (3, block + suffix), from the block's start
+        self._start = torch.arange(len(prompt.prefix), device=model.device).expand(3, -1)
+        self._pruner = None
+        if config.prunes:
+            kept = kept_tokens(prompt.grid.tokens, config.kept_fraction)
+            hidden = model.config.language.hidden_size
+            self._pruner = TokenPruner(
+                config.whole_frames, kept, prompt.grid.tokens, hidden, model.dtype, model.device
+            )
+
+    @property
+    def nbytes(self) -> int:
+        return super().nbytes + (self._pruner.nbytes if self._pruner else 0)
+
     def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
         prompt, memory = self.prompt, self.language
+        self._fused = fuse(semantics, geometry, self.model.config.lam)
+        embeddings = [self._blocks(self._fused), self._tail]
         block = len(prompt.prefix) + self.step * prompt.advance
-        positions = [
-            block + prompt.block_positions(),
-            (block + prompt.advance + torch.arange(len(prompt.suffix))).expand(3, -1),
-        ]
-        embeddings = [self._blocks(fuse(semantics, geometry, self.model.config.lam)), self._tail]
+        self.positions = self._relative + block
         if memory.seen == 0:
-            positions.insert(0, torch.arange(len(prompt.prefix)).expand(3, -1))
             embeddings.insert(0, self._prefix)
-        self.positions = torch.cat(positions, dim=1)
+            self.positions = torch.cat((self._start, self.positions), dim=1)
         if memory.evicted:
-            cos, sin = self._rotary(torch.full((3, 1), memory.evicted * prompt.advance))
-            memory.move_anchors(cos, sin)
-        return self._read(*embeddings)
+            turn = memory.evicted * prompt.advance
+            turn = torch.full((3, 1), turn, device=self.model.device)
+            memory.move_anchors(*self._rotary(turn))
+        return self._read(block + prompt.advance + len(prompt.suffix), *embeddings)
 
     def finish(self) -> None:
-        self.language.commit()
+        kept = self._pruner.observe(self.step, self._fused[0]) if self._pruner else None
+        self.language.commit(kept)
         super().finish()

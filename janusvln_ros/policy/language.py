@@ -161,7 +161,7 @@ class MemoryAttention:
         Prepare one forward pass.
 
         rotation: of the new tokens, from `Rotary`. tree: (n, n) bool, which of the last n tokens
-        see which others of them. offset: tokens that are in the memory behind the retained frames
+        see which others of them, on the device. offset: tokens that are in the memory behind the retained frames
         already.
         """
         self.memory, self.rotation, self.offset = memory, rotation, offset
@@ -169,12 +169,8 @@ class MemoryAttention:
         self._chain = len(rotation[0]) - (0 if tree is None else len(tree))
         self._causal = causal_lower_right(self._chain, past + self._chain)
         if tree is not None:
-            hidden = torch.zeros(len(tree), past + len(rotation[0]), dtype=torch.bool)
-            hidden[:, past + self._chain :] = ~tree
-            bias = torch.zeros(hidden.shape, dtype=memory.keys.dtype).masked_fill_(
-                hidden, -torch.inf
-            )
-            self._bias = bias.to(memory.keys.device)
+            self._bias = memory.keys.new_zeros(len(tree), past + len(rotation[0]))
+            self._bias[:, past + self._chain :].masked_fill_(~tree, -torch.inf)
 
     def __call__(
         self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor

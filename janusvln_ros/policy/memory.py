@@ -24,7 +24,9 @@ class MemoryConfig:
     mode: 'sampled', the released model: geometry in a window, semantics as `history_frames` evenly
     sampled past frames; 'windowed', the paper: both encoders keep the first `initial_frames` and
     the last `recent_frames`. resident_frames: vision features kept on the device in `sampled`
-    mode; older ones wait in host memory.
+    mode; older ones wait in host memory. kept_fraction: of the image tokens of recent frames older
+    than the newest `whole_frames`, the language model keeps this part (`windowed` mode only; see
+    `janusvln_ros.policy.pruning`); 1 is no pruning.
     """
 
     mode: str = 'sampled'
@@ -32,6 +34,8 @@ class MemoryConfig:
     recent_frames: int = 48
     history_frames: int = 8
     resident_frames: int = 64
+    whole_frames: int = 16
+    kept_fraction: float = 1.0
 
     def __post_init__(self) -> None:
         if self.mode not in ('sampled', 'windowed'):
@@ -41,6 +45,7 @@ class MemoryConfig:
             ('recent_frames', 0),
             ('history_frames', 1),
             ('resident_frames', 1),
+            ('whole_frames', 1),
         ):
             if getattr(self, name) < least:
                 raise ValueError(f'{name} is {getattr(self, name)}; at least {least} is needed')
@@ -48,6 +53,15 @@ class MemoryConfig:
             raise ValueError(
                 'initial_frames and recent_frames are both 0: nothing would be remembered'
             )
+        if not 0 <= self.kept_fraction <= 1:
+            raise ValueError(f'kept_fraction is {self.kept_fraction}; from 0 to 1 is needed')
+        if self.prunes and self.mode != 'windowed':
+            raise ValueError("kept_fraction below 1 prunes tokens, which needs the mode 'windowed'")
+
+    @property
+    def prunes(self) -> bool:
+        """Whether old frames lose tokens."""
+        return self.kept_fraction < 1 and self.whole_frames < self.recent_frames
 
 
 class MemoryUsage(NamedTuple):
@@ -66,6 +80,9 @@ class KeyValueMemory:
     end, so attention reads in place and causal masks stay simple. A step writes behind the
     retained frames (`extend`); `commit` then moves the new frame over the one it evicts. Nothing
     is allocated after construction.
+
+    With pruning the ring of recent frames is two: the newest `whole`, and behind it the older ones
+    with `aged_tokens` each. A frame passes from the one into the other when it grows old.
     """
 
     def __init__(
@@ -77,6 +94,8 @@ class KeyValueMemory:
         frame_tokens: int = 0,
         initial: int = 0,
         recent: int = 0,
+        whole: int | None = None,
+        aged_tokens: int = 0,
         pinned: int = 0,
         scratch: int = 0,
         movable: bool = False,
@@ -86,17 +105,16 @@ class KeyValueMemory:
         """
         Allocate for `initial` + `recent` retained frames of `frame_tokens` tokens each.
 
-        pinned: tokens ahead of the first frame, kept for ever; they come with the first frame.
-        scratch: tokens that may follow the new frame within a step.
-        movable: keep a second copy of the keys of pinned and initial tokens, for `move_anchors`.
+        whole: recent frames that keep all their tokens, by default all; the others keep
+        `aged_tokens`. pinned: tokens ahead of the first frame, kept for ever; they come with the
+        first frame. scratch: tokens that may follow the new frame within a step. movable: keep a
+        second copy of the keys of pinned and initial tokens, for `move_anchors`.
         """
-        self.frame_tokens, self.initial, self.recent, self.pinned = (
-            frame_tokens,
-            initial,
-            recent,
-            pinned,
-        )
-        tokens = pinned + (initial + recent + 1) * frame_tokens + scratch
+        self.frame_tokens, self.initial, self.recent = frame_tokens, initial, recent
+        self.whole = recent if whole is None else whole
+        self.aged_tokens, self.pinned = aged_tokens, pinned
+        retained = (initial + self.whole) * frame_tokens + (recent - self.whole) * aged_tokens
+        tokens = pinned + retained + frame_tokens + scratch
         self.keys = torch.zeros(layers, heads, tokens, head_dim, dtype=dtype, device=device)
         self.values = torch.zeros_like(self.keys)
         anchors = pinned + initial * frame_tokens if movable else 0
@@ -121,7 +139,11 @@ class KeyValueMemory:
     @property
     def end(self) -> int:
         """Token behind the retained frames, where the next step writes."""
-        return self.pinned + min(self.seen, self.capacity) * self.frame_tokens if self.seen else 0
+        if not self.seen:
+            return 0
+        frames = min(self.seen, self.capacity)
+        whole = min(frames, self.initial + self.whole)
+        return self.pinned + whole * self.frame_tokens + (frames - whole) * self.aged_tokens
 
     def retained(self) -> list[int]:
         """Numbers of the retained frames, in order of time."""
@@ -146,17 +168,26 @@ class KeyValueMemory:
         self.values[layer, :, start:stop] = values[0]
         return self.keys[layer, None, :, :stop], self.values[layer, None, :, :stop]
 
-    def commit(self) -> None:
-        """Retain the new frame: where there is room it stays, else it overwrites the oldest."""
-        if self.seen >= self.capacity and self.recent:
-            slot = self.initial + (self.seen - self.initial) % self.recent
-            source = slice(self.end, self.end + self.frame_tokens)
-            target = slice(
-                self.pinned + slot * self.frame_tokens,
-                self.pinned + (slot + 1) * self.frame_tokens,
-            )
-            self.keys[:, :, target] = self.keys[:, :, source]
-            self.values[:, :, target] = self.values[:, :, source]
+    def commit(self, kept: torch.Tensor | None = None) -> None:
+        """
+        Retain the new frame: where there is room it stays, else it overwrites the oldest.
+
+        kept: (aged_tokens) int64, in rising order, on the device: which tokens stay of the frame
+        that grows old with this one; needed where `whole` is less than `recent`.
+        """
+        recent = self.seen - self.initial  # number of the new frame among those after the initial
+        if recent >= self.whole > 0:
+            new = slice(self.end, self.end + self.frame_tokens)
+            start = self.pinned + (self.initial + recent % self.whole) * self.frame_tokens
+            oldest = slice(start, start + self.frame_tokens)
+            aged = self.recent - self.whole
+            start = self.pinned + (self.initial + self.whole) * self.frame_tokens
+            start += (recent - self.whole) % aged * self.aged_tokens if aged else 0
+            for store in (self.keys, self.values):
+                left = store[:, :, oldest].index_select(2, kept) if aged else None
+                store[:, :, oldest] = store[:, :, new]
+                if aged:
+                    store[:, :, start : start + self.aged_tokens] = left
         self.seen += 1
         anchors = self.anchors.shape[2]
         if anchors and self.seen == self.capacity:
@@ -173,7 +204,7 @@ class KeyValueMemory:
 
 class FeatureMemory:
     """
-    Vision features of every frame: the latest used on the device, all of them in host memory.
+    Vision features of every frame: all of them in host memory, the latest used on the device.
 
     On the CPU there is one copy only.
     """

@@ -26,10 +26,12 @@ from janusvln_ros.policy.episode import (
     SampledEpisode,
     WindowedEpisode,
 )
+from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig, MemoryUsage
 from janusvln_ros.policy.model import JanusModel
-from janusvln_ros.policy.preprocessing import check_frame, Normalisation, patch_grid, resize
+from janusvln_ros.policy.preprocessing import check_frame, Normalisation, patch_grid
 from janusvln_ros.policy.prompt import PromptEncoder
+from janusvln_ros.policy.resampling import FrameUpload
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class JanusPolicy:
         self._geometry_memory: KeyValueMemory | None = None  # storage, from episode to episode
         self._language_memory: KeyValueMemory | None = None
         self._longest_suffix = 0
+        self._graphs = StepGraphs()
+        self._upload: FrameUpload | None = None
         self.episode: Episode | None = None  # from the first frame on
 
     @classmethod
@@ -177,8 +181,7 @@ class JanusPolicy:
             )
         episode, model = self.episode, self.model
         watch = Stopwatch(model.device)
-        image = torch.from_numpy(resize(rgb, self.image_width)).to(model.device)
-        pixels = self._normalisation.pixels(image)
+        pixels = self._normalisation.pixels(self._upload(rgb))
         geometry_input, vision_input = (
             self._normalisation.geometry(pixels),
             self._normalisation.vision(pixels),
@@ -186,7 +189,7 @@ class JanusPolicy:
         watch.lap('preprocess')
         geometry = episode.see(geometry_input)
         watch.lap('geometry')
-        semantics = model.visual(vision_input, episode.tables.vision)
+        semantics = episode.look(vision_input)
         watch.lap('vision')
         logits = episode.decide(semantics, geometry)
         watch.lap('prefill')
@@ -218,9 +221,12 @@ class JanusPolicy:
         if self._tables is None or self._tables.frame_size != size:
             self._geometry_memory = self._language_memory = None  # freed first
             self._tables = FrameTables.of(self.model, size, grid)
+            self._upload = FrameUpload(size, self.image_width, self.model.device)
+            self._graphs = StepGraphs()
             self._geometry_memory = geometry_memory(self.model, grid, self.memory)
         if self._language_memory is None or len(prompt.suffix) > self._longest_suffix:
             self._language_memory, self._longest_suffix = None, len(prompt.suffix)
+            self._graphs = StepGraphs()
             self._language_memory = language_memory(
                 self.model, prompt, self.memory, len(self.tree.tokens)
             )
@@ -233,4 +239,5 @@ class JanusPolicy:
             self._geometry_memory,
             self._language_memory,
             self.memory,
+            self._graphs,
         )

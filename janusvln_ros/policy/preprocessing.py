@@ -84,7 +84,12 @@ def resize(rgb: np.ndarray, image_width: int) -> np.ndarray:
     """Resize by PIL's antialiased bicubic and crop to the central rows: uint8 (h, w, 3)."""
     height = resized_height(rgb.shape[1], rgb.shape[0], image_width)
     image = np.array(Image.fromarray(rgb).resize((image_width, height), Image.Resampling.BICUBIC))
-    top = max(0, (height - image_width) // 2)
+    return crop(image, image_width)
+
+
+def crop(image: np.ndarray | torch.Tensor, image_width: int) -> np.ndarray | torch.Tensor:
+    """Keep the central rows of an image (h, w, 3) that is higher than wide."""
+    top = max(0, (len(image) - image_width) // 2)
     return image[top : top + image_width]
 
 
