@@ -1,7 +1,8 @@
 """Poses and the buffer of odometry."""
 import math
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import pytest
 
 from janusvln_ros.motion.geometry import Pose, PoseBuffer, wrap

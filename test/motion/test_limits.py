@@ -1,7 +1,8 @@
 """Speed profiles: limits hold for every sequence of targets and time steps."""
 import math
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import pytest
 
 from janusvln_ros.motion.limits import advance, approach_speed, AxisLimits, AxisState

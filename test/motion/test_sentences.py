@@ -1,7 +1,8 @@
 """Sentences: what is understood, what is refused, and that nothing else is a motion."""
 import math
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import pytest
 
 from janusvln_ros.motion.commands import Action, Command, Kind

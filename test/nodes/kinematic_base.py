@@ -1,8 +1,9 @@
 """
 A base as a process: cmd_vel in, odom out, with the dynamics of motion.base_model.
 
-Run as a script by tests and by benchmarks/. A string on the topic `base_fault` makes it
-misbehave: silent, nan, jump, ok; with --speed also clock_freeze, clock_back, clock_ahead.
+Run as a script by tests and by benchmarks/. A string on the topic `base_fault` makes its odometry
+misbehave: silent, nan, jump, ok; with --speed also clock_freeze, clock_back, clock_ahead. What it
+really does is always told on `base_truth`.
 """
 import argparse
 import math
@@ -35,6 +36,7 @@ class KinematicBase(Node):
         self._fault = 'ok'
         self._offset = 1000.0 if speed else 0.0  # s between the model's time and ROS time
         self._odometry = self.create_publisher(Odometry, 'odom', qos_profile_sensor_data)
+        self._truth = self.create_publisher(Odometry, 'base_truth', 10)
         reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self._clock_publisher = self.create_publisher(Clock, '/clock', reliable)
         self.create_subscription(TwistStamped if stamped else Twist, 'cmd_vel', self._on_command,
@@ -69,8 +71,10 @@ class KinematicBase(Node):
             step += 1
             if self._speed and step % CLOCK_EVERY == 0:
                 self._clock_publisher.publish(Clock(clock=self._stamp(self._model.time)))
-            if step % ODOMETRY_EVERY == 0 and self._fault != 'silent':
-                self._publish_odometry()
+            if step % ODOMETRY_EVERY == 0:
+                self._truth.publish(self._odometry_message(self._model.time, self._model.pose))
+                if self._fault != 'silent':
+                    self._publish_odometry()
 
     def _stamp(self, model_time):
         if self._speed:
@@ -80,18 +84,25 @@ class KinematicBase(Node):
         return rclpy.time.Time(nanoseconds=nanoseconds).to_msg()
 
     def _publish_odometry(self):
-        stamp, pose = self._model.odometry()
+        message = self._odometry_message(*self._model.odometry())
+        if self._fault == 'nan':
+            message.pose.pose.position.x = math.nan
+        elif self._fault == 'jump':
+            message.pose.pose.position.y += 5.0
+        self._odometry.publish(message)
+
+    def _odometry_message(self, model_time, pose):
         message = Odometry()
-        message.header.stamp = self._stamp(stamp)
+        message.header.stamp = self._stamp(model_time)
         message.header.frame_id = 'odom'
         message.child_frame_id = 'base_link'
-        message.pose.pose.position.x = math.nan if self._fault == 'nan' else pose.x
-        message.pose.pose.position.y = pose.y + (5.0 if self._fault == 'jump' else 0.0)
+        message.pose.pose.position.x = pose.x
+        message.pose.pose.position.y = pose.y
         message.pose.pose.orientation.z = math.sin(pose.yaw / 2.0)
         message.pose.pose.orientation.w = math.cos(pose.yaw / 2.0)
         message.twist.twist.linear.x = self._model.linear
         message.twist.twist.angular.z = self._model.angular
-        self._odometry.publish(message)
+        return message
 
 
 def main() -> None:
