@@ -77,7 +77,7 @@ def penalise(logits: torch.Tensor, seen: Collection[int], penalty: float) -> tor
     """Put the repetition penalty (arXiv 1909.05858) on logits (vocab,) of tokens seen so far."""
     scores = logits.clone()
     if penalty != 1.0:
-        index = torch.tensor(sorted(seen), device=logits.device)
+        index = torch.tensor(sorted(seen), dtype=torch.int64, device=logits.device)
         chosen = logits[index]
         scores[index] = torch.where(chosen > 0, chosen / penalty, chosen * penalty)
     return scores
@@ -159,7 +159,7 @@ class AnswerTree:
         node, seen, generation = 0, set(seen), Generation()
         while True:
             allowed = list(self.children[node]) + [self.end_of_turn] * (node in self.answers)
-            scores = penalise(logits[node], seen, penalty)
+            scores = penalise(logits[node], seen.intersection(allowed), penalty)
             token = max(allowed, key=scores.__getitem__)
             generation.add(token, logits[node], scores)
             if token == self.end_of_turn:
