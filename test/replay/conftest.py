@@ -13,13 +13,14 @@ import torch
 from janusvln_ros.imaging.encodings import to_rgb
 from janusvln_ros.policy import Action, JanusPolicy
 from janusvln_ros.policy.tiny import write_random_checkpoint
+from janusvln_ros.replay.command import main
 from janusvln_ros.replay.messages import standard_types
 from janusvln_ros.replay.recorder import BagWriter
 
 TYPES = standard_types()
 START = 1_700_000_000_000_000_000  # ns
 FRAME, ODOMETRY = 100_000_000, 50_000_000  # ns between images, between poses
-MOTION, THINKING = 600_000_000, 130_000_000  # ns that a motion, a decision takes
+MOTION, THINKING = 700_000_000, 250_000_000  # ns that a motion, a decision takes
 SENTENCES = ('Walk past the sofa and stop at the door.', 'Turn around and wait by the lamp.')
 
 
@@ -112,7 +113,7 @@ class Drive:
         return path
 
 
-def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 6,
+def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 5,
                  reset_before: int | None = None) -> Drive:
     """Drive: decide from a frame at rest, move, decide again; two episodes one after the other."""
     drive = Drive()
@@ -150,7 +151,7 @@ def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 
             answer = policy.step(to_rgb(seen))
             usage = policy.memory_usage()
             stamp = now
-            advance(now + THINKING // ODOMETRY * ODOMETRY, moving=False)
+            advance(now + THINKING, moving=False)
             probabilities = tuple(float(np.float32(answer.probabilities[a])) for a in Action)
             action = int(answer.action)
             drive.decisions.append((episode, step, stamp, action, probabilities))
@@ -166,7 +167,7 @@ def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 
             turn = math.radians(15) / (MOTION / 1e9)
             advance(now + MOTION, True, speed, 0.0 if moves else -turn if action == 3 else turn)
             end = now
-            advance(now + 2 * FRAME + ODOMETRY, moving=False)
+        advance(now + 2 * FRAME + ODOMETRY, moving=False)
         # What the navigator sends when it ends an episode; it was decided from no frame.
         drive.messages.append(('/navigation_action', now + 7, navigation_action(
             now, name, steps, 0, (1.0, 0.0, 0.0, 0.0), decision_time=0.0)))
@@ -177,13 +178,24 @@ def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights whose answers differ from frame to frame."""
     torch.set_num_threads(1)
-    return write_random_checkpoint(tmp_path_factory.mktemp('checkpoint') / 'random', seed=5)
+    return write_random_checkpoint(tmp_path_factory.mktemp('checkpoint') / 'random', seed=10)
+
+
+@pytest.fixture
+def replay(checkpoint: Path, tmp_path: Path) -> Callable[..., tuple[int, Path]]:
+    """Give a function that runs `janusvln replay INPUT ...` and returns its status and folder."""
+    def run(source: Path, *options: str, output: str = 'out') -> tuple[int, Path]:
+        folder = tmp_path / output
+        return main([str(source), '--model', str(checkpoint), '--device', 'cpu', '--image-width',
+                     '84', '--output', str(folder), *options]), folder
+
+    return run
 
 
 @pytest.fixture(scope='session')
 def policy(checkpoint: Path) -> JanusPolicy:
     """Load those weights."""
-    return JanusPolicy.from_pretrained(checkpoint, device='cpu', dtype='float32')
+    return JanusPolicy.from_pretrained(checkpoint, device='cpu', dtype='float32', image_width=84)
 
 
 @pytest.fixture(scope='session')
