@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 from janusvln_ros.motion.geometry import Pose, wrap
@@ -12,6 +12,7 @@ from janusvln_ros.motion.limits import advance, approach_speed, AxisLimits, Axis
 _HEADING_GAIN = 3.0  # 1/s, heading error -> turn rate
 _ACROSS_GAIN = 1.5  # rad/m, distance from the line -> heading towards it
 _MAX_CORRECTION = 0.15  # rad, steepest heading towards the line
+_OFF_LINE = 0.02  # m
 _ALIGN_ANGLE = 0.17  # rad; farther off the line's direction, the robot turns before it drives
 
 
@@ -138,6 +139,8 @@ class Tracker:
         pose: where the robot will be when the velocity takes effect. room: how far (m) it may
         still move forward before an obstacle.
         """
+        if self._driving:
+            self._aim_again(pose)
         goal = self.goal
         if self._driving:
             line_error = wrap(goal.line - pose.yaw)
@@ -153,6 +156,13 @@ class Tracker:
         rate = self._spin(goal.pose.yaw - pose.yaw, dt)
         velocity = self._advance(0.0, rate, dt, floor_turn=True)
         return velocity, velocity == Velocity() and rate == 0.0
+
+    def _aim_again(self, pose: Pose) -> None:
+        """Lay the line from a pose to the point when it is too far off to steer back to it."""
+        along, across = self.goal.along(pose), self.goal.across(pose)
+        if abs(across) > _OFF_LINE and along > _OFF_LINE:
+            bearing = pose.yaw + wrap(self.goal.line - math.atan2(across, along) - pose.yaw)
+            self.goal = replace(self.goal, line=bearing)
 
     def _must_align(self, line_error: float, dt: float) -> bool:
         """Tell whether the robot has to turn towards the line before it drives."""

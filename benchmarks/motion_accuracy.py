@@ -1,0 +1,269 @@
+"""
+How exactly random action sequences are executed, in both modes and at several latencies.
+
+    python benchmarks/motion_accuracy.py                      # the executor on a model of a base
+    python benchmarks/motion_accuracy.py --base kinematic     # processes over DDS, the same base
+    python benchmarks/motion_accuracy.py --base sim_robot     # processes, the physics simulator
+
+Prints a table in Markdown. In step mode every action is compared with its ideal, from where the
+base stood at its start: 0.25 m or 15 degrees. In continuous mode the pose at the end of a sequence
+is compared with the chained goal, which is worked out here once more, from the true poses at the
+stamps of the images (docs/motion.md has the rule). Ends with status 1 when a limit is passed: 2 cm
+and 1.5 degrees a step, 5 cm and 3 degrees in continuous mode.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+import contextlib
+from dataclasses import dataclass, replace
+import itertools
+import math
+import os
+from pathlib import Path
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from tqdm import tqdm
+
+from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
+from janusvln_ros.motion.commands import Command, Kind
+from janusvln_ros.motion.executor import Executor
+from janusvln_ros.motion.geometry import Pose
+from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, State
+
+ROOT = Path(__file__).parents[1]
+STEP_LENGTH, STEP_ANGLE = 0.25, math.radians(15.0)
+DECISION_PERIOD = 0.5  # s, least time between two images in continuous mode (the navigator's)
+LIMITS = {Mode.STEP: (0.02, math.radians(1.5)), Mode.CONTINUOUS: (0.05, math.radians(3.0))}
+ROBOTS = {'model': BaseConfig(), 'slow model': BaseConfig(delay=0.15, odometry_delay=0.05)}
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the driver knows at one time: the base's true pose, and the executor's status."""
+
+    now: float
+    pose: Pose
+    moving: bool  # a motion is under way
+    ended: int  # number of the last action that has ended, -1 before the first
+
+
+class Trial:
+    """One sequence: takes images, answers each after a latency, and measures what was done."""
+
+    def __init__(self, mode: Mode, latency: float, actions: list[int]) -> None:
+        self.mode, self.latency, self.actions = mode, latency, actions
+        self.sent = 0
+        self.errors: list[tuple[float, float]] = []  # m, rad
+        self.finished = False
+        self._image: Sight | None = None
+        self._ideal: Pose | None = None
+
+    def tick(self, sight: Sight) -> tuple[int, float] | None:
+        """Return the (action, image stamp) to send now, if any."""
+        if self.finished:
+            return None
+        if self._image is not None and sight.now >= self._image.now + self.latency:
+            return self._answer(sight)
+        free = not sight.moving and sight.ended == self.sent - 1
+        if self.mode is Mode.STEP and self.sent and free and len(self.errors) < self.sent:
+            self._measure(sight.pose)
+        if self.sent == len(self.actions):
+            if free:
+                if self.mode is Mode.CONTINUOUS:
+                    self._measure(sight.pose)
+                self.finished = True
+        elif self._image is None and (free or self.mode is Mode.CONTINUOUS):
+            self._image = sight
+        return None
+
+    def _answer(self, sight: Sight) -> tuple[int, float] | None:
+        image = self._image
+        if self.sent == len(self.actions):
+            return None
+        if self.mode is Mode.CONTINUOUS and sight.now < image.now + DECISION_PERIOD and self.sent:
+            return None
+        action = self.actions[self.sent]
+        self._ideal = self._goal(action, image)
+        self._image = None
+        self.sent += 1
+        return action, image.now
+
+    def _goal(self, action: int, image: Sight) -> Pose:
+        last = self._ideal if image.moving and self.mode is Mode.CONTINUOUS else None
+        if action == 1:
+            yaw = last.yaw if last else image.pose.yaw
+            return Pose(image.pose.x + STEP_LENGTH * math.cos(yaw),
+                        image.pose.y + STEP_LENGTH * math.sin(yaw), yaw)
+        place = last or image.pose
+        return Pose(place.x, place.y,
+                    image.pose.yaw + (STEP_ANGLE if action == 2 else -STEP_ANGLE))
+
+    def _measure(self, pose: Pose) -> None:
+        ideal = self._ideal
+        self.errors.append((math.hypot(pose.x - ideal.x, pose.y - ideal.y),
+                            abs(math.remainder(pose.yaw - ideal.yaw, math.tau))))
+
+
+def drive_model(base: BaseConfig, mode: Mode, latency: float, sequences: list[list[int]]
+                ) -> Iterator[Trial]:
+    """Run sequences in this process; yield each when it is finished."""
+    config = replace(ExecutorConfig(), mode=mode, navigator_timeout=0.0)
+    loop = ClosedLoop(Executor(config), BaseModel(base))
+    loop.run(0.5)
+    for number, actions in enumerate(sequences):
+        trial = Trial(mode, latency, actions)
+        while not trial.finished:
+            status = loop.executor.status
+            ended = trial.sent - 1 if loop.executor.stands else trial.sent - 2
+            answer = trial.tick(Sight(loop.now, loop.base.pose, not loop.executor.stands, ended))
+            if answer:
+                command = Command.from_action(answer[0], STEP_LENGTH, STEP_ANGLE)
+                reason = loop.executor.on_request(
+                    Request(command, answer[1], str(number), trial.sent), loop.now)
+                if reason:
+                    raise RuntimeError(f'{command.sentence} was refused: {reason}; {status}')
+            loop.tick()
+        yield trial
+
+
+@contextlib.contextmanager
+def processes(base: str, speed: float, mode: Mode) -> Iterator[None]:
+    """Start a base and an executor; end them on the way out."""
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    commands = {
+        'kinematic': [str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'), '--speed', str(speed)],
+        'sim_robot': ['-m', 'janusvln_ros.nodes.sim_robot', '--ros-args', '-p',
+                      f'speed:={speed}', '-p', 'publish_clock:=true']}
+    started = []
+    with tempfile.TemporaryFile('w+') as log:
+        for command in (commands[base], [
+                '-m', 'janusvln_ros.nodes.motion_executor', '--ros-args', '-p',
+                'use_sim_time:=true', '-p', f'execution_mode:={mode.value}', '-p',
+                'navigator_timeout:=0.0']):
+            started.append(subprocess.Popen([sys.executable, *command], env=environment,
+                                            start_new_session=True, stdout=log, stderr=log))
+        try:
+            yield
+        finally:
+            for process in started:
+                process.send_signal(signal.SIGINT)
+            for process in started:
+                process.wait()
+
+
+def drive_processes(base: str, speed: float, mode: Mode, latency: float,
+                    sequences: list[list[int]]) -> Iterator[Trial]:
+    """Run sequences on processes over DDS; yield each when it is finished."""
+    from nav_msgs.msg import Odometry
+    import rclpy
+    from rclpy.qos import qos_profile_sensor_data
+
+    from janusvln_ros.msg import MotionStatus, NavigationAction
+    context = rclpy.Context()
+    rclpy.init(args=[], context=context)
+    node = rclpy.create_node('motion_accuracy', context=context)
+    executor = rclpy.executors.SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    publisher = node.create_publisher(NavigationAction, 'navigation_action', 1)
+    status, trial, number, finished = MotionStatus(message='none yet'), None, 0, []
+
+    def on_status(message: MotionStatus) -> None:
+        nonlocal status
+        status = message
+
+    def on_truth(message: Odometry) -> None:
+        if trial is None or trial.finished:
+            return
+        stamp, place = message.header.stamp, message.pose.pose
+        pose = Pose(place.position.x, place.position.y,
+                    2.0 * math.atan2(place.orientation.z, place.orientation.w))
+        current = status.instruction_id == str(number) and status.step == trial.sent
+        moving = status.state != int(State.IDLE)
+        ended = trial.sent - 1 if current and not moving or not trial.sent else trial.sent - 2
+        answer = trial.tick(Sight(stamp.sec + stamp.nanosec * 1e-9, pose,
+                                  moving or bool(trial.sent) and not current, ended))
+        if answer:
+            action = NavigationAction(action=answer[0], instruction_id=str(number),
+                                      step=trial.sent)
+            nanoseconds = round(answer[1] * 1e9)
+            action.header.stamp.sec = nanoseconds // 10**9
+            action.header.stamp.nanosec = nanoseconds % 10**9
+            publisher.publish(action)
+        if trial.finished:
+            finished.append(trial)
+
+    node.create_subscription(MotionStatus, 'motion_status', on_status, 1)
+    truth = 'base_truth' if base == 'kinematic' else 'odom'
+    node.create_subscription(Odometry, truth, on_truth, qos_profile_sensor_data)
+    try:
+        with processes(base, speed, mode):
+            while status.message or not publisher.get_subscription_count():
+                executor.spin_once(timeout_sec=1.0)
+            for number, actions in enumerate(sequences):  # noqa: B007
+                trial = Trial(mode, latency, actions)
+                while not trial.finished:
+                    executor.spin_once(timeout_sec=1.0)
+                yield trial
+    finally:
+        context.shutdown()
+
+
+def table(rows: list[tuple[Mode, float, list[Trial]]]) -> str:
+    """Return the results in Markdown; errors in cm and degrees."""
+    lines = ['| mode | latency | sequences | measured | position: mean, 95 %, worst (cm) |'
+             ' heading: mean, 95 %, worst (°) |', '| --- | --- | --- | --- | --- | --- |']
+    for mode, latency, trials in rows:
+        errors = np.array(list(itertools.chain(*(trial.errors for trial in trials))))
+        cells = [', '.join(f'{scale * value:.2f}' for value in (
+            column.mean(), np.percentile(column, 95), column.max()))
+            for column, scale in ((errors[:, 0], 100.0), (np.degrees(errors[:, 1]), 1.0))]
+        what = f'{len(errors)} {"steps" if mode is Mode.STEP else "ends"}'
+        lines.append(f'| {mode.value} | {1000.0 * latency:.0f} ms | {len(trials)} | {what} |'
+                     f' {cells[0]} | {cells[1]} |')
+    return '\n'.join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run all sequences and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--base', choices=[*ROBOTS, 'kinematic', 'sim_robot'], default='model',
+                        help='what executes the velocities (default: %(default)s)')
+    parser.add_argument('--sequences', type=int, default=200, help='default: %(default)s')
+    parser.add_argument('--actions', type=int, default=8,
+                        help='actions in a sequence (default: %(default)s)')
+    parser.add_argument('--latencies', type=float, nargs='+', default=[0.0, 0.2, 1.0],
+                        metavar='S', help='from image to action (default: 0 0.2 1)')
+    parser.add_argument('--modes', nargs='+', choices=[mode.value for mode in Mode],
+                        default=[mode.value for mode in Mode])
+    parser.add_argument('--speed', type=float, default=3.0,
+                        help='simulated seconds per second, of processes (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    options = parser.parse_args(argv)
+    rows, passed = [], True
+    for mode, latency in itertools.product(map(Mode, options.modes), options.latencies):
+        dice = random.Random(options.seed)
+        sequences = [dice.choices([1, 2, 3], k=options.actions)
+                     for _ in range(options.sequences)]
+        if options.base in ROBOTS:
+            drive = drive_model(ROBOTS[options.base], mode, latency, sequences)
+        else:
+            drive = drive_processes(options.base, options.speed, mode, latency, sequences)
+        trials = list(tqdm(drive, total=len(sequences), unit='sequence',
+                           desc=f'{mode.value}, {1000.0 * latency:.0f} ms'))
+        rows.append((mode, latency, trials))
+        worst = np.max([error for trial in trials for error in trial.errors], axis=0)
+        passed = passed and bool(np.all(worst <= LIMITS[mode]))
+    print(table(rows))
+    return 0 if passed else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
