@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import os
 
 _PACKAGES = 'sudo apt-get install -y libegl1 libegl-mesa0 libgl1-mesa-dri libopengl0'
@@ -25,13 +24,24 @@ def _egl_works() -> bool:
     return bool(query(0, None, ctypes.byref(count))) and count.value > 0
 
 
+def _osmesa_works() -> bool:
+    """Tell whether Mesa's off-screen library loads."""
+    for name in ('libOSMesa.so.8', 'libOSMesa.so.6', 'libOSMesa.so'):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False
+
+
 def _choose() -> None:
     """Set MUJOCO_GL where the user has not; RuntimeError where nothing can draw."""
     if os.environ.get('MUJOCO_GL'):
         return
     if _egl_works():
         os.environ['MUJOCO_GL'] = 'egl'
-    elif ctypes.util.find_library('OSMesa'):
+    elif _osmesa_works():
         os.environ['MUJOCO_GL'] = 'osmesa'
     else:
         raise RuntimeError(f'no way to draw without a screen was found; run: {_PACKAGES}')
