@@ -1,0 +1,379 @@
+"""
+janusvln demo: a robot in a simulated house follows instructions, with nothing but this machine.
+
+Starts sim_robot, motion_executor and navigator as processes, gives one instruction after another,
+shows what happens, and writes an annotated video, a map and, if asked, a bag.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+import json
+from pathlib import Path
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+from nav_msgs.msg import Odometry
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from tqdm import tqdm
+
+from janusvln_ros.evaluation.grammar import choose_phrasing, say
+from janusvln_ros.evaluation.scene import Scene
+from janusvln_ros.evaluation.splits import build_episode, find_split, house_of
+from janusvln_ros.evaluation.tasks import reach, SUCCESS_RADIUS
+from janusvln_ros.imaging.encodings import to_rgb
+from janusvln_ros.imaging.overlay import ACTIONS, annotate
+from janusvln_ros.imaging.video import VideoWriter
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.nodes.bag_recording import record_topics
+from janusvln_ros.nodes.episode import Reason
+from janusvln_ros.nodes.navigator import LATCHED, LATEST
+from janusvln_ros.nodes.processes import NodeFailed, NodeProcesses
+from janusvln_ros.replay.recorder import BagWriter
+from janusvln_ros.sim.map import draw_map
+from janusvln_ros.sim.map import Path as MapPath
+
+_START_TIMEOUT = 180.0  # s, a large checkpoint takes its time
+_LEAST_WAY = 2.0  # m to the next goal
+_CAMERA_RATE = 10.0  # Hz; the video has as many frames a second
+_RANDOM = ('This checkpoint has RANDOM weights: it shows that everything works together.\n'
+           'The robot does NOT follow the instruction.')
+
+
+@dataclass
+class Run:
+    """One instruction: what was asked, and what came of it."""
+
+    instruction: str
+    goal: np.ndarray | None  # (n, 2) m: reaching any of them is reaching the goal
+    start: tuple[float, float, float]  # x, y in m, yaw in rad
+    poses: list[tuple[float, float, float]] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)  # s, image stamp to action
+    times: list[float] = field(default_factory=list)  # s, the policy's part of it
+    status: NavigatorStatus | None = None  # the last one
+
+    @property
+    def distance(self) -> float:
+        """Metres driven."""
+        points = np.array([pose[:2] for pose in [self.start, *self.poses]])
+        return float(np.hypot(*np.diff(points, axis=0).T).sum())
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, in one word."""
+        return Reason(self.status.reason).name if self.status else 'INTERRUPTED'
+
+
+class Observer(Node):
+    """Watches the other nodes from outside, as a user would, and films what the camera sees."""
+
+    def __init__(self, video: Path) -> None:
+        super().__init__('demo')
+        self.pose: tuple[float, float, float] | None = None
+        self.status: NavigatorStatus | None = None
+        self.motion: MotionStatus | None = None
+        self.frames = 0
+        self.run: Run | None = None
+        self.actions: list[tuple[NavigationAction, float]] = []  # with its latency, s
+        self._video_path, self._video = video, None
+        self._lock = threading.Lock()  # guards the video
+        self._instruction = self.create_publisher(String, 'instruction', 10)
+        self.create_subscription(Image, 'image', self._on_image, qos_profile_sensor_data)
+        self.create_subscription(Odometry, 'ground_truth', self._on_pose, qos_profile_sensor_data)
+        self.create_subscription(MotionStatus, 'motion_status', self._on_motion, LATEST)
+        self.create_subscription(NavigatorStatus, 'navigator_status', self._on_status, LATCHED)
+        self.create_subscription(NavigationAction, 'navigation_action', self._on_action,
+                                 QoSProfile(depth=10))
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether all three nodes are at work."""
+        return (self.pose is not None and self.motion is not None and self.frames > 0
+                and self.motion.state == MotionStatus.STATE_IDLE
+                and self.status is not None and self.status.state == NavigatorStatus.STATE_IDLE
+                and self._instruction.get_subscription_count() > 0)
+
+    def begin(self, run: Run) -> None:
+        """Send an instruction."""
+        self.actions.clear()
+        self.run = run
+        self._instruction.publish(String(data=run.instruction))
+
+    def close_video(self) -> None:
+        """Finish the file; later frames are dropped."""
+        with self._lock:
+            self.run = None
+            if self._video:
+                self._video.close()
+                self._video = None
+
+    def _on_image(self, message: Image) -> None:
+        self.frames += 1
+        with self._lock:
+            if not self.run:
+                return
+            facts = {'step': 0, 'action_name': '', 'probabilities': (0, 0, 0, 0)}
+            if self.actions:
+                action, latency = self.actions[-1]
+                facts = {'step': action.step, 'action_name': ACTIONS[action.action],
+                         'probabilities': action.probabilities, 'latency': latency}
+            frame = annotate(to_rgb(message), instruction=self.run.instruction, **facts)
+            if not self._video:
+                self._video = VideoWriter(self._video_path, _CAMERA_RATE,
+                                          (frame.shape[1], frame.shape[0]))
+            self._video.write(frame)
+
+    def _on_pose(self, message: Odometry) -> None:
+        position, turn = message.pose.pose.position, message.pose.pose.orientation
+        self.pose = (position.x, position.y, 2 * float(np.arctan2(turn.z, turn.w)))
+        if self.run:
+            self.run.poses.append(self.pose)
+
+    def _on_motion(self, message: MotionStatus) -> None:
+        self.motion = message
+
+    def _on_status(self, message: NavigatorStatus) -> None:
+        self.status = message
+        if self.run and message.instruction == self.run.instruction and message.reason:
+            self.run.status = message
+
+    def _on_action(self, message: NavigationAction) -> None:
+        stamp = message.header.stamp
+        latency = self.get_clock().now().nanoseconds * 1e-9 - (stamp.sec + stamp.nanosec * 1e-9)
+        if self.run and message.decision_time > 0:  # not the STOP of a canceled episode
+            self.run.latencies.append(latency)
+            self.run.times.append(message.decision_time)
+            self.actions.append((message, latency))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    result = argparse.ArgumentParser(prog='janusvln demo', description=__doc__.split('\n\n')[0],
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    result.add_argument('--checkpoint', default='random',
+                        help='folder of a checkpoint, or "random" for random weights')
+    result.add_argument('--device', default='auto', choices=('auto', 'cuda', 'cpu'),
+                        help='where the policy runs')
+    result.add_argument('--split', default='val_unseen_small',
+                        help='episodes to take the house, the start and the instruction from')
+    result.add_argument('--episode', type=int, default=0, help='number of the episode')
+    result.add_argument('--instruction', action='append', metavar='TEXT',
+                        help="what to do instead of the episode's own; may be given several times")
+    result.add_argument('--count', type=int, default=2,
+                        help='instructions, if none are given: after the first the robot is sent '
+                        'to things that it can see')
+    result.add_argument('--max-steps', type=int, default=60, help='decisions per instruction')
+    result.add_argument('--continuous', action='store_true',
+                        help='keep deciding while the robot moves')
+    result.add_argument('--out', type=Path, default=Path('out/demo'),
+                        help='folder for video.mp4, map.png, summary.json and the logs')
+    result.add_argument('--bag', type=Path, help='record the run to this new folder (MCAP)')
+    return result
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo; 0 when it ran to its end, 1 when a node failed, 130 after Ctrl-C."""
+    arguments = parser().parse_args(argv)
+    try:
+        episode, _ = build_episode(find_split(arguments.split), arguments.episode)
+    except (ValueError, IndexError) as error:
+        print(f'janusvln demo: {error}', file=sys.stderr)
+        return 2
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    random = _has_random_weights(arguments.checkpoint)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    _introduce(arguments, episode.scene_id, random)
+    runs: list[Run] = []
+    code = 0
+    with NodeProcesses(arguments.out / 'logs') as nodes:
+        try:
+            _start(nodes, arguments, episode.scene_id, episode.start)
+            _drive(nodes, arguments, episode, runs)
+        except KeyboardInterrupt:
+            print('\ninterrupted: ending the nodes')
+            code = 130
+        except NodeFailed as error:
+            print(f'\njanusvln demo: {error}', file=sys.stderr)
+            code = 1
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # what follows is short and must be done
+    if runs:
+        _conclude(arguments, house_of(episode.scene_id), runs, random)
+    return code
+
+
+def _has_random_weights(checkpoint: str) -> bool:
+    config = Path(checkpoint) / 'config.json'
+    return checkpoint == 'random' or (
+        config.is_file() and json.loads(config.read_text()).get('janusvln_random', False))
+
+
+def _introduce(arguments: argparse.Namespace, scene: str, random: bool) -> None:
+    print(f'janusvln demo: sim_robot, motion_executor and navigator, each a process of its own\n'
+          f'  house       {scene}\n  checkpoint  {arguments.checkpoint}\n'
+          f'  output      {arguments.out.resolve()}')
+    if random:
+        print('\n' + _RANDOM)
+    print('\nstarting ...', flush=True)
+
+
+def _start(nodes: NodeProcesses, arguments: argparse.Namespace, scene: str,
+           pose: tuple[float, float, float]) -> None:
+    mode = 'continuous' if arguments.continuous else 'step'
+    nodes.start('sim_robot', {'scene': scene, 'image_rate': _CAMERA_RATE,
+                              'start_pose': '"{:.4f} {:.4f} {:.4f}"'.format(*pose)})
+    nodes.start('motion_executor', {'execution_mode': mode})
+    nodes.start('navigator', {
+        'checkpoint': f'"{arguments.checkpoint}"', 'device': arguments.device, 'autostart': True,
+        'execution_mode': mode, 'max_steps': arguments.max_steps})
+
+
+def _drive(nodes: NodeProcesses, arguments: argparse.Namespace, episode: object,
+           runs: list[Run]) -> None:
+    """Give the instructions one after another; `runs` grows as they begin."""
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    observer = Observer(arguments.out / 'video.mp4')
+    executor = SingleThreadedExecutor()
+    executor.add_node(observer)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    bag = BagWriter(arguments.bag) if arguments.bag else None
+    try:
+        if bag:
+            record_topics(observer, bag)
+        thread.start()
+        _wait(nodes, lambda: observer.ready, _START_TIMEOUT)
+        scene = Scene(house_of(episode.scene_id))
+        texts = arguments.instruction or [None] * arguments.count
+        for number, text in enumerate(texts):
+            run = _next_run(scene, episode, observer.pose, number, text)
+            runs.append(run)
+            _follow(nodes, observer, run, f'{number + 1}/{len(texts)}', arguments.max_steps)
+            _wait(nodes, lambda: observer.ready, 10.0)
+    finally:
+        observer.close_video()
+        executor.shutdown()
+        if thread.is_alive():
+            thread.join(5.0)
+        if bag:
+            bag.close()
+        observer.destroy_node()
+        rclpy.shutdown()
+
+
+def _wait(nodes: NodeProcesses, condition: object, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        nodes.check()
+        if time.monotonic() > deadline:
+            raise NodeFailed(f'the nodes were not ready after {timeout:g} s; see their logs')
+        time.sleep(0.02)
+
+
+def _next_run(scene: Scene, episode: object, pose: tuple[float, float, float], number: int,
+              text: str | None) -> Run:
+    """Choose the next instruction: given, the episode's, or to a thing that can be seen."""
+    if text is not None:
+        return Run(text, None, pose)
+    tasks = [] if number == 0 else [
+        task for task in reach(scene, *pose[:2])
+        if scene.space.field(task.goal).distance(*pose[:2]) > _LEAST_WAY]
+    if not tasks:
+        return Run(episode.instruction.text, episode.goal_points, pose)
+    rng = np.random.default_rng(number)
+    task = tasks[rng.integers(len(tasks))]
+    phrasing, _ = choose_phrasing(rng, task.form, 'en', held_out=True)
+    return Run(say(task.form, task.slots, language='en', phrasing=phrasing), task.goal, pose)
+
+
+def _follow(nodes: NodeProcesses, observer: Observer, run: Run, label: str, steps: int) -> None:
+    """Give one instruction and show what happens until its episode has ended."""
+    tqdm.write(f'\n{label}  "{run.instruction}"\n'
+               '  step  action          stop  forward   left  right   decision  latency    driven')
+    observer.begin(run)
+    shown = 0
+    with tqdm(total=steps, unit='step', leave=False, disable=None) as bar:  # None: in files
+        while run.status is None or shown < len(observer.actions):
+            nodes.check()
+            for action, latency in observer.actions[shown:]:
+                shares = '  '.join(f'{100 * share:5.0f}%' for share in action.probabilities)
+                tqdm.write(f'  {action.step:4d}  {ACTIONS[action.action]:12s} {shares}  '
+                           f'{1000 * action.decision_time:6.0f} ms {1000 * latency:5.0f} ms  '
+                           f'{run.distance:6.2f} m')
+                shown += 1
+                bar.update()
+            time.sleep(0.02)
+    tqdm.write(f'  {run.outcome}: {run.status.message}')
+
+
+def _conclude(arguments: argparse.Namespace, house: object, runs: list[Run],
+              random: bool) -> None:
+    """Print the summary; write it, and the map."""
+    scene = Scene(house)
+    records, maps = [], []
+    print('\nsummary')
+    for number, run in enumerate(runs, 1):
+        end = run.poses[-1] if run.poses else run.start
+        left = None if run.goal is None else scene.space.field(run.goal).distance(*end[:2])
+        reached = (left is not None and left < SUCCESS_RADIUS
+                   and run.outcome == Reason.SUCCEEDED.name)
+        record = {
+            'instruction': run.instruction, 'outcome': run.outcome, 'steps': len(run.latencies),
+            'driven_m': round(run.distance, 3), 'goal_left_m': left and round(left, 3),
+            'goal_reached': reached if left is not None else None,
+            'decision_time_p50_s': _median(run.times), 'latency_p50_s': _median(run.latencies)}
+        records.append(record)
+        goal = '' if left is None else (
+            f', {left:.2f} m from the goal: {"reached" if reached else "not reached"}')
+        print(f'  {number}. "{run.instruction}"\n     {run.outcome} after {len(run.latencies)} '
+              f'steps, {run.distance:.2f} m driven{goal}')
+        if run.latencies:
+            print(f'     median decision {1000 * _median(run.times):.0f} ms, from image to action '
+                  f'{1000 * _median(run.latencies):.0f} ms')
+        path = np.array([pose[:2] for pose in [run.start, *run.poses]])
+        maps.append(draw_map(
+            house, paths=[MapPath(path, (38, 84, 190), 'driven')], start=run.start, robot=end,
+            goal=None if run.goal is None else tuple(run.goal.mean(axis=0)),
+            goal_radius=SUCCESS_RADIUS, title=run.instruction))
+    _write_png(arguments.out / 'map.png', maps)
+    (arguments.out / 'summary.json').write_text(
+        json.dumps({'checkpoint': arguments.checkpoint, 'random_weights': random,
+                    'runs': records}, indent=2) + '\n')
+    print(f'\n  video    {arguments.out / "video.mp4"}\n  map      {arguments.out / "map.png"}\n'
+          f'  summary  {arguments.out / "summary.json"}')
+    if arguments.bag:
+        print(f'  bag      {arguments.bag}')
+    if random:
+        print('\n' + _RANDOM)
+
+
+def _median(values: list[float]) -> float | None:
+    return round(float(np.median(values)), 4) if values else None
+
+
+def _write_png(path: Path, pictures: list[np.ndarray]) -> None:
+    """Write pictures side by side, aligned at the top."""
+    import cv2
+    height = max(picture.shape[0] for picture in pictures)
+    padded = [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0)),
+                     constant_values=255) for picture in pictures]
+    cv2.imwrite(str(path), np.hstack(padded)[..., ::-1])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Start the package's nodes as processes of their own, and leave none behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import ctypes
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from ament_index_python import get_package_share_directory
+
+_PR_SET_PDEATHSIG = 1
+_PATIENCE = 10.0  # s that a node has to end by itself
+
+
+class NodeFailed(RuntimeError):
+    """A node has ended by itself; the message holds the last lines that it wrote."""
+
+
+class NodeProcesses:
+    """
+    Nodes of this package, each a process with its log in a folder.
+
+    Leaving the `with` block ends them: SIGINT first, SIGKILL to those that do not go. They end too
+    when this process is killed. `check` raises NodeFailed.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._running: dict[str, subprocess.Popen] = {}
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def start(self, name: str, parameters: Mapping[str, Any]) -> subprocess.Popen:
+        """Start `janusvln NAME` with these ROS parameters."""
+        words = [word for key, value in parameters.items() for word in ('-p', f'{key}:={value}')]
+        command = [sys.executable, '-m', 'janusvln_ros.cli', name, '--ros-args', *words]
+        with open(self._log(name), 'wb') as log:
+            self._running[name] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                # A session of their own: Ctrl-C reaches this process only, which ends the nodes.
+                start_new_session=True, preexec_fn=_end_with_parent, env=node_environment())
+        return self._running[name]
+
+    def check(self) -> None:
+        """Raise NodeFailed if a node has ended."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                lines = self._log(name).read_text(errors='replace').splitlines()[-15:]
+                raise NodeFailed(f'{name} ended with status {process.returncode}; it wrote:\n  '
+                                 + '\n  '.join(lines))
+
+    def stop(self) -> None:
+        """End all nodes, the last one started first."""
+        for process in reversed(self._running.values()):
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + _PATIENCE
+        for process in self._running.values():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._running.clear()
+
+    def _log(self, name: str) -> Path:
+        return self._logs / f'{name}.log'
+
+    def __enter__(self) -> NodeProcesses:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.stop()
+
+
+def _end_with_parent() -> None:
+    """Run in the child: be told to end when the parent dies without having said so (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def node_environment() -> dict[str, str]:
+    """Return the environment for nodes: ours, with the transport profile that images need."""
+    environment = dict(os.environ)
+    profile = Path(__file__).parents[2] / 'config' / 'fastdds.xml'  # in a checkout
+    if not profile.is_file():
+        profile = Path(get_package_share_directory('janusvln_ros')) / 'config' / 'fastdds.xml'
+    for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+        environment.setdefault(name, str(profile))
+    return environment

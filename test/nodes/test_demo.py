@@ -1,0 +1,93 @@
+"""The demo as a user runs it, and that no process outlives it."""
+
+import json
+import os
+from pathlib import Path
+import signal
+import time
+import uuid
+
+import pytest
+
+pytest.importorskip('rclpy')
+av = pytest.importorskip('av')
+pytest.importorskip('mujoco')
+
+pytestmark = pytest.mark.ros
+MARK = 'JANUSVLN_TEST_RUN'
+
+
+def processes(mark):
+    """Return the processes of a run, by the variable in their environment."""
+    found = []
+    for folder in Path('/proc').glob('[0-9]*'):
+        try:
+            if f'{MARK}={mark}'.encode() in (folder / 'environ').read_bytes():
+                found.append((folder / 'cmdline').read_bytes().replace(b'\0', b' ').decode())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def demo(start_command, tmp_path):
+    def demo(*arguments):
+        mark = uuid.uuid4().hex
+        log = open(tmp_path / 'demo.txt', 'wb')
+        process = start_command(
+            'demo', '--out', str(tmp_path / 'out'), '--device', 'cpu', *arguments, stdout=log,
+            stderr=log, env={**os.environ, MARK: mark, 'OMP_NUM_THREADS': '1'})
+        return process, mark, tmp_path / 'demo.txt'
+    return demo
+
+
+def wait_for(condition, seconds, text):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, text.read_text()
+        time.sleep(0.05)
+
+
+def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
+    process, mark, text = demo('--max-steps', '3', '--count', '2', '--bag', str(tmp_path / 'bag'))
+    wait_for(lambda: process.poll() is not None, 150, text)
+    printed = text.read_text()
+    assert process.returncode == 0, printed
+    assert not processes(mark)
+    assert 'RANDOM weights' in printed and 'does NOT follow the instruction' in printed
+    assert printed.count('"') >= 8 and 'summary' in printed
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert summary['random_weights'] and len(summary['runs']) == 2
+    for run in summary['runs']:
+        assert run['outcome'] in ('SUCCEEDED', 'TIMEOUT') and 1 <= run['steps'] <= 3
+        assert run['goal_left_m'] >= 0 and run['decision_time_p50_s'] > 0
+    with av.open(str(tmp_path / 'out' / 'video.mp4')) as video:
+        frames = sum(1 for _ in video.decode(video=0))
+    assert frames > 5
+    assert (tmp_path / 'out' / 'map.png').stat().st_size > 10000
+    rosbags = pytest.importorskip('rosbags.highlevel')
+    with rosbags.AnyReader([tmp_path / 'bag']) as bag:
+        counts = {connection.topic: connection.msgcount for connection in bag.connections}
+    assert counts['/instruction'] == 2
+    assert counts['/navigation_action'] >= sum(run['steps'] for run in summary['runs'])
+    for topic in ('/image', '/odom', '/motion_status', '/navigator_status', '/camera_info'):
+        assert counts[topic] > 5, counts
+
+
+@pytest.mark.parametrize('number, code', [(signal.SIGINT, 130), (signal.SIGTERM, 130),
+                                          (signal.SIGKILL, -9)])
+@pytest.mark.parametrize('moment', ['starting', 'step'])
+def test_no_process_outlives_the_demo(demo, number, code, moment):
+    process, mark, text = demo('--max-steps', '100')
+    wait_for(lambda: len(processes(mark)) >= 4 and moment in text.read_text(), 60, text)
+    process.send_signal(number)
+    assert process.wait(30) == code, text.read_text()
+    wait_for(lambda: not processes(mark), 15, text)
+
+
+def test_demo_says_why_a_node_failed(demo, tmp_path):
+    process, mark, text = demo('--checkpoint', str(tmp_path))
+    assert process.wait(60) == 1
+    assert 'navigator ended with status 1' in text.read_text()
+    assert 'cannot configure' in text.read_text()
+    assert not processes(mark)
