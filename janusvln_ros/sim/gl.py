@@ -7,21 +7,29 @@ import os
 
 _PACKAGES = 'sudo apt-get install -y libegl1 libegl-mesa0 libgl1-mesa-dri libopengl0'
 
+_EGL_PLATFORM_DEVICE = 0x313F
+
 
 def _egl_works() -> bool:
-    """Tell whether EGL loads and has a device to draw on (Mesa's software one counts)."""
+    """Tell whether EGL opens a device to draw on (Mesa's software one counts)."""
     try:
         egl = ctypes.CDLL('libEGL.so.1')
         egl.eglGetProcAddress.restype = ctypes.c_void_p
-        address = egl.eglGetProcAddress(b'eglQueryDevicesEXT')
+        query = egl.eglGetProcAddress(b'eglQueryDevicesEXT')
+        display = egl.eglGetProcAddress(b'eglGetPlatformDisplayEXT')
     except (OSError, AttributeError):
         return False
-    if not address:
+    if not query or not display:
         return False
-    query = ctypes.CFUNCTYPE(
-        ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))(address)
-    count = ctypes.c_int(0)
-    return bool(query(0, None, ctypes.byref(count))) and count.value > 0
+    pointer, number = ctypes.c_void_p, ctypes.c_int
+    devices, count = (pointer * 16)(), number(0)
+    ctypes.CFUNCTYPE(ctypes.c_uint, number, pointer, pointer)(query)(
+        16, ctypes.cast(devices, pointer), ctypes.addressof(count))
+    get_display = ctypes.CFUNCTYPE(pointer, ctypes.c_uint, pointer, pointer)(display)
+    egl.eglInitialize.argtypes = pointer, pointer, pointer
+    return any(
+        egl.eglInitialize(get_display(_EGL_PLATFORM_DEVICE, device, None), None, None)
+        for device in devices[:count.value])
 
 
 def _osmesa_works() -> bool:
@@ -36,19 +44,20 @@ def _osmesa_works() -> bool:
 
 
 def _choose() -> None:
-    """Set MUJOCO_GL where the user has not; RuntimeError where nothing can draw."""
+    """Set MUJOCO_GL where the user has not; without a way to draw, physics still works."""
     if os.environ.get('MUJOCO_GL'):
         return
-    if _egl_works():
-        os.environ['MUJOCO_GL'] = 'egl'
-    elif _osmesa_works():
-        os.environ['MUJOCO_GL'] = 'osmesa'
-    else:
-        raise RuntimeError(f'no way to draw without a screen was found; run: {_PACKAGES}')
+    works = {'egl': _egl_works, 'osmesa': _osmesa_works, 'disable': lambda: True}
+    os.environ['MUJOCO_GL'] = next(name for name, check in works.items() if check())
 
 
 _choose()
 
 import mujoco  # noqa: E402  MUJOCO_GL counts at the import
 
-__all__ = ['mujoco']
+
+def make_context(width: int, height: int) -> mujoco.GLContext:
+    """Make a drawing context of a size in pixels; RuntimeError where nothing can draw."""
+    if not hasattr(mujoco, 'GLContext'):
+        raise RuntimeError(f'found no way to draw without a screen; run: {_PACKAGES}')
+    return mujoco.GLContext(width, height)

@@ -14,7 +14,7 @@ import numpy as np
 
 from janusvln_ros.sim import textures
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.sim.gl import mujoco
+from janusvln_ros.sim.gl import make_context, mujoco
 from janusvln_ros.sim.house import Door, DOOR_FRAME, House, WALL_THICKNESS
 from janusvln_ros.sim.shapes import house_lights, house_shapes, Shape
 
@@ -43,7 +43,7 @@ class Renderer:
         self._size = (width, height)
         width, height = round(width * _OVERSAMPLING), round(height * _OVERSAMPLING)
         model = _texture_model(width, height)
-        self._context_gl = mujoco.GLContext(width, height)
+        self._context_gl = make_context(width, height)
         self._context_gl.make_current()
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)

@@ -192,11 +192,21 @@ def test_bad_cameras_are_refused():
 
 
 def test_no_way_to_draw_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch):
+    """Physics works without drawing; a renderer says what to install."""
     code = ('import ctypes\n'
-            'def missing(*_): raise OSError("no library")\n'
+            'real = ctypes.CDLL\n'
+            'def missing(name, *arguments, **options):\n'
+            '    if "GL" in str(name) or "OSMesa" in str(name): raise OSError("no library")\n'
+            '    return real(name, *arguments, **options)\n'
             'ctypes.CDLL = missing\n'
-            'import janusvln_ros.sim.gl')
+            'from janusvln_ros.sim.house import free_start, generate_house\n'
+            'from janusvln_ros.sim.physics import PhysicsWorld\n'
+            'from janusvln_ros.sim.renderer import Renderer\n'
+            'house = generate_house(0)\n'
+            'PhysicsWorld(house, free_start(house)).advance(0.1)\n'
+            'print("simulated")\n'
+            'Renderer(320, 240)\n')
     monkeypatch.delenv('MUJOCO_GL', raising=False)
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert run.returncode == 1
+    assert run.returncode == 1 and run.stdout == 'simulated\n'
     assert 'sudo apt-get install -y libegl1' in run.stderr.splitlines()[-1]
