@@ -117,13 +117,7 @@ def video_frames(path: Path) -> Iterator[Frame]:
 
     Raises FrameError when it cannot be opened; a video that is cut ends where it is cut.
     """
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise FrameError(f'{path} cannot be opened as a video: {error}') from None
-    with container:
-        if not container.streams.video:
-            raise FrameError(f'{path} has no pictures in it, only other streams')
+    with _open_video(path) as container:
         stream = container.streams.video[0]
         first: int | None = None
         for index, picture in enumerate(_decoded(container, stream)):
@@ -134,6 +128,17 @@ def video_frames(path: Path) -> Iterator[Frame]:
                         lambda picture=picture: picture.to_ndarray(format='rgb24'))
 
 
+def _open_video(path: Path) -> av.container.InputContainer:
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        raise FrameError(f'{path} cannot be opened as a video: {error}') from None
+    if not container.streams.video:
+        container.close()
+        raise FrameError(f'{path} has no pictures in it, only other streams')
+    return container
+
+
 def _decoded(container: av.container.InputContainer, stream: object) -> Iterator[av.VideoFrame]:
     try:
         yield from container.decode(stream)
@@ -141,9 +146,9 @@ def _decoded(container: av.container.InputContainer, stream: object) -> Iterator
         return
 
 
-def count_hint(path: Path) -> int | None:
-    """Give the number of frames of a folder or video where it is known beforehand."""
+def frame_count(path: Path) -> int | None:
+    """Count the frames of a folder or video; None where a video does not say."""
     if path.is_dir():
         return len(picture_files(path))
-    with av.open(str(path)) as container:
+    with _open_video(path) as container:
         return container.streams.video[0].frames or None

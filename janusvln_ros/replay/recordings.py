@@ -120,7 +120,7 @@ class FileRecording:
             raise RecordingError('--output-bag needs a bag as input')
         if self._input.is_dir() and isinstance(options.every, float):
             raise RecordingError('a folder of pictures has no times: use --every frame')
-        self.count = sources.count_hint(self._input)
+        self.count = sources.frame_count(self._input)
 
     def selection(self, options: argparse.Namespace, capacity: int) -> tuple[Selection, str]:
         """Choose how frames are chosen; also say it."""

@@ -1,0 +1,157 @@
+"""The report says what was decided, stands alone, and works in a real browser."""
+
+import html
+import json
+from pathlib import Path
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from janusvln_ros.replay.compare import compare
+from janusvln_ros.replay.decisions import ACTIONS, Decision
+from janusvln_ros.replay.report import Filmstrip, MAX_PATH_POINTS, Subject, write_report
+from janusvln_ros.replay.run import Outcome, Step, Timing
+from janusvln_ros.replay.timeline import Odometry, RecordedAction
+
+NASTY = 'Go to the </script><b onload="x">"red" & \u00e9 chair\' @@DATA@@ <!--'
+BROWSER = shutil.which('chromium') or shutil.which('google-chrome')
+
+
+def outcome(count: int) -> tuple[Outcome, Filmstrip, Odometry]:
+    rng = np.random.default_rng(0)
+    film, path, steps = Filmstrip(), Odometry(), []
+    for i in range(count):
+        p = tuple(float(np.float32(v)) for v in rng.dirichlet([1, 1, 1, 1]))
+        stamp = 10**18 + i * 10**9
+        action = int(np.argmax(p))
+        decision = Decision(i // 50, NASTY, i % 50, 2 * i, stamp, ACTIONS[action], p)
+        recorded = RecordedAction(stamp, stamp, 'a', i, 1, p)
+        timing = Timing(0.1 + i / 1e4, {'vision': 0.05}, min(i, 56), 56, 1000 * i)
+        step = Step(decision, timing, recorded)
+        steps.append(step)
+        film.add(step, None, rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
+        for j in range(10):
+            path.append(stamp + j * 10**8, i + j / 10, np.sin(i / 9), 0.1 * i)
+    return Outcome(steps, ['a note: <1>']), film, path
+
+
+def write(target: Path, count: int, random_weights: bool = False) -> str:
+    result, film, path = outcome(count)
+    ours = [step.decision for step in result.steps]
+    subject = Subject('bag <1>', [('model', '/a&b')], path if count else Odometry(),
+                      [('live', compare(ours, ours))], random_weights)
+    write_report(target, subject, result, film)
+    return target.read_text(encoding='utf-8')
+
+
+def test_the_report_holds_all_data_and_no_foreign_markup(tmp_path):
+    page = write(tmp_path / 'r.html', 120)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
+    assert len(data['steps']) == 120 and data['episodes'][1]['instruction'] == NASTY
+    assert [e['first'] for e in data['episodes']] == [0, 50, 100]
+    text = re.search(r'<pre id="decisions" hidden>\n(.*?)</pre>', page, re.S)[1]
+    result, _, _ = outcome(120)
+    assert html.unescape(text) == ''.join(s.decision.to_line() + '\n' for s in result.steps)
+    assert NASTY not in page and '<b onload' not in page
+    assert page.count('</script>') == 2
+    assert 'a note: &lt;1&gt;' in page and 'random one' not in page
+    assert 'random one' in write(tmp_path / 'r.html', 3, random_weights=True)
+
+
+def test_the_report_needs_no_network(tmp_path):
+    page = write(tmp_path / 'r.html', 5)
+    assert not re.search(r'(src|href)\s*=\s*["\'](?!data:|\$\{)', page)
+    assert not re.search(r'https?://|@import|url\(', page)
+
+
+def test_pictures_and_path_are_thinned_out_evenly(tmp_path):
+    film = Filmstrip(limit=240)
+    rgb = np.zeros((4, 4, 3), np.uint8)
+    for i in range(5000):
+        film.add(None, None, rgb)
+        assert len(film.pictures) <= 240
+        if i == 239:
+            assert [n for n, _ in film.pictures] == list(range(240))
+    numbers = [n for n, _ in film.pictures]
+    assert numbers[0] == 0 and len(set(np.diff(numbers))) == 1 and len(numbers) >= 120
+    assert numbers[-1] > 4950
+    path = Odometry()
+    for i in range(50_000):
+        path.append(i, i / 1000, 0.0, 0.0)
+    write_report(tmp_path / 'r.html', Subject('a', [], path, [], False), Outcome(), film)
+    data = re.search(r'id="data">(.*?)</script>', (tmp_path / 'r.html').read_text(), re.S)[1]
+    points = json.loads(data)['path']
+    assert len(points) == MAX_PATH_POINTS
+    assert points[0] == [0, 0] and points[-1] == [49.999, 0]
+
+
+PROBE = """
+<script>
+addEventListener('error', e => document.title = 'ERROR ' + e.message);
+</script>"""
+MEASURE = """
+<script>
+addEventListener('load', async () => {
+  if (document.title.startsWith('ERROR')) return;
+  const get = id => document.getElementById(id);
+  get('slider').value = 77;
+  get('slider').oninput({target: get('slider')});
+  let saved = null;
+  URL.createObjectURL = blob => { saved = blob; return '#'; };
+  document.querySelector('[data-from=decisions]').click();
+  const lines = (await saved.text()).trimEnd().split('\\n');
+  const overlap = [...document.querySelectorAll('.tile, .card')].some(e =>
+    e.scrollWidth > e.clientWidth + 1);
+  document.title = 'RESULT ' + JSON.stringify({
+    wide: document.documentElement.scrollWidth > innerWidth, overlap,
+    details: get('details').textContent, action: get('action').textContent,
+    instruction: get('instruction').textContent, lines: lines.length,
+    last: JSON.parse(lines[lines.length - 1]).frame,
+    plots: [...document.querySelectorAll('.plot svg')].map(s => s.clientWidth > 200),
+    film: get('film').children.length,
+    picture: get('picture').naturalWidth});
+});
+</script>"""
+
+
+def browse(page: Path, width: int, profile: Path) -> dict:
+    run = subprocess.run(
+        [BROWSER, '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic',
+         '--no-first-run', '--disable-background-networking', '--disable-component-update',
+         '--disable-sync', f'--user-data-dir={profile}', f'--window-size={width},900',
+         '--virtual-time-budget=5000', '--dump-dom', page.as_uri()],
+        capture_output=True, text=True, timeout=120)
+    title = re.search(r'<title>(.*?)</title>', run.stdout, re.S)[1]
+    assert title.startswith('RESULT '), title
+    return json.loads(html.unescape(title.removeprefix('RESULT ')))
+
+
+@pytest.mark.skipif(BROWSER is None, reason='needs Chromium')
+@pytest.mark.parametrize('width', [500, 1280])
+def test_in_a_browser(tmp_path, width):
+    page = write(tmp_path / 'r.html', 120)
+    page = page.replace('<head>', f'<head>{PROBE}').replace('</body>', f'{MEASURE}</body>')
+    (tmp_path / 'probe.html').write_text(page, encoding='utf-8')
+    seen = browse(tmp_path / 'probe.html', width, tmp_path / 'profile')
+    result, _, _ = outcome(120)
+    answer = result.steps[77].decision.action
+    assert not seen['wide'] and not seen['overlap'], 'something sticks out to the right'
+    assert '78 of 120' in seen['details'] and 'pose' in seen['details']
+    assert seen['action'] == answer.rpartition('_')[2].lower()
+    assert seen['instruction'] == NASTY
+    assert (seen['lines'], seen['last']) == (120, 238)
+    assert seen['plots'] == [True] * 4 and seen['film'] == 120 and seen['picture'] == 64
+
+
+@pytest.mark.skipif(BROWSER is None, reason='needs Chromium')
+def test_an_empty_report_in_a_browser(tmp_path):
+    page = write(tmp_path / 'r.html', 0)
+    measure = MEASURE[:MEASURE.index("  get('slider')")] + (
+        "document.title = 'RESULT ' + JSON.stringify({hidden: get('player').hidden}); });"
+        '</script>')
+    page = page.replace('<head>', f'<head>{PROBE}').replace('</body>', f'{measure}</body>')
+    (tmp_path / 'probe.html').write_text(page, encoding='utf-8')
+    assert browse(tmp_path / 'probe.html', 800, tmp_path / 'profile') == {'hidden': True}
