@@ -1,15 +1,17 @@
 """
 How exactly random action sequences are executed, in both modes and at several latencies.
 
-    python benchmarks/motion_accuracy.py                      # the executor on a model of a base
-    python benchmarks/motion_accuracy.py --base kinematic     # processes over DDS, the same base
-    python benchmarks/motion_accuracy.py --base sim_robot     # processes, the physics simulator
+    python benchmarks/motion_accuracy.py                    # the simulator's physics, without ROS
+    python benchmarks/motion_accuracy.py --base slow_model  # a base that obeys late, without ROS
+    python benchmarks/motion_accuracy.py --base sim_robot   # sim_robot and motion_executor, DDS
+    python benchmarks/motion_accuracy.py --base kinematic   # the same on the tests' base
 
-Prints a table in Markdown. In step mode every action is compared with its ideal, from where the
-base stood at its start: 0.25 m or 15 degrees. In continuous mode the pose at the end of a sequence
-is compared with the chained goal, which is worked out here once more, from the true poses at the
-stamps of the images (docs/motion.md has the rule). Ends with status 1 when a limit is passed: 2 cm
-and 1.5 degrees a step, 5 cm and 3 degrees in continuous mode.
+Without ROS it takes a few minutes; over DDS as long as what is simulated. Prints a table in
+Markdown. In step mode every action is compared with its ideal, from where the base stood at its
+start: 0.25 m or 15 degrees. In continuous mode the pose at the end of a sequence is compared with
+the chained goal, which is worked out here once more, from the true poses at the stamps of the
+images (docs/motion.md has the rule). Ends with status 1 when a limit is passed: 2 cm and 1.5
+degrees a step, 5 cm and 3 degrees in continuous mode.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ import numpy as np
 from tqdm import tqdm
 
 from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
-from janusvln_ros.motion.commands import Command, Kind
+from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, State
@@ -41,7 +43,10 @@ ROOT = Path(__file__).parents[1]
 STEP_LENGTH, STEP_ANGLE = 0.25, math.radians(15.0)
 DECISION_PERIOD = 0.5  # s, least time between two images in continuous mode (the navigator's)
 LIMITS = {Mode.STEP: (0.02, math.radians(1.5)), Mode.CONTINUOUS: (0.05, math.radians(3.0))}
-ROBOTS = {'model': BaseConfig(), 'slow model': BaseConfig(delay=0.15, odometry_delay=0.05)}
+SLOW = BaseConfig(delay=0.15, odometry_delay=0.05)
+IN_PROCESS, OVER_DDS = ('physics', 'model', 'slow_model'), ('sim_robot', 'kinematic')
+HOUSE_SEEDS = range(40)
+WALL_MARGIN = 0.4  # m, robot's radius and some room
 
 
 @dataclass(frozen=True)
@@ -111,24 +116,88 @@ class Trial:
                             abs(math.remainder(pose.yaw - ideal.yaw, math.tau))))
 
 
-def drive_model(base: BaseConfig, mode: Mode, latency: float, sequences: list[list[int]]
-                ) -> Iterator[Trial]:
+class PhysicsBase:
+    """The simulator's robot in a house, as ClosedLoop wants a base to be."""
+
+    def __init__(self) -> None:
+        from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
+        house, self._start = arena()[:2]
+        self._world, self._step = PhysicsWorld(house, self._start), TIMESTEP
+        self.time = self._world.time
+
+    @property
+    def pose(self) -> Pose:
+        """Where the robot really is."""
+        return Pose(*self._world.pose)
+
+    def reset(self) -> None:
+        """Put the robot back to its start."""
+        self._world.reset(*self._start)
+
+    def command(self, linear: float, angular: float) -> None:
+        """Take a velocity command (m/s, rad/s)."""
+        self._world.set_velocity(linear, angular)
+
+    def advance(self, dt: float) -> None:
+        """Move on by dt seconds."""
+        self.time += dt
+        while self._world.time < self.time - self._step / 2.0:
+            self._world.step()
+
+    def odometry(self) -> tuple[float, Pose]:
+        """Return (stamp, pose) of the wheels' odometry."""
+        seen = self._world.odometry
+        return seen.time, Pose(seen.x, seen.y, seen.yaw)
+
+
+def arena() -> tuple[object, tuple[float, float, float], float]:
+    """Return the house with most space in one place, that place, and its radius (m)."""
+    from janusvln_ros.sim.house import clearance, free_start, generate_house
+    houses = [generate_house(seed, rooms=1) for seed in HOUSE_SEEDS]
+    places = [free_start(house) for house in houses]
+    room = [float(clearance(house.obstacles(), np.array(place[:2])))
+            for house, place in zip(houses, places)]
+    best = int(np.argmax(room))
+    return houses[best], places[best], room[best]
+
+
+def random_sequences(number: int, actions: int, radius: float, seed: int) -> list[list[int]]:
+    """Return random sequences that stay within a radius (m) of their start."""
+    dice, sequences = random.Random(seed), []
+    while len(sequences) < number:
+        sequence, pose = dice.choices([1, 2, 3], k=actions), Pose()
+        for action in sequence:
+            pose = {1: pose.moved(STEP_LENGTH), 2: pose.moved(0.0, STEP_ANGLE),
+                    3: pose.moved(0.0, -STEP_ANGLE)}[action]
+            if math.hypot(pose.x, pose.y) > radius:
+                break
+        else:
+            sequences.append(sequence)
+    return sequences
+
+
+def drive_in_process(base: str, mode: Mode, latency: float, sequences: list[list[int]]
+                     ) -> Iterator[Trial]:
     """Run sequences in this process; yield each when it is finished."""
     config = replace(ExecutorConfig(), mode=mode, navigator_timeout=0.0)
-    loop = ClosedLoop(Executor(config), BaseModel(base))
-    loop.run(0.5)
+    body = PhysicsBase() if base == 'physics' else BaseModel(
+        SLOW if base == 'slow_model' else BaseConfig())
+    loop = ClosedLoop(Executor(config), body)
     for number, actions in enumerate(sequences):
+        if base == 'physics':
+            body.reset()
+        loop.run(2.0)  # odometry that jumped back to zero is a fault for a while
         trial = Trial(mode, latency, actions)
         while not trial.finished:
-            status = loop.executor.status
-            ended = trial.sent - 1 if loop.executor.stands else trial.sent - 2
-            answer = trial.tick(Sight(loop.now, loop.base.pose, not loop.executor.stands, ended))
+            stands = loop.executor.stands
+            answer = trial.tick(Sight(loop.now, body.pose, not stands,
+                                      trial.sent - (1 if stands else 2)))
             if answer:
                 command = Command.from_action(answer[0], STEP_LENGTH, STEP_ANGLE)
                 reason = loop.executor.on_request(
                     Request(command, answer[1], str(number), trial.sent), loop.now)
                 if reason:
-                    raise RuntimeError(f'{command.sentence} was refused: {reason}; {status}')
+                    raise RuntimeError(f'"{command.sentence}" was refused: {reason}')
             loop.tick()
         yield trial
 
@@ -140,7 +209,8 @@ def processes(base: str, speed: float, mode: Mode) -> Iterator[None]:
     commands = {
         'kinematic': [str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'), '--speed', str(speed)],
         'sim_robot': ['-m', 'janusvln_ros.nodes.sim_robot', '--ros-args', '-p',
-                      f'speed:={speed}', '-p', 'publish_clock:=true']}
+                      f'real_time_factor:={speed}', '-p', 'publish_clock:=true', '-p',
+                      f'house_seed:={arena()[0].seed}', '-p', 'rooms:=1']}
     started = []
     with tempfile.TemporaryFile('w+') as log:
         for command in (commands[base], [
@@ -163,12 +233,16 @@ def drive_processes(base: str, speed: float, mode: Mode, latency: float,
     """Run sequences on processes over DDS; yield each when it is finished."""
     from nav_msgs.msg import Odometry
     import rclpy
+    from rclpy.duration import Duration
+    from rclpy.parameter import Parameter
     from rclpy.qos import qos_profile_sensor_data
+    from std_srvs.srv import Trigger
 
     from janusvln_ros.msg import MotionStatus, NavigationAction
     context = rclpy.Context()
     rclpy.init(args=[], context=context)
-    node = rclpy.create_node('motion_accuracy', context=context)
+    node = rclpy.create_node('motion_accuracy', context=context, parameter_overrides=[
+        Parameter('use_sim_time', value=True)])
     executor = rclpy.executors.SingleThreadedExecutor(context=context)
     executor.add_node(node)
     publisher = node.create_publisher(NavigationAction, 'navigation_action', 1)
@@ -200,13 +274,20 @@ def drive_processes(base: str, speed: float, mode: Mode, latency: float,
             finished.append(trial)
 
     node.create_subscription(MotionStatus, 'motion_status', on_status, 1)
-    truth = 'base_truth' if base == 'kinematic' else 'odom'
+    truth = 'base_truth' if base == 'kinematic' else 'ground_truth'
+    reset = node.create_client(Trigger, 'reset')
     node.create_subscription(Odometry, truth, on_truth, qos_profile_sensor_data)
     try:
         with processes(base, speed, mode):
             while status.message or not publisher.get_subscription_count():
                 executor.spin_once(timeout_sec=1.0)
             for number, actions in enumerate(sequences):  # noqa: B007
+                if base == 'sim_robot':
+                    future = reset.call_async(Trigger.Request())
+                    executor.spin_until_future_complete(future)
+                settled = node.get_clock().now() + Duration(seconds=2.0)
+                while node.get_clock().now() < settled:
+                    executor.spin_once(timeout_sec=1.0)
                 trial = Trial(mode, latency, actions)
                 while not trial.finished:
                     executor.spin_once(timeout_sec=1.0)
@@ -234,7 +315,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run all sequences and print the table."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--base', choices=[*ROBOTS, 'kinematic', 'sim_robot'], default='model',
+    parser.add_argument('--base', choices=[*IN_PROCESS, *OVER_DDS], default='physics',
                         help='what executes the velocities (default: %(default)s)')
     parser.add_argument('--sequences', type=int, default=200, help='default: %(default)s')
     parser.add_argument('--actions', type=int, default=8,
@@ -248,12 +329,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     options = parser.parse_args(argv)
     rows, passed = [], True
+    radius = arena()[2] - WALL_MARGIN if options.base in ('physics', 'sim_robot') else math.inf
     for mode, latency in itertools.product(map(Mode, options.modes), options.latencies):
-        dice = random.Random(options.seed)
-        sequences = [dice.choices([1, 2, 3], k=options.actions)
-                     for _ in range(options.sequences)]
-        if options.base in ROBOTS:
-            drive = drive_model(ROBOTS[options.base], mode, latency, sequences)
+        sequences = random_sequences(options.sequences, options.actions, radius, options.seed)
+        if options.base in IN_PROCESS:
+            drive = drive_in_process(options.base, mode, latency, sequences)
         else:
             drive = drive_processes(options.base, options.speed, mode, latency, sequences)
         trials = list(tqdm(drive, total=len(sequences), unit='sequence',

@@ -49,6 +49,14 @@ def approach_speed(distance: float, limits: AxisLimits, gain: float) -> float:
     return max(0.0, min(speed, gain * distance, limits.speed))
 
 
+def coasting(state: AxisState, limits: AxisLimits) -> float:
+    """Return the way (>= 0) that is made until an axis that speeds up can begin to slow down."""
+    speed, rate = abs(state.speed), abs(state.acceleration)
+    if state.speed * state.acceleration <= 0.0:
+        return 0.0
+    return speed * rate / limits.jerk + rate**3 / (3.0 * limits.jerk * limits.jerk)
+
+
 def advance(state: AxisState, target: float, limits: AxisLimits, dt: float) -> AxisState:
     """
     Bring the commanded speed closer to a target within dt seconds.

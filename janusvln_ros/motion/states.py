@@ -51,7 +51,7 @@ class ExecutorConfig:
     angular: AxisLimits = AxisLimits(speed=1.0, acceleration=2.0, jerk=12.0)
     position_tolerance: float = 0.01
     angle_tolerance: float = math.radians(0.75)
-    approach_gain: float = 3.0
+    approach_gain: float = 5.0
     actuation_delay: float = 0.05
     time_allowance: float = 10.0
     settle_time: float = 0.2

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import math
 
 from janusvln_ros.motion.geometry import Pose, wrap
-from janusvln_ros.motion.limits import advance, approach_speed, AxisLimits, AxisState
+from janusvln_ros.motion.limits import advance, approach_speed, AxisLimits, AxisState, coasting
 
 _HEADING_GAIN = 3.0  # 1/s, heading error -> turn rate
 _ACROSS_GAIN = 1.5  # rad/m, distance from the line -> heading towards it
@@ -57,7 +57,7 @@ class TrackingConfig:
     angular: AxisLimits
     position_tolerance: float
     angle_tolerance: float
-    approach_gain: float = 3.0  # 1/s
+    approach_gain: float = 5.0  # 1/s
 
 
 class CommandHistory:
@@ -182,7 +182,8 @@ class Tracker:
         if along < 0.0 and abs(along) <= config.position_tolerance:
             return 0.0
         distance = min(along, room) if along > 0.0 else -along
-        return math.copysign(self._approach(distance, limits, config.position_tolerance), along)
+        return math.copysign(
+            self._approach(distance, self._linear, limits, config.position_tolerance), along)
 
     def _turn_rate(self, error: float, dt: float) -> float:
         """Return the signed turn rate to aim at; 0 when the heading has been reached."""
@@ -192,10 +193,13 @@ class Tracker:
         leaving = error * self._angular.speed <= 0.0  # it stands, or has passed the heading
         if leaving and abs(error) <= config.angle_tolerance:
             return 0.0
-        return math.copysign(self._approach(abs(error), limits, config.angle_tolerance), error)
+        return math.copysign(
+            self._approach(abs(error), self._angular, limits, config.angle_tolerance), error)
 
-    def _approach(self, distance: float, limits: AxisLimits, tolerance: float) -> float:
-        speed = approach_speed(max(0.0, distance), limits, self.config.approach_gain)
+    def _approach(self, distance: float, state: AxisState, limits: AxisLimits,
+                  tolerance: float) -> float:
+        free = max(0.0, distance - coasting(state, limits))
+        speed = approach_speed(free, limits, self.config.approach_gain)
         # never slower than crosses the tolerance in half a second: bases stick at lower speeds
         return max(speed, min(2.0 * tolerance, limits.speed), limits.minimum)
 

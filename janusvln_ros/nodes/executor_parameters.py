@@ -83,7 +83,7 @@ class StandingParameters:
     angle_tolerance: float = parameter(
         math.radians(0.75), 'A turn this near its end has arrived, rad.', low=0.001, high=0.5)
     approach_gain: float = parameter(
-        3.0, 'Near the goal the speed is at most this times the distance, 1/s.',
+        5.0, 'Near the goal the speed is at most this times the distance, 1/s.',
         low=0.2, high=20.0)
     actuation_delay: float = parameter(
         0.05, 'From a command until the base obeys; the controller looks that far ahead, s.',

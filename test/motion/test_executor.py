@@ -228,7 +228,7 @@ def test_reverse_where_it_is_allowed():
 def moving_robot(config=CONFIG, action=FORWARD):
     robot = Robot(config)
     robot.act(action)
-    robot.run(0.8)
+    robot.run(0.4)
     assert robot.commanded != ZERO
     return robot
 
