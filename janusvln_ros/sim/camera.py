@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 import math
 
 import cv2
@@ -54,15 +55,10 @@ class CameraModel:
         return rgb
 
 
-_table: np.ndarray | None = None
-
-
+@lru_cache(maxsize=1)
 def _noise_table() -> np.ndarray:
     """Give a million standard normal numbers, the same in every process, float32."""
-    global _table
-    if _table is None:
-        _table = np.random.default_rng(0).standard_normal(1 << 20, dtype=np.float32)
-    return _table
+    return np.random.default_rng(0).standard_normal(1 << 20, dtype=np.float32)
 
 
 def random_camera(rng: np.random.Generator, base: CameraModel | None = None) -> CameraModel:

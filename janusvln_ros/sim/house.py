@@ -371,7 +371,8 @@ def _place_doors(rng: np.random.Generator, plan: list[Room]) -> list[Door]:
     for i in order:
         a, b, (axis, at, start, end) = shared[i]
         joined = group[a.index] == group[b.index]
-        if joined and (len(doors) >= len(COLOURS) or rng.random() > 0.3):
+        missing = len(set(group.values())) - 1  # doors that still have to come
+        if joined and (len(doors) + missing >= len(COLOURS) or rng.random() > 0.3):
             continue
         merged = group[b.index]
         group = {k: group[a.index] if g == merged else g for k, g in group.items()}

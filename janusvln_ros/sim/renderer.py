@@ -206,6 +206,7 @@ def _texture_model(width: int, height: int) -> mujoco.MjModel:
         roles[int(mujoco.mjtTextureRole.mjTEXROLE_RGB)] = name
         material.textures = roles
         material.texuniform = True
+        # MuJoCo's unit is the half extent: a repeat of 1 is one tile in 2 m.
         material.texrepeat = (2 / textures.TILE, 2 / textures.TILE)
     return spec.compile()
 
