@@ -23,8 +23,9 @@ class StepGraphs:
         """
         Return `function(*inputs)`, replayed where it has been recorded.
 
-        state: everything but the inputs' shapes that must be as it was for a replay to be valid. In
-        a new state the function runs as it is, in the same state again it is recorded.
+        The function may read, besides its inputs, what lives as long as this object: weights,
+        storage, tables. state: all but the inputs' shapes that has to be as it was for a replay to
+        be valid. In a new state the function just runs; in the same state again it is recorded.
         """
         if not inputs[0].is_cuda:
             return function(*inputs)

@@ -161,8 +161,8 @@ class MemoryAttention:
         Prepare one forward pass.
 
         rotation: of the new tokens, from `Rotary`. tree: (n, n) bool, which of the last n tokens
-        see which others of them, on the device. offset: tokens that are in the memory behind the retained frames
-        already.
+        see which others of them, on the device. offset: tokens that are in the memory behind the
+        retained frames already.
         """
         self.memory, self.rotation, self.offset = memory, rotation, offset
         past = memory.end + offset

@@ -56,7 +56,7 @@ class MemoryConfig:
         if not 0 <= self.kept_fraction <= 1:
             raise ValueError(f'kept_fraction is {self.kept_fraction}; from 0 to 1 is needed')
         if self.prunes and self.mode != 'windowed':
-            raise ValueError("kept_fraction below 1 prunes tokens, which needs the mode 'windowed'")
+            raise ValueError("kept_fraction below 1 prunes tokens: it needs mode 'windowed'")
 
     @property
     def prunes(self) -> bool:
@@ -220,7 +220,7 @@ class FeatureMemory:
         return sum(t.nbytes for t in (*self._host, *self._device.values()))
 
     def keep(self, frame: int, features: torch.Tensor) -> None:
-        """Keep the features (M, hidden) of the frame that follows the last, or of the last anew."""
+        """Keep the features (M, hidden) of the frame after the last, or of the last anew."""
         del self._host[frame:]
         if self.device.type != 'cuda':
             self._host.append(features)

@@ -1,11 +1,11 @@
 """
 Token pruning of old frames: the slow memory of StreamVLN (arXiv 2507.05240), without depth.
 
-StreamVLN keeps, of all tokens that fall into one voxel of space, the newest. Without depth the same
-is asked of the features: a token of a frame is redundant as far as the frame after it shows the
-same. So the tokens that stay are those least like any token of the next frame, by the cosine of
-their fused embeddings (semantics and geometry; geometry tells same-looking places apart). The two
-marks around an image always stay. The initial frames are never pruned.
+StreamVLN keeps, of all tokens that fall into one voxel of space, the newest. Without depth the
+same is asked of the features: a token of a frame is redundant as far as the frame after it shows
+the same. So the tokens that stay are those least like any token of the next frame, by the cosine
+of their fused embeddings (semantics and geometry; geometry tells same-looking places apart). The
+two marks around an image always stay. The initial frames are never pruned.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 
 def kept_tokens(image_tokens: int, fraction: float) -> int:
-    """Tokens of a pruned frame's block, marks included: the fraction of its image tokens, rounded."""
+    """Tokens of a pruned frame's block: the fraction of its image tokens, and the marks."""
     return round(image_tokens * fraction) + 2
 
 
