@@ -28,10 +28,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from tqdm import tqdm
 
-from janusvln_ros.evaluation.grammar import choose_phrasing, say
-from janusvln_ros.evaluation.scene import Scene
+from janusvln_ros.evaluation.episodes import Episode
 from janusvln_ros.evaluation.splits import build_episode, find_split, house_of
-from janusvln_ros.evaluation.tasks import reach, SUCCESS_RADIUS
 from janusvln_ros.imaging.encodings import to_rgb
 from janusvln_ros.imaging.overlay import ACTIONS, annotate
 from janusvln_ros.imaging.video import VideoWriter
@@ -41,11 +39,11 @@ from janusvln_ros.nodes.episode import Reason
 from janusvln_ros.nodes.navigator import LATCHED, LATEST
 from janusvln_ros.nodes.processes import NodeFailed, NodeProcesses
 from janusvln_ros.replay.recorder import BagWriter
+from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as MapPath
 
 _START_TIMEOUT = 180.0  # s, a large checkpoint takes its time
-_LEAST_WAY = 2.0  # m to the next goal
 _CAMERA_RATE = 10.0  # Hz; the video has as many frames a second
 _RANDOM = ('This checkpoint has RANDOM weights: it shows that everything works together.\n'
            'The robot does NOT follow the instruction.')
@@ -56,12 +54,17 @@ class Run:
     """One instruction: what was asked, and what came of it."""
 
     instruction: str
-    goal: np.ndarray | None  # (n, 2) m: reaching any of them is reaching the goal
+    episode: Episode  # gives the house; its goal counts if the instruction is its own
     start: tuple[float, float, float]  # x, y in m, yaw in rad
     poses: list[tuple[float, float, float]] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)  # s, image stamp to action
     times: list[float] = field(default_factory=list)  # s, the policy's part of it
     status: NavigatorStatus | None = None  # the last one
+
+    @property
+    def has_goal(self) -> bool:
+        """Tell whether it is known where the instruction leads."""
+        return self.instruction == self.episode.instruction.text
 
     @property
     def distance(self) -> float:
@@ -103,6 +106,11 @@ class Observer(Node):
                 and self.motion.state == MotionStatus.STATE_IDLE
                 and self.status is not None and self.status.state == NavigatorStatus.STATE_IDLE
                 and self._instruction.get_subscription_count() > 0)
+
+    def forget(self) -> None:
+        """Wait for a new simulator to be heard."""
+        self.pose = self.motion = None
+        self.frames = 0
 
     def begin(self, run: Run) -> None:
         """Send an instruction."""
@@ -167,12 +175,11 @@ def parser() -> argparse.ArgumentParser:
                         help='where the policy runs')
     result.add_argument('--split', default='val_unseen_small',
                         help='episodes to take the house, the start and the instruction from')
-    result.add_argument('--episode', type=int, default=0, help='number of the episode')
+    result.add_argument('--episode', type=int, default=0, help='number of the first episode')
+    result.add_argument('--count', type=int, default=2, help='episodes, each in its own house')
     result.add_argument('--instruction', action='append', metavar='TEXT',
-                        help="what to do instead of the episode's own; may be given several times")
-    result.add_argument('--count', type=int, default=2,
-                        help='instructions, if none are given: after the first the robot is sent '
-                        'to things that it can see')
+                        help="what to do in the first episode's house instead; may be given "
+                        'several times')
     result.add_argument('--max-steps', type=int, default=60, help='decisions per instruction')
     result.add_argument('--continuous', action='store_true',
                         help='keep deciding while the robot moves')
@@ -186,7 +193,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run the demo; 0 when it ran to its end, 1 when a node failed, 130 after Ctrl-C."""
     arguments = parser().parse_args(argv)
     try:
-        episode, _ = build_episode(find_split(arguments.split), arguments.episode)
+        split = find_split(arguments.split)
+        episodes = [build_episode(split, arguments.episode + number)[0]
+                    for number in range(1 if arguments.instruction else arguments.count)]
     except (ValueError, IndexError) as error:
         print(f'janusvln demo: {error}', file=sys.stderr)
         return 2
@@ -198,13 +207,13 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(number, interrupt)
     random = _has_random_weights(arguments.checkpoint)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    _introduce(arguments, episode.scene_id, random)
+    _introduce(arguments, random)
     runs: list[Run] = []
     code = 0
     with NodeProcesses(arguments.out / 'logs') as nodes:
         try:
-            _start(nodes, arguments, episode.scene_id, episode.start)
-            _drive(nodes, arguments, episode, runs)
+            _start(nodes, arguments, episodes[0])
+            _drive(nodes, arguments, episodes, runs)
         except KeyboardInterrupt:
             print('\ninterrupted: ending the nodes')
             code = 130
@@ -214,7 +223,7 @@ def main(argv: list[str] | None = None) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # what follows is short and must be done
     if runs:
-        _conclude(arguments, house_of(episode.scene_id), runs, random)
+        _conclude(arguments, runs, random)
     return code
 
 
@@ -224,27 +233,30 @@ def _has_random_weights(checkpoint: str) -> bool:
         config.is_file() and json.loads(config.read_text()).get('janusvln_random', False))
 
 
-def _introduce(arguments: argparse.Namespace, scene: str, random: bool) -> None:
+def _introduce(arguments: argparse.Namespace, random: bool) -> None:
     print(f'janusvln demo: sim_robot, motion_executor and navigator, each a process of its own\n'
-          f'  house       {scene}\n  checkpoint  {arguments.checkpoint}\n'
+          f'  checkpoint  {arguments.checkpoint}\n'
           f'  output      {arguments.out.resolve()}')
     if random:
         print('\n' + _RANDOM)
     print('\nstarting ...', flush=True)
 
 
-def _start(nodes: NodeProcesses, arguments: argparse.Namespace, scene: str,
-           pose: tuple[float, float, float]) -> None:
+def _start(nodes: NodeProcesses, arguments: argparse.Namespace, episode: Episode) -> None:
     mode = 'continuous' if arguments.continuous else 'step'
-    nodes.start('sim_robot', {'scene': scene, 'image_rate': _CAMERA_RATE,
-                              'start_pose': '"{:.4f} {:.4f} {:.4f}"'.format(*pose)})
+    _start_simulator(nodes, episode)
     nodes.start('motion_executor', {'execution_mode': mode})
     nodes.start('navigator', {
         'checkpoint': f'"{arguments.checkpoint}"', 'device': arguments.device, 'autostart': True,
         'execution_mode': mode, 'max_steps': arguments.max_steps})
 
 
-def _drive(nodes: NodeProcesses, arguments: argparse.Namespace, episode: object,
+def _start_simulator(nodes: NodeProcesses, episode: Episode) -> None:
+    nodes.start('sim_robot', {'scene': episode.scene_id, 'image_rate': _CAMERA_RATE,
+                              'start_pose': '"{:.4f} {:.4f} {:.4f}"'.format(*episode.start)})
+
+
+def _drive(nodes: NodeProcesses, arguments: argparse.Namespace, episodes: list[Episode],
            runs: list[Run]) -> None:
     """Give the instructions one after another; `runs` grows as they begin."""
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
@@ -253,18 +265,20 @@ def _drive(nodes: NodeProcesses, arguments: argparse.Namespace, episode: object,
     executor.add_node(observer)
     thread = threading.Thread(target=executor.spin, daemon=True)
     bag = BagWriter(arguments.bag) if arguments.bag else None
+    tasks = ([(episodes[0], text) for text in arguments.instruction] if arguments.instruction
+             else [(episode, episode.instruction.text) for episode in episodes])
     try:
         if bag:
             record_topics(observer, bag)
         thread.start()
-        _wait(nodes, lambda: observer.ready, _START_TIMEOUT)
-        scene = Scene(house_of(episode.scene_id))
-        texts = arguments.instruction or [None] * arguments.count
-        for number, text in enumerate(texts):
-            run = _next_run(scene, episode, observer.pose, number, text)
-            runs.append(run)
-            _follow(nodes, observer, run, f'{number + 1}/{len(texts)}', arguments.max_steps)
-            _wait(nodes, lambda: observer.ready, 10.0)
+        for number, (episode, text) in enumerate(tasks):
+            if episode is not tasks[max(0, number - 1)][0]:
+                nodes.stop('sim_robot')
+                observer.forget()
+                _start_simulator(nodes, episode)
+            _wait(nodes, lambda: observer.ready, _START_TIMEOUT)
+            runs.append(Run(text, episode, observer.pose))
+            _follow(nodes, observer, runs[-1], f'{number + 1}/{len(tasks)}', arguments.max_steps)
     finally:
         observer.close_video()
         executor.shutdown()
@@ -283,22 +297,6 @@ def _wait(nodes: NodeProcesses, condition: object, timeout: float) -> None:
         if time.monotonic() > deadline:
             raise NodeFailed(f'the nodes were not ready after {timeout:g} s; see their logs')
         time.sleep(0.02)
-
-
-def _next_run(scene: Scene, episode: object, pose: tuple[float, float, float], number: int,
-              text: str | None) -> Run:
-    """Choose the next instruction: given, the episode's, or to a thing that can be seen."""
-    if text is not None:
-        return Run(text, None, pose)
-    tasks = [] if number == 0 else [
-        task for task in reach(scene, *pose[:2])
-        if scene.space.field(task.goal).distance(*pose[:2]) > _LEAST_WAY]
-    if not tasks:
-        return Run(episode.instruction.text, episode.goal_points, pose)
-    rng = np.random.default_rng(number)
-    task = tasks[rng.integers(len(tasks))]
-    phrasing, _ = choose_phrasing(rng, task.form, 'en', held_out=True)
-    return Run(say(task.form, task.slots, language='en', phrasing=phrasing), task.goal, pose)
 
 
 def _follow(nodes: NodeProcesses, observer: Observer, run: Run, label: str, steps: int) -> None:
@@ -321,35 +319,35 @@ def _follow(nodes: NodeProcesses, observer: Observer, run: Run, label: str, step
     tqdm.write(f'  {run.outcome}: {run.status.message}')
 
 
-def _conclude(arguments: argparse.Namespace, house: object, runs: list[Run],
-              random: bool) -> None:
+def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> None:
     """Print the summary; write it, and the map."""
-    scene = Scene(house)
     records, maps = [], []
     print('\nsummary')
     for number, run in enumerate(runs, 1):
+        house, goal = house_of(run.episode.scene_id), run.episode.goal_points
+        radius = run.episode.goals[0].radius
         end = run.poses[-1] if run.poses else run.start
-        left = None if run.goal is None else scene.space.field(run.goal).distance(*end[:2])
-        reached = (left is not None and left < SUCCESS_RADIUS
-                   and run.outcome == Reason.SUCCEEDED.name)
+        left = FreeSpace(house).field(goal).distance(*end[:2]) if run.has_goal else None
+        reached = (left is not None and left < radius and run.outcome == Reason.SUCCEEDED.name)
         record = {
-            'instruction': run.instruction, 'outcome': run.outcome, 'steps': len(run.latencies),
+            'instruction': run.instruction, 'scene': run.episode.scene_id,
+            'outcome': run.outcome, 'steps': len(run.latencies),
             'driven_m': round(run.distance, 3), 'goal_left_m': left and round(left, 3),
-            'goal_reached': reached if left is not None else None,
+            'goal_reached': reached if run.has_goal else None,
             'decision_time_p50_s': _median(run.times), 'latency_p50_s': _median(run.latencies)}
         records.append(record)
-        goal = '' if left is None else (
+        distance = '' if left is None else (
             f', {left:.2f} m from the goal: {"reached" if reached else "not reached"}')
         print(f'  {number}. "{run.instruction}"\n     {run.outcome} after {len(run.latencies)} '
-              f'steps, {run.distance:.2f} m driven{goal}')
+              f'steps, {run.distance:.2f} m driven{distance}')
         if run.latencies:
             print(f'     median decision {1000 * _median(run.times):.0f} ms, from image to action '
                   f'{1000 * _median(run.latencies):.0f} ms')
         path = np.array([pose[:2] for pose in [run.start, *run.poses]])
         maps.append(draw_map(
             house, paths=[MapPath(path, (38, 84, 190), 'driven')], start=run.start, robot=end,
-            goal=None if run.goal is None else tuple(run.goal.mean(axis=0)),
-            goal_radius=SUCCESS_RADIUS, title=run.instruction))
+            goal=tuple(goal.mean(axis=0)) if run.has_goal else None, goal_radius=radius,
+            title=run.instruction))
     _write_png(arguments.out / 'map.png', maps)
     (arguments.out / 'summary.json').write_text(
         json.dumps({'checkpoint': arguments.checkpoint, 'random_weights': random,

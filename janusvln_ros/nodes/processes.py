@@ -55,19 +55,19 @@ class NodeProcesses:
                 raise NodeFailed(f'{name} ended with status {process.returncode}; it wrote:\n  '
                                  + '\n  '.join(lines))
 
-    def stop(self) -> None:
-        """End all nodes, the last one started first."""
-        for process in reversed(self._running.values()):
+    def stop(self, *names: str) -> None:
+        """End these nodes, or all; the last one started is told first."""
+        ending = [self._running.pop(name) for name in reversed(names or tuple(self._running))]
+        for process in ending:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
         deadline = time.monotonic() + _PATIENCE
-        for process in self._running.values():
+        for process in ending:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        self._running.clear()
 
     def _log(self, name: str) -> Path:
         return self._logs / f'{name}.log'
