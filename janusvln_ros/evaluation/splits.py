@@ -1,0 +1,308 @@
+"""
+Fixed splits: the same name and number give the same episode everywhere.
+
+An episode is drawn from a random generator seeded with the split's full name and the episode's
+number, so any one of them can be made without the others. Full names carry the versions of the
+house generator and of the grammar: `val_unseen_small-v2.1`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+import math
+import zlib
+
+import numpy as np
+
+from janusvln_ros.evaluation import grammar
+from janusvln_ros.evaluation.episodes import (
+    Episode,
+    floor_points,
+    Goal,
+    GroundTruth,
+    Instruction,
+    to_habitat,
+    yaw_to_rotation,
+)
+from janusvln_ros.evaluation.scene import HALF_VIEW, Scene
+from janusvln_ros.evaluation.tasks import FORMS, possible, SUCCESS_RADIUS, Task
+from janusvln_ros.sim.expert import Expert
+from janusvln_ros.sim.house import generate_house, GENERATOR_VERSION, House, ROBOT_RADIUS
+from janusvln_ros.sim.world import KinematicWorld, STOP
+
+VERSION = f'v{GENERATOR_VERSION}.{grammar.VERSION}'
+MAX_STEPS = 200  # of an episode; the expert needs 90 at most
+
+_UNSEEN_SEEDS = 10_000_000  # house seeds of the unseen splits start here
+_LEAST_WAY = SUCCESS_RADIUS + 1.4  # m, from the start to the goal
+_LEAST_FIRST = 1.4  # m, from the start to what has to be visited first
+_LONGEST_WAY = 14.0  # m
+_MOST_STEPS = 90  # of the expert
+_CLEARLY_WRONG = SUCCESS_RADIUS + 0.15  # m, of the wrong places from the goal
+_MOST_HOUSES = 2000  # tried for an episode
+_STARTS_PER_HOUSE = 12
+_TASKS_PER_START = 3
+_HINTED = 0.75  # share of the episodes that start with the landmarks out of view
+_NOT_AHEAD = math.radians(12)  # between the start heading and a landmark in view, at least
+
+
+@dataclass(frozen=True)
+class Split:
+    """A fixed set of episodes."""
+
+    name: str  # like 'val_unseen_small'; Chinese splits end in '_zh'
+    size: int
+    first_seed: int  # of its houses
+    houses: int
+    seen: bool  # houses have the pairs of training only, phrasings are those of training
+    language: str = 'en'
+
+    @property
+    def full_name(self) -> str:
+        """Its name with the generators' versions."""
+        return f'{self.name}-{VERSION}'
+
+
+def _splits() -> dict[str, Split]:
+    base = (
+        Split('train_small', 2100, 0, 400, True),
+        Split('train', 21_000, 0, 6000, True),
+        Split('val_seen_small', 140, 0, 400, True),
+        Split('val_seen', 700, 0, 400, True),
+        Split('val_unseen_small', 140, _UNSEEN_SEEDS, 10_000, False),
+        Split('val_unseen', 700, _UNSEEN_SEEDS + 10_000, 10_000, False),
+    )
+    chinese = (
+        Split(f'{s.name}_zh', s.size, s.first_seed, s.houses, s.seen, 'zh') for s in base)
+    return {split.name: split for split in (*base, *chinese)}
+
+
+SPLITS = _splits()
+
+
+def find_split(name: str) -> Split:
+    """
+    Give a split by its name, with or without its version.
+
+    Raises ValueError where there is none, or where it was made by other versions.
+    """
+    short, _, version = name.partition('-')
+    if short not in SPLITS:
+        raise ValueError(f'no split {name!r}; there are {", ".join(SPLITS)}')
+    if version and version != VERSION:
+        raise ValueError(f'{name!r}: this release makes the splits of {VERSION}, not of {version}')
+    return SPLITS[short]
+
+
+def scene_id(seed: int, seen: bool) -> str:
+    """Name a house in an episode."""
+    return f'janusvln-v{GENERATOR_VERSION}/{"seen" if seen else "unseen"}/{seed}'
+
+
+@lru_cache(maxsize=4)
+def house_of(scene: str) -> House:
+    """Build the house that a scene_id names; ValueError for one that is not ours."""
+    release, _, rest = scene.partition('/')
+    kind, _, seed = rest.partition('/')
+    if release != f'janusvln-v{GENERATOR_VERSION}' or kind not in ('seen', 'unseen') or (
+            not seed.isdigit()):
+        raise ValueError(f'scene {scene!r} is not a house of this release '
+                         f'(janusvln-v{GENERATOR_VERSION}/seen|unseen/SEED)')
+    return generate_house(
+        int(seed), pairs=grammar.TRAINING_PAIRS if kind == 'seen' else None)
+
+
+def build_episode(split: Split, index: int) -> tuple[Episode, GroundTruth]:
+    """
+    Build one episode of a split with the expert's trajectory.
+
+    Raises IndexError outside the split.
+    """
+    if not 0 <= index < split.size:
+        raise IndexError(f'{split.full_name} has episodes 0 to {split.size - 1}, not {index}')
+    # Languages share houses, places and goals.
+    drawn_as = split.full_name.replace('_zh', '')
+    rng = np.random.default_rng([zlib.crc32(drawn_as.encode()), index])
+    category = grammar.CATEGORIES[index % len(grammar.CATEGORIES)]
+    forms = list(FORMS[category])
+    form = forms[index // len(grammar.CATEGORIES) % len(forms)]
+    for _ in range(_MOST_HOUSES):
+        seed = split.first_seed + int(rng.integers(split.houses))
+        house = house_of(scene_id(seed, split.seen))
+        if not possible(house, form):
+            continue
+        scene = Scene(house)
+        for _ in range(_STARTS_PER_HOUSE):
+            x, y = scene.starts[rng.integers(len(scene.starts))]
+            tasks = list(FORMS[category][form](scene, x, y))
+            for choice in rng.permutation(len(tasks))[:_TASKS_PER_START]:
+                built = _episode(split, index, (category, form), scene, x, y, tasks[choice], rng)
+                if built is not None:
+                    return built
+    raise RuntimeError(f'{split.full_name}: no {form!r} in {_MOST_HOUSES} houses')
+
+
+def route_of(episode: Episode) -> list[np.ndarray]:
+    """Give the places that an episode leads to, in order, each (n, 2); the goal is the last."""
+    return [*(floor_points(place) for place in episode.info.get('visits', ())),
+            episode.goal_points]
+
+
+def _episode(
+    split: Split, index: int, kind: tuple[str, str], scene: Scene, x: float, y: float,
+    task: Task, rng: np.random.Generator,
+) -> tuple[Episode, GroundTruth] | None:
+    """Make an episode of a task, or None where it is not a good one."""
+    category, form = kind
+    held_out = not split.seen and rng.random() < 0.5
+    heading, turn = _start_heading(task, x, y, rng)
+    # Drawn for every language, so that the languages' draws stay in step.
+    phrasings = {language: grammar.choose_phrasing(rng, form, language, held_out)
+                 for language in grammar.LANGUAGES}
+    if heading is None:
+        return None
+    route = _reachable(scene, form, task, x, y)
+    if route is None:
+        return None
+    length = route_length(scene, route, x, y)
+    if not length <= _LONGEST_WAY:
+        return None
+    truth = roll_out(scene, route, x, y, heading)
+    if truth is None or len(truth.actions) > _MOST_STEPS:
+        return None
+    if turn is not None and truth.actions[:3] != ((2, 2, 2) if turn == 'left' else (3, 3, 3)):
+        return None
+    phrasing, turn_phrasing = phrasings[split.language]
+    text = grammar.say(form, task.slots, language=split.language, phrasing=phrasing,
+                       turn=turn, turn_phrasing=turn_phrasing)
+    nouns = [noun for noun in task.slots.values() if isinstance(noun, grammar.Noun)]
+    info = {
+        'geodesic_distance': round(length, 4),
+        'category': category,
+        'form': form,
+        'rooms': len(scene.house.rooms),
+        'visits': [_habitat(place) for place in route[:-1]],
+        'turn': turn,
+        'phrasing': phrasing,
+        'held_out_phrasing': held_out,
+        'held_out_pair': any(noun.held_out for noun in nouns),
+    }
+    return Episode(
+        episode_id=index,
+        trajectory_id=index,
+        scene_id=scene_id(scene.house.seed, split.seen),
+        start_position=to_habitat(round(float(x), 4), round(float(y), 4)),
+        start_rotation=yaw_to_rotation(heading),
+        instruction=Instruction(
+            text, instruction_id=f'{split.name}-{index}',
+            language=grammar.LANGUAGES[split.language]),
+        goals=tuple(Goal(position, SUCCESS_RADIUS) for position in _habitat(route[-1])),
+        reference_path=_habitat(_reference(scene, route, x, y)),
+        info=info,
+    ), truth
+
+
+def _habitat(points: np.ndarray) -> tuple:
+    return tuple(to_habitat(round(float(x), 4), round(float(y), 4)) for x, y in points)
+
+
+def _start_heading(
+    task: Task, x: float, y: float, rng: np.random.Generator,
+) -> tuple[float | None, str | None]:
+    """Draw where the robot looks at the start, and where it is told to turn first, if at all."""
+    bearings = np.arctan2(task.facing[:, 1] - y, task.facing[:, 0] - x)
+    offsets = np.array([math.remainder(b - bearings[0], math.tau) for b in bearings])
+    if not task.together:
+        offsets = offsets[:1]
+    # Headings, from the first landmark's bearing, with all that has to be in view.
+    least, most = offsets.max() - HALF_VIEW, offsets.min() + HALF_VIEW
+    if least > most:
+        return None, None
+    offset = rng.uniform(least, most)
+    heading = bearings[0] + offset
+    if rng.random() >= _HINTED:
+        # Not dead ahead: walking straight on must not be what is asked for.
+        return (float(heading), None) if abs(offset) > _NOT_AHEAD else (None, None)
+    turn = 'left' if rng.random() < 0.5 else 'right'
+    angle = math.radians(rng.uniform(75, 135))
+    return float(heading + (-angle if turn == 'left' else angle)), turn
+
+
+def _reachable(
+    scene: Scene, form: str, task: Task, x: float, y: float,
+) -> list[np.ndarray] | None:
+    """Give the task's route with all places that can be reached; None for one that will not do."""
+    from_start = scene.field_from(x, y)
+    route = []
+    for place in (*task.visits, task.goal):
+        place = [point for point in place if scene.space.clearance_at(point) > ROBOT_RADIUS
+                 and from_start.reaches(*point)]
+        if not place:
+            return None
+        route.append(np.array(place))
+    ways = [min(from_start.distance(*point) for point in place) for place in route]
+    if len(route) > 1 and ways[0] < _LEAST_FIRST:
+        return None
+    if form != 'there_and_back' and ways[-1] < _LEAST_WAY:
+        return None
+    goal = scene.space.field(route[-1])
+    if any(goal.distance(*point) < _CLEARLY_WRONG for point in task.wrong):
+        return None
+    return route
+
+
+def route_length(scene: Scene, route: list[np.ndarray], x: float, y: float) -> float:
+    """Give the length in metres of the shortest way from (x, y) through all places of a route."""
+    so_far = np.zeros(1)  # to each point of the place before
+    points = np.array([[x, y]])
+    for place in route:
+        fields = [scene.space.field(point[None]) for point in points]
+        so_far = np.array([
+            min(done + field.distance(*point) for done, field in zip(so_far, fields))
+            for point in place])
+        points = place
+    return float(so_far.min())
+
+
+def _reference(scene: Scene, route: list[np.ndarray], x: float, y: float) -> np.ndarray:
+    """Give the corners of the way along a route, (n, 2), the start first."""
+    way = [np.array([[x, y]])]
+    for place in route:
+        way.append(scene.space.field(place).path(*way[-1][-1])[1:])
+    return np.concatenate(way)
+
+
+def roll_out(
+    scene: Scene, route: list[np.ndarray], x: float, y: float, heading: float,
+) -> GroundTruth | None:
+    """Let the expert walk a route; None where it does not arrive within _MOST_STEPS."""
+    world = _world(scene.house)
+    world.reset(x, y, heading)
+    expert = Expert(scene.space, route)
+    locations, actions = [to_habitat(x, y)], []
+    while len(actions) < _MOST_STEPS:
+        action = expert.act(*world.pose)
+        actions.append(action)
+        if action == STOP:
+            return GroundTruth(
+                tuple(tuple(round(float(v), 4) for v in p) for p in locations), tuple(actions))
+        world.step(action)
+        position = to_habitat(*world.pose[:2])
+        if position != locations[-1]:
+            locations.append(position)
+    return None
+
+
+@lru_cache(maxsize=1)
+def _only_world() -> list[KinematicWorld]:
+    return []
+
+
+def _world(house: House) -> KinematicWorld:
+    """Give this process' world without pictures, with a house loaded."""
+    kept = _only_world()
+    if not kept:
+        kept.append(KinematicWorld(house))
+    kept[0].load(house)
+    return kept[0]
