@@ -26,6 +26,8 @@ from janusvln_ros.policy.prompt import Prompt
 from janusvln_ros.policy.pruning import kept_tokens, TokenPruner
 from janusvln_ros.policy.semantics import VisionTables
 
+SCRATCH_STEP = 128  # tokens
+
 
 def history(step: int, frames: int) -> list[int]:
     """Numbers of a step's frames: at most `frames` past ones, evenly sampled, and the current."""
@@ -68,23 +70,28 @@ def geometry_memory(model: JanusModel, grid: Grid, config: MemoryConfig) -> KeyV
     )
 
 
+def scratch_tokens(prompt: Prompt, config: MemoryConfig, answer_tokens: int) -> int:
+    """Tokens of a step that are not kept; rounded up, so that most instructions need as many."""
+    tokens = len(prompt.suffix)
+    if config.mode == 'sampled':
+        tokens = len(prompt.ids(config.history_frames + 1))
+    return -(-(tokens + answer_tokens + MAX_NEW_TOKENS) // SCRATCH_STEP) * SCRATCH_STEP
+
+
 def language_memory(
     model: JanusModel, prompt: Prompt, config: MemoryConfig, answer_tokens: int
 ) -> KeyValueMemory:
     """Allocate the language model's memory; in `sampled` mode nothing in it outlasts a step."""
     language = model.config.language
-    extra = answer_tokens + MAX_NEW_TOKENS
-    if config.mode == 'sampled':
-        layout = {'scratch': len(prompt.ids(config.history_frames + 1)) + extra}
-    else:
-        layout = {
+    layout = {'scratch': scratch_tokens(prompt, config, answer_tokens)}
+    if config.mode == 'windowed':
+        layout |= {
             'frame_tokens': len(prompt.block),
             'initial': config.initial_frames,
             'recent': config.recent_frames,
             'whole': config.whole_frames if config.prunes else None,
             'aged_tokens': kept_tokens(prompt.grid.tokens, config.kept_fraction),
             'pinned': len(prompt.prefix),
-            'scratch': len(prompt.suffix) + extra,
             'movable': True,
         }
     return KeyValueMemory(

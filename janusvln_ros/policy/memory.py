@@ -112,7 +112,7 @@ class KeyValueMemory:
         """
         self.frame_tokens, self.initial, self.recent = frame_tokens, initial, recent
         self.whole = recent if whole is None else whole
-        self.aged_tokens, self.pinned = aged_tokens, pinned
+        self.aged_tokens, self.pinned, self.scratch = aged_tokens, pinned, scratch
         retained = (initial + self.whole) * frame_tokens + (recent - self.whole) * aged_tokens
         tokens = pinned + retained + frame_tokens + scratch
         self.keys = torch.zeros(layers, heads, tokens, head_dim, dtype=dtype, device=device)

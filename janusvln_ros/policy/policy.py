@@ -24,6 +24,7 @@ from janusvln_ros.policy.episode import (
     geometry_memory,
     language_memory,
     SampledEpisode,
+    scratch_tokens,
     WindowedEpisode,
 )
 from janusvln_ros.policy.graphs import StepGraphs
@@ -104,7 +105,6 @@ class JanusPolicy:
         self._tables: FrameTables | None = None
         self._geometry_memory: KeyValueMemory | None = None  # storage, from episode to episode
         self._language_memory: KeyValueMemory | None = None
-        self._longest_suffix = 0
         self._graphs = StepGraphs()
         self._upload: FrameUpload | None = None
         self.episode: Episode | None = None  # from the first frame on
@@ -224,8 +224,9 @@ class JanusPolicy:
             self._upload = FrameUpload(size, self.image_width, self.model.device)
             self._graphs = StepGraphs()
             self._geometry_memory = geometry_memory(self.model, grid, self.memory)
-        if self._language_memory is None or len(prompt.suffix) > self._longest_suffix:
-            self._language_memory, self._longest_suffix = None, len(prompt.suffix)
+        scratch = scratch_tokens(prompt, self.memory, len(self.tree.tokens))
+        if self._language_memory is None or self._language_memory.scratch < scratch:
+            self._language_memory = None
             self._graphs = StepGraphs()
             self._language_memory = language_memory(
                 self.model, prompt, self.memory, len(self.tree.tokens)
