@@ -4,6 +4,9 @@ PIL's antialiased bicubic resize of uint8 images as two matrix products: bit for
 PIL rounds its weights to fixed point, sums integers and rounds to uint8 after each axis. Here the
 weights go in three parts of eight bits, so that all sums stay integers below 2^24, which float32
 (and TF32, which multiplies with eleven bits) holds exactly in whatever order they are summed.
+
+The width goes first. Where the height shrinks by more than twice what the width does, Pillow 13
+takes the height first, and older ones do not: such frames are left to Pillow (`takes`).
 """
 
 from __future__ import annotations
@@ -70,6 +73,11 @@ class Axis:
         return (total + (1 << PRECISION_BITS - 1) >> PRECISION_BITS).clamp(0, 255).to(torch.uint8)
 
 
+def takes(size: tuple[int, int], new_size: tuple[int, int]) -> bool:
+    """Whether every Pillow resizes between these (width, height) as `Resampler` does."""
+    return size[1] - new_size[1] <= max(0, 2 * (size[0] - new_size[0]))
+
+
 class Resampler:
     """Resizes uint8 images (H, W, 3) of one size to uint8 (height, width, 3), on a device."""
 
@@ -92,20 +100,20 @@ class FrameUpload:
     """
     Brings frames of one size to the device, resized and cropped.
 
-    On CUDA the frame is copied once, from pinned memory, and resized there; on a CPU, PIL does it.
+    On CUDA a frame is copied once, from pinned memory, and resized there; else Pillow does it.
     """
 
     def __init__(self, size: tuple[int, int], image_width: int, device: torch.device) -> None:
         """Size is (width, height) in pixels."""
-        self._image_width, self._device = image_width, device
-        if device.type == 'cuda':
-            new_size = image_width, resized_height(*size, image_width)
+        self._image_width, self._device, self._resampler = image_width, device, None
+        new_size = image_width, resized_height(*size, image_width)
+        if device.type == 'cuda' and takes(size, new_size):
             self._resampler = Resampler(size, new_size, device)
             self._pinned = torch.empty(size[1], size[0], 3, dtype=torch.uint8, pin_memory=True)
 
     def __call__(self, rgb: np.ndarray) -> torch.Tensor:
         """Frame uint8 (H, W, 3) to uint8 (h, w, 3) on the device."""
-        if self._device.type != 'cuda':
+        if self._resampler is None:
             return torch.from_numpy(resize(rgb, self._image_width)).to(self._device)
         np.copyto(self._pinned.numpy(), rgb)
         image = self._resampler(self._pinned.to(self._device, non_blocking=True))
