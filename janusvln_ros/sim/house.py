@@ -51,12 +51,9 @@ class Room:
         """Give the middle of the room (x, y)."""
         return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
 
-    def contains(self, x: float, y: float, margin: float = 0.0) -> bool:
-        """Tell whether a point lies in the room, at least `margin` metres from its walls."""
-        return (
-            self.x0 + margin <= x <= self.x1 - margin
-            and self.y0 + margin <= y <= self.y1 - margin
-        )
+    def contains(self, x: float, y: float) -> bool:
+        """Tell whether a point lies in the room."""
+        return self.x0 <= x <= self.x1 and self.y0 <= y <= self.y1
 
 
 @dataclass(frozen=True)
@@ -102,11 +99,6 @@ class Furniture:
     half_y: float
     height: float
     room: int
-
-    @property
-    def name(self) -> str:
-        """Give the words for it, like 'red chair'."""
-        return f'{self.colour} {self.category}'
 
     @property
     def is_round(self) -> bool:
