@@ -42,6 +42,8 @@ from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, State
 ROOT = Path(__file__).parents[1]
 STEP_LENGTH, STEP_ANGLE = 0.25, math.radians(15.0)
 DECISION_PERIOD = 0.5  # s, least time between two images in continuous mode (the navigator's)
+HEADER = ('| mode | latency | sequences | measured | position: mean, 95 %, worst (cm) |'
+          ' heading: mean, 95 %, worst (°) |\n| --- | --- | --- | --- | --- | --- |')
 LIMITS = {Mode.STEP: (0.02, math.radians(1.5)), Mode.CONTINUOUS: (0.05, math.radians(3.0))}
 SLOW = BaseConfig(delay=0.15, odometry_delay=0.05)
 IN_PROCESS, OVER_DDS = ('physics', 'model', 'slow_model'), ('sim_robot', 'kinematic')
@@ -251,6 +253,9 @@ def drive_processes(base: str, speed: float, mode: Mode, latency: float,
     def on_status(message: MotionStatus) -> None:
         nonlocal status
         status = message
+        if trial is not None and status.instruction_id == str(number) and status.result not in (
+                MotionStatus.RESULT_NONE, MotionStatus.RESULT_SUCCEEDED):
+            raise RuntimeError(f'action {status.step} of sequence {number}: {status.message}')
 
     def on_truth(message: Odometry) -> None:
         if trial is None or trial.finished:
@@ -281,6 +286,8 @@ def drive_processes(base: str, speed: float, mode: Mode, latency: float,
         with processes(base, speed, mode):
             while status.message or not publisher.get_subscription_count():
                 executor.spin_once(timeout_sec=1.0)
+            if base == 'sim_robot':
+                reset.wait_for_service()
             for number, actions in enumerate(sequences):  # noqa: B007
                 if base == 'sim_robot':
                     future = reset.call_async(Trigger.Request())
@@ -296,19 +303,15 @@ def drive_processes(base: str, speed: float, mode: Mode, latency: float,
         context.shutdown()
 
 
-def table(rows: list[tuple[Mode, float, list[Trial]]]) -> str:
-    """Return the results in Markdown; errors in cm and degrees."""
-    lines = ['| mode | latency | sequences | measured | position: mean, 95 %, worst (cm) |'
-             ' heading: mean, 95 %, worst (°) |', '| --- | --- | --- | --- | --- | --- |']
-    for mode, latency, trials in rows:
-        errors = np.array(list(itertools.chain(*(trial.errors for trial in trials))))
-        cells = [', '.join(f'{scale * value:.2f}' for value in (
-            column.mean(), np.percentile(column, 95), column.max()))
-            for column, scale in ((errors[:, 0], 100.0), (np.degrees(errors[:, 1]), 1.0))]
-        what = f'{len(errors)} {"steps" if mode is Mode.STEP else "ends"}'
-        lines.append(f'| {mode.value} | {1000.0 * latency:.0f} ms | {len(trials)} | {what} |'
-                     f' {cells[0]} | {cells[1]} |')
-    return '\n'.join(lines)
+def row(mode: Mode, latency: float, trials: list[Trial]) -> str:
+    """Return the results as a row of the table in Markdown."""
+    errors = np.array(list(itertools.chain(*(trial.errors for trial in trials))))
+    cells = [', '.join(f'{scale * value:.2f}' for value in (
+        column.mean(), np.percentile(column, 95), column.max()))
+        for column, scale in ((errors[:, 0], 100.0), (np.degrees(errors[:, 1]), 1.0))]
+    what = f'{len(errors)} {"steps" if mode is Mode.STEP else "ends"}'
+    return (f'| {mode.value} | {1000.0 * latency:.0f} ms | {len(trials)} | {what} |'
+            f' {cells[0]} | {cells[1]} |')
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -328,7 +331,9 @@ def main(argv: list[str] | None = None) -> int:
                         help='simulated seconds per second, of processes (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     options = parser.parse_args(argv)
-    rows, passed = [], True
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes end with this one
+    print(HEADER, flush=True)
+    passed = True
     radius = arena()[2] - WALL_MARGIN if options.base in ('physics', 'sim_robot') else math.inf
     for mode, latency in itertools.product(map(Mode, options.modes), options.latencies):
         sequences = random_sequences(options.sequences, options.actions, radius, options.seed)
@@ -338,10 +343,9 @@ def main(argv: list[str] | None = None) -> int:
             drive = drive_processes(options.base, options.speed, mode, latency, sequences)
         trials = list(tqdm(drive, total=len(sequences), unit='sequence',
                            desc=f'{mode.value}, {1000.0 * latency:.0f} ms'))
-        rows.append((mode, latency, trials))
+        print(row(mode, latency, trials), flush=True)
         worst = np.max([error for trial in trials for error in trial.errors], axis=0)
         passed = passed and bool(np.all(worst <= LIMITS[mode]))
-    print(table(rows))
     return 0 if passed else 1
 
 
