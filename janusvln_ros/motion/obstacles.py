@@ -78,6 +78,10 @@ def depth_clearance(depth: np.ndarray, hfov: float, mount: Mount, footprint: Foo
 
 
 def _clearance(x: np.ndarray, y: np.ndarray, footprint: Footprint) -> float:
-    """Return how far the nearest point before the robot is from its front."""
-    ahead = x[(np.abs(y) <= footprint.half_width) & (x > 0.0)]
+    """
+    Return how far the nearest point before the robot is from its front.
+
+    What lies in the rear half of the way to its front is the robot itself: posts, a tower.
+    """
+    ahead = x[(np.abs(y) <= footprint.half_width) & (x > footprint.front / 2.0)]
     return float(ahead.min()) - footprint.front if ahead.size else math.inf

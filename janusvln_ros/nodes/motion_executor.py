@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from types import FrameType
+from typing import Any
 
 from builtin_interfaces.msg import Time as TimeMessage
 from diagnostic_msgs.msg import DiagnosticArray
@@ -60,12 +61,12 @@ _LONGEST_PATH = 10000  # poses
 class MotionExecutor(Node):
     """The ROS side of the executor; see docs/motion.md for topics and parameters."""
 
-    def __init__(self) -> None:
-        super().__init__('motion_executor')
+    def __init__(self, **options: Any) -> None:
+        super().__init__('motion_executor', **options)
         self._fixed = declare(self, FixedParameters)
         self._standing = declare(self, StandingParameters)
         self._safety = declare(self, SafetyParameters)
-        self._core = Executor(executor_config(self._values()))
+        self._core = Executor(executor_config(self.parameter_values()))
         self._odometry_frame = 'odom'
         self._published: Status | None = None
         self._published_at = -math.inf
@@ -177,13 +178,13 @@ class MotionExecutor(Node):
         response.success, response.message = self._core.reset_e_stop()
         return response
 
-    def _values(self, **changes: object) -> dict[str, object]:
+    def parameter_values(self, **changes: object) -> dict[str, object]:
         """Return all parameters by name, with some of them changed."""
         return {**vars(self._fixed), **vars(self._standing), **vars(self._safety), **changes}
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Take what is safe to take now; refuse the rest with a reason."""
-        known = self._values()
+        known = self.parameter_values()
         changes = {p.name: p.value for p in parameters
                    if p.name in known and p.value != known[p.name]}
         for name, value in changes.items():
@@ -195,7 +196,7 @@ class MotionExecutor(Node):
             if problem:
                 return _refused(problem)
         try:
-            self._core.configure(executor_config(self._values(**changes)))
+            self._core.configure(executor_config(self.parameter_values(**changes)))
         except ValueError as error:
             return _refused(str(error))
         self._standing = replace(self._standing, **{

@@ -43,7 +43,14 @@ def test_what_is_no_measurement_is_not_seen():
     ranges[350:370] = 0.05  # below range_min: the robot's own body
     ranges[340:350] = np.nan
     ranges[370:380] = 20.0  # above range_max
+    ranges[0:10] = 0.3  # behind
     assert scan(ranges) == math.inf
+
+
+def test_posts_of_the_robot_are_no_obstacles():
+    ranges = np.full(720, np.inf)
+    ranges[540] = 0.12  # beside the laser, which sits a little ahead
+    assert scan(ranges, Mount(x=0.05)) == math.inf
 
 
 @pytest.mark.parametrize('ranges', [np.full(720, np.nan), np.zeros(0)])

@@ -1,0 +1,56 @@
+"""The files config/robot_*.yaml: every one is accepted, and makes its kind of base step well."""
+import math
+from pathlib import Path
+
+import pytest
+import rclpy
+
+from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
+from janusvln_ros.motion.commands import Command
+from janusvln_ros.motion.executor import Executor
+from janusvln_ros.motion.states import Request, Result
+from janusvln_ros.nodes.executor_parameters import executor_config
+from janusvln_ros.nodes.motion_executor import MotionExecutor
+
+CONFIG = Path(__file__).parents[2] / 'config'
+BASES = {
+    'diff_drive': BaseConfig(delay=0.06),
+    'turtlebot4': BaseConfig(delay=0.1, odometry_delay=0.04, linear_acceleration=0.5),
+    'go2': BaseConfig(delay=0.18, odometry_delay=0.05, linear_acceleration=2.0, drift=0.1),
+    'g1': BaseConfig(delay=0.3, odometry_delay=0.05, linear_acceleration=1.5, scale=0.9)}
+
+
+def test_every_robot_file_has_a_base_here():
+    assert {path.stem.removeprefix('robot_') for path in CONFIG.glob('robot_*.yaml')} == set(BASES)
+
+
+@pytest.mark.parametrize('robot', BASES)
+def test_robot_file_is_accepted_and_steps_well(ros_domain, robot):
+    path = CONFIG / f'robot_{robot}.yaml'
+    context = rclpy.Context()
+    rclpy.init(args=['--ros-args', '--params-file', str(path)], context=context)
+    try:
+        node = MotionExecutor(context=context)
+        values = {name: node.get_parameter(name).value for name in node.parameter_values()}
+        known = set(values)
+        node.destroy_node()
+    finally:
+        context.shutdown()
+    named = {line.split(':')[0].strip() for line in path.read_text().splitlines()
+             if line.startswith('    ') and ':' in line}
+    assert named <= known, f'unknown parameters: {named - known}'
+
+    config = executor_config({**values, 'stop_distance': 0.0})
+    loop = ClosedLoop(Executor(config), BaseModel(BASES[robot]))
+    loop.run(0.5)
+    for step, action in enumerate([1, 2, 1, 3, 3, 1]):
+        start = loop.base.pose
+        command = Command.from_action(action, values['step_length'], values['step_angle'])
+        assert loop.executor.on_request(Request(command, 0.0, 'a', step), loop.now) == ''
+        loop.run_until_standing()
+        assert loop.executor.status.result is Result.SUCCEEDED
+        forward, left, turn = loop.base.pose.seen_from(start)
+        ideal = start.moved(0.25) if action == 1 else start.moved(0.0, command.amount)
+        ahead, aside, turned = ideal.seen_from(start)
+        assert math.hypot(forward - ahead, left - aside) < config.position_tolerance + 0.005
+        assert abs(turn - turned) < config.angle_tolerance + math.radians(0.5)
