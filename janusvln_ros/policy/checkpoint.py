@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 import torch
 from torch import nn
 
+from janusvln_ros.policy import quantization
 from janusvln_ros.policy.config import CheckpointError, JanusConfig, read_json
 from janusvln_ros.policy.fusion import GeometryMerger
 from janusvln_ros.policy.model import JanusModel
@@ -36,11 +37,18 @@ def build(config: JanusConfig) -> JanusModel:
 
 
 def load(
-    folder: str | Path, config: JanusConfig, device: torch.device, dtype: torch.dtype
+    folder: str | Path,
+    config: JanusConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+    language_weights: str | None = None,
+    host: frozenset[str] = frozenset(),
 ) -> JanusModel:
     """
     Load a folder's tensors straight to the device in `dtype`, one by one.
 
+    language_weights: one of `quantization.KINDS`; each weight is quantised as it arrives, so that
+    there is never room needed for all of them. host: names of tensors that stay in host memory.
     Raises CheckpointError that names every missing, unexpected and misshapen key.
     """
     model = build(config)
@@ -48,11 +56,14 @@ def load(
     wanted = shapes(model)
     check(wanted, files, origin=str(folder))
     for path, names in files.items():
-        with open_shard(path, device) as shard:
+        with open_shard(path, device) as shard, open_shard(path, 'cpu') as host_shard:
             for name in names.keys() & wanted.keys():
                 parent, _, leaf = name.rpartition('.')
-                tensor = shard.get_tensor(name).to(dtype, copy=True)
-                setattr(model.get_submodule(parent), leaf, nn.Parameter(tensor))
+                tensor = (host_shard if name in host else shard).get_tensor(name)
+                module = model.get_submodule(parent)
+                setattr(module, leaf, nn.Parameter(tensor.to(dtype, copy=True)))
+                if language_weights and quantization.belongs(name):
+                    quantization.quantize(module, language_weights)
     return model
 
 

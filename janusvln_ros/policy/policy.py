@@ -32,7 +32,10 @@ from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig, MemoryUsage
 from janusvln_ros.policy.model import JanusModel
 from janusvln_ros.policy.preprocessing import check_frame, Normalisation, patch_grid
 from janusvln_ros.policy.prompt import PromptEncoder
+from janusvln_ros.policy.quantization import KINDS
 from janusvln_ros.policy.resampling import FrameUpload
+
+EMBEDDINGS = 'model.embed_tokens.weight'  # looked up once per episode, so host memory is enough
 
 
 @dataclass(frozen=True)
@@ -118,21 +121,30 @@ class JanusPolicy:
         image_width: int | None = None,
         memory: MemoryConfig = MemoryConfig(),  # noqa: B008, frozen
         decoding: str = 'constrained',
+        language_weights: str | None = None,
     ) -> JanusPolicy:
         """
         Load a checkpoint in the published layout.
 
         image_width: pixels, by default the checkpoint's `image_width`, else 644. decoding:
         'constrained' to the four answers, or 'published', the reference's free text, of which
-        anything but an action means STOP. Raises CheckpointError for a folder that is missing,
+        anything but an action means STOP. language_weights: 'int8' or 'int4' to quantise the
+        language model's, which needs torchao. Raises CheckpointError for a folder that is missing,
         partial or foreign.
         """
+        if language_weights not in (None, *KINDS):
+            raise ValueError(f'language_weights {language_weights!r}: neither None nor in {KINDS}')
         config = JanusConfig.from_folder(path)
         encoder = PromptEncoder(path)
         device = torch.device(device)
         return cls(
             checkpoint.load(
-                path, config, device, getattr(torch, dtype) if isinstance(dtype, str) else dtype
+                path,
+                config,
+                device,
+                getattr(torch, dtype) if isinstance(dtype, str) else dtype,
+                language_weights,
+                host=frozenset({EMBEDDINGS}),
             ),
             encoder,
             image_width=image_width or config.image_width,

@@ -1,0 +1,68 @@
+"""INT8 and INT4 weights of the language model."""
+
+import pytest
+import torch
+from torch import nn
+
+from janusvln_ros.policy import JanusPolicy, MemoryConfig, quantization
+
+pytest.importorskip('torchao', reason='quantised weights are optional')
+
+
+def layer(channels=128, out=64):
+    torch.manual_seed(0)
+    return nn.Linear(channels, out, bias=False, dtype=torch.bfloat16).requires_grad_(False)
+
+
+@pytest.mark.parametrize('kind, levels', [('int8', 127), ('int4', 7.5)])
+def test_product_is_off_by_half_a_level_at_most(kind, levels):
+    linear, x = layer(), torch.eye(128, dtype=torch.bfloat16)
+    exact = linear(x).float()
+    quantization.quantize(linear, kind)
+    error = (linear(x).float() - exact).abs().max()
+    rounding = 2 ** -8  # of bfloat16, on top
+    assert 0 < error < exact.abs().max() * (0.5 / levels + rounding)
+
+
+def test_what_belongs_to_the_language_model():
+    quantised = [name for name in (
+        'model.layers.0.self_attn.q_proj.weight', 'model.layers.27.mlp.down_proj.weight',
+        'lm_head.weight', 'model.layers.0.self_attn.q_proj.bias', 'model.embed_tokens.weight',
+        'model.norm.weight', 'model.layers.0.input_layernorm.weight', 'visual.merger.mlp.0.weight',
+        'visual.blocks.0.mlp.gate_proj.weight', 'merger.mlp.0.weight',
+        'vggt.aggregator.frame_blocks.0.attn.proj.weight') if quantization.belongs(name)]
+    assert quantised == ['model.layers.0.self_attn.q_proj.weight',
+                         'model.layers.27.mlp.down_proj.weight', 'lm_head.weight']
+
+
+def test_bytes_of_a_weight():
+    linear = layer()
+    quantization.quantize(linear, 'int8')
+    stored = sum(getattr(linear.weight, name).nbytes for name in ('qdata', 'scale'))
+    assert quantization.weight_bytes((64, 128), 'int8') == stored
+    assert quantization.weight_bytes((64, 256), 'int4') == 64 * 128 + 64 * 2 * 2 * 2
+
+
+def test_channels_that_do_not_divide_are_refused():
+    assert quantization.group_size(3584) == 128
+    assert quantization.group_size(96) == 32
+    with pytest.raises(ValueError, match='100 input channels'):
+        quantization.group_size(100)
+
+
+@pytest.mark.parametrize('kind, tolerance', [('int8', 0.1), ('int4', 0.7)])
+def test_policy_runs_on_them(checkpoint_folder, make_frames, kind, tolerance):
+    def logits(weights):
+        policy = JanusPolicy.from_pretrained(
+            checkpoint_folder, device='cpu', dtype='bfloat16', language_weights=weights,
+            memory=MemoryConfig('windowed', initial_frames=1, recent_frames=2))
+        policy.reset('Go to the sofa.')
+        return torch.stack([policy.step(frame).logits for frame in make_frames(5)])
+
+    exact, quantised = logits(None), logits(kind)
+    assert 0 < (quantised - exact).norm() / exact.norm() < tolerance
+
+
+def test_unknown_kind_is_refused(checkpoint_folder):
+    with pytest.raises(ValueError, match="'fp8' neither"):
+        JanusPolicy.from_pretrained(checkpoint_folder, device='cpu', language_weights='fp8')
