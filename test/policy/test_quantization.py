@@ -14,14 +14,15 @@ def layer(channels=128, out=64):
     return nn.Linear(channels, out, bias=False, dtype=torch.bfloat16).requires_grad_(False)
 
 
-@pytest.mark.parametrize('kind, levels', [('int8', 127), ('int4', 7.5)])
-def test_product_is_off_by_half_a_level_at_most(kind, levels):
+# INT4's zero point is rounded too, so that the outermost value may be off by a whole level
+@pytest.mark.parametrize('kind, levels, part', [('int8', 127, 0.5), ('int4', 7.5, 1)])
+def test_product_is_off_by_the_last_level_at_most(kind, levels, part):
     linear, x = layer(), torch.eye(128, dtype=torch.bfloat16)
     exact = linear(x).float()
     quantization.quantize(linear, kind)
     error = (linear(x).float() - exact).abs().max()
     rounding = 2 ** -8  # of bfloat16, on top
-    assert 0 < error < exact.abs().max() * (0.5 / levels + rounding)
+    assert 0 < error < exact.abs().max() * (part / levels + rounding)
 
 
 def test_what_belongs_to_the_language_model():
@@ -64,5 +65,5 @@ def test_policy_runs_on_them(checkpoint_folder, make_frames, kind, tolerance):
 
 
 def test_unknown_kind_is_refused(checkpoint_folder):
-    with pytest.raises(ValueError, match="'fp8' neither"):
+    with pytest.raises(ValueError, match="'fp8': neither"):
         JanusPolicy.from_pretrained(checkpoint_folder, device='cpu', language_weights='fp8')
