@@ -8,6 +8,7 @@ d = 2 or 3, in any one frame.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+import math
 
 import numpy as np
 
@@ -94,28 +95,30 @@ def score_episode(
     radius: float,
     steps: int,
     collisions: int,
-    visited: bool = True,
+    visited_at: int | None = 0,
 ) -> EpisodeMetrics:
     """
     Score one episode.
 
     `positions` (n, d) and `distances` (n,) hold where the agent was and how far (geodesic) from
     the goal, from the start on, one entry per action after it. Success: STOP was called and the
-    last distance is < `radius`, strictly. Oracle success: any distance is < `radius`. `visited`
-    tells whether the places that the instruction demands along the way were visited; where it is
-    False neither success counts. VLN-CE's own episodes demand none.
+    last distance is < `radius`, strictly. Oracle success: any distance is < `radius`. `visited_at`
+    is the number of the position at which all places that the instruction demands along the way
+    had been visited, None if they never were: neither success counts before. VLN-CE's own episodes
+    demand none.
     Raises ValueError for lengths that do not fit.
     """
     positions = _positions(positions)
     if len(distances) != len(positions):
         raise ValueError(
             f'{len(distances)} distances for {len(positions)} positions; one for each is needed')
-    success = bool(stopped and visited and distances[-1] < radius)
+    counted = [] if visited_at is None else distances[visited_at:]
+    success = bool(stopped and len(counted) and distances[-1] < radius)
     travelled = path_length(positions)
     similarity = ndtw(positions, reference, radius)
     return EpisodeMetrics(
         ne=float(distances[-1]),
-        os=float(visited and min(distances) < radius),
+        os=float(min(counted, default=math.inf) < radius),
         sr=float(success),
         spl=spl(success, shortest, travelled),
         ndtw=similarity,

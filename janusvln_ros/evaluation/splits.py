@@ -8,9 +8,11 @@ house generator and of the grammar: `val_unseen_small-v2.1`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import lru_cache
 import math
+import re
 import zlib
 
 import numpy as np
@@ -56,6 +58,7 @@ class Split:
     first_seed: int  # of its houses
     houses: int
     seen: bool  # houses have the pairs of training only, phrasings are those of training
+    one_room: bool = False
     language: str = 'en'
 
     @property
@@ -65,16 +68,19 @@ class Split:
 
 
 def _splits() -> dict[str, Split]:
-    base = (
+    base = []
+    for suffix, one_room in (('', False), ('_one_room', True)):
+        base += [
+            Split(f'train{suffix}', 21_000, 0, 6000, True, one_room),
+            Split(f'val_seen{suffix}', 700, 0, 400, True, one_room),
+            Split(f'val_unseen{suffix}', 700, _UNSEEN_SEEDS, 10_000, False, one_room),
+        ]
+    base += [
         Split('train_small', 2100, 0, 400, True),
-        Split('train', 21_000, 0, 6000, True),
         Split('val_seen_small', 140, 0, 400, True),
-        Split('val_seen', 700, 0, 400, True),
-        Split('val_unseen_small', 140, _UNSEEN_SEEDS, 10_000, False),
-        Split('val_unseen', 700, _UNSEEN_SEEDS + 10_000, 10_000, False),
-    )
-    chinese = (
-        Split(f'{s.name}_zh', s.size, s.first_seed, s.houses, s.seen, 'zh') for s in base)
+        Split('val_unseen_small', 140, _UNSEEN_SEEDS + 10_000, 10_000, False),
+    ]
+    chinese = [replace(split, name=f'{split.name}_zh', language='zh') for split in base]
     return {split.name: split for split in (*base, *chinese)}
 
 
@@ -95,22 +101,34 @@ def find_split(name: str) -> Split:
     return SPLITS[short]
 
 
-def scene_id(seed: int, seen: bool) -> str:
+def scene_id(seed: int, seen: bool, one_room: bool) -> str:
     """Name a house in an episode."""
-    return f'janusvln-v{GENERATOR_VERSION}/{"seen" if seen else "unseen"}/{seed}'
+    kind = ('seen' if seen else 'unseen') + ('_one_room' if one_room else '')
+    return f'janusvln-v{GENERATOR_VERSION}/{kind}/{seed}'
 
 
 @lru_cache(maxsize=4)
 def house_of(scene: str) -> House:
     """Build the house that a scene_id names; ValueError for one that is not ours."""
-    release, _, rest = scene.partition('/')
-    kind, _, seed = rest.partition('/')
-    if release != f'janusvln-v{GENERATOR_VERSION}' or kind not in ('seen', 'unseen') or (
-            not seed.isdigit()):
+    match = re.fullmatch(
+        rf'janusvln-v{GENERATOR_VERSION}/(seen|unseen)(_one_room)?/([0-9]+)', scene)
+    if match is None:
         raise ValueError(f'scene {scene!r} is not a house of this release '
-                         f'(janusvln-v{GENERATOR_VERSION}/seen|unseen/SEED)')
+                         f'(janusvln-v{GENERATOR_VERSION}/seen|unseen[_one_room]/SEED)')
     return generate_house(
-        int(seed), pairs=grammar.TRAINING_PAIRS if kind == 'seen' else None)
+        int(match[3]), rooms=1 if match[2] else (1, 4),
+        pairs=grammar.TRAINING_PAIRS if match[1] == 'seen' else None)
+
+
+def forms_of(split: Split, category: str) -> list[str]:
+    """Give the forms of a category that a split has; those with doors need several rooms."""
+    return [form for form in FORMS[category] if not (split.one_room and 'door' in form)]
+
+
+def numbers_of(split: Split, categories: Collection[str]) -> list[int]:
+    """Give the numbers of a split's episodes of some categories."""
+    every = len(grammar.CATEGORIES)
+    return [n for n in range(split.size) if grammar.CATEGORIES[n % every] in categories]
 
 
 def build_episode(split: Split, index: int) -> tuple[Episode, GroundTruth]:
@@ -122,14 +140,14 @@ def build_episode(split: Split, index: int) -> tuple[Episode, GroundTruth]:
     if not 0 <= index < split.size:
         raise IndexError(f'{split.full_name} has episodes 0 to {split.size - 1}, not {index}')
     # Languages share houses, places and goals.
-    drawn_as = split.full_name.replace('_zh', '')
+    drawn_as = split.full_name.replace('_zh-', '-')
     rng = np.random.default_rng([zlib.crc32(drawn_as.encode()), index])
     category = grammar.CATEGORIES[index % len(grammar.CATEGORIES)]
-    forms = list(FORMS[category])
+    forms = forms_of(split, category)
     form = forms[index // len(grammar.CATEGORIES) % len(forms)]
     for _ in range(_MOST_HOUSES):
         seed = split.first_seed + int(rng.integers(split.houses))
-        house = house_of(scene_id(seed, split.seen))
+        house = house_of(scene_id(seed, split.seen, split.one_room))
         if not possible(house, form):
             continue
         scene = Scene(house)
@@ -191,7 +209,7 @@ def _episode(
     return Episode(
         episode_id=index,
         trajectory_id=index,
-        scene_id=scene_id(scene.house.seed, split.seen),
+        scene_id=scene_id(scene.house.seed, split.seen, split.one_room),
         start_position=to_habitat(round(float(x), 4), round(float(y), 4)),
         start_rotation=yaw_to_rotation(heading),
         instruction=Instruction(

@@ -105,8 +105,17 @@ def test_case_12_ties_in_the_alignment():
 
 
 def test_case_13_a_demanded_visit_was_skipped():
-    got = score(LINE, [3, 2, 1, 0], visited=False)
+    got = score(LINE, [3, 2, 1, 0], visited_at=None)
     assert (got.sr, got.os, got.spl, got.sdtw, got.ne) == (0, 0, 0, 0, 0)
+
+
+def test_case_13b_there_and_back():
+    """Standing on the goal counts only after the visit."""
+    path = [[0, 0], [1, 0], [2, 0]]
+    assert score(path, [0, 1, 2], visited_at=2).os == 0
+    there_and_back = [*path, [1, 0], [0, 0]]
+    got = score(there_and_back, [0, 1, 2, 1, 0], visited_at=2, shortest=4.0)
+    assert (got.os, got.sr, got.spl) == (1, 1, 1)
 
 
 def test_case_14_published_example_of_spl():

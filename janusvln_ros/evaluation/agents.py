@@ -1,0 +1,158 @@
+"""Who is evaluated: a checkpoint, the expert, or a baseline that sees nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from janusvln_ros.evaluation.environment import HouseEnvironment
+from janusvln_ros.sim.expert import Expert
+from janusvln_ros.sim.world import MOVE_FORWARD, STOP
+
+BASELINES = ('expert', 'random', 'forward', 'stop')
+# Shares of the actions of expert trajectories, as VLN-CE's random agent takes them.
+_RANDOM = {'STOP': 0.02, 'MOVE_FORWARD': 0.68, 'TURN_LEFT': 0.15, 'TURN_RIGHT': 0.15}
+_FORWARD_STEPS = 14  # about what the expert walks in an episode
+
+
+class Agent(Protocol):
+    """Chooses actions in an environment."""
+
+    sees: bool  # whether it is given pictures
+
+    def begin(self, environment: Any) -> None:
+        """Get ready for the episode that the environment has just started."""
+
+    def act(self, rgb: np.ndarray | None) -> int:
+        """Choose an action; `rgb` is uint8 (H, W, 3), None for an agent that does not see."""
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """
+    What makes an agent, the same in every process.
+
+    policy: one of BASELINES, or a checkpoint's folder. memory: fields of MemoryConfig. lam: weight
+    of geometry, None for the checkpoint's; 0 is without geometry. forget_spatial,
+    forget_semantic: that memory is emptied before every step. shuffled: each episode comes with
+    the instruction of another one, so that a policy that listens fails.
+    """
+
+    policy: str
+    device: str = 'cpu'
+    dtype: str = 'float32'
+    image_width: int | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
+    lam: float | None = None
+    forget_spatial: bool = False
+    forget_semantic: bool = False
+    shuffled: bool = False
+    seed: int = 0
+
+    def changed(self, **changes: Any) -> AgentSpec:
+        """Give a copy with some fields changed; memory fields are merged."""
+        memory = self.memory | changes.pop('memory', {})
+        return replace(self, memory=memory, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the fields by name."""
+        return asdict(self)
+
+    def make(self) -> Agent:
+        """
+        Make the agent.
+
+        Raises ValueError for a policy that is neither a baseline nor a folder, and what
+        JanusPolicy.from_pretrained raises.
+        """
+        if self.policy == 'expert':
+            return ExpertAgent()
+        if self.policy in BASELINES:
+            return BlindAgent(self.policy, self.seed)
+        if not Path(self.policy).is_dir():
+            raise ValueError(f'policy {self.policy!r} is neither a folder with a checkpoint nor '
+                             f'one of {", ".join(BASELINES)}')
+        return CheckpointAgent(self)
+
+
+class BlindAgent:
+    """`stop` stops, `forward` walks straight on and stops, `random` draws its actions."""
+
+    sees = False
+
+    def __init__(self, kind: str, seed: int) -> None:
+        self._kind, self._seed = kind, seed
+
+    def begin(self, environment: Any) -> None:
+        """Draw the same actions for the same episode whoever came before."""
+        name = str(environment.episode.episode_id).encode()
+        self._rng = np.random.default_rng([self._seed, *name])
+        self._steps = 0
+
+    def act(self, rgb: np.ndarray | None) -> int:
+        """Choose an action."""
+        self._steps += 1
+        if self._kind == 'random':
+            return int(self._rng.choice(len(_RANDOM), p=list(_RANDOM.values())))
+        if self._kind == 'forward' and self._steps <= _FORWARD_STEPS:
+            return MOVE_FORWARD
+        return STOP
+
+
+class ExpertAgent:
+    """The expert, who knows the house."""
+
+    sees = False
+
+    def begin(self, environment: Any) -> None:
+        """Plan the route. TypeError outside of our houses."""
+        if not isinstance(environment, HouseEnvironment):
+            raise TypeError('the expert needs a house of the embedded world')
+        self._world = environment.world
+        self._expert = Expert(environment.space, environment.route)
+
+    def act(self, rgb: np.ndarray | None) -> int:
+        """Choose an action."""
+        return self._expert.act(*self._world.pose)
+
+
+class CheckpointAgent:
+    """A trained policy."""
+
+    sees = True
+
+    def __init__(self, spec: AgentSpec) -> None:
+        # Only here: the baselines run without torch.
+        from janusvln_ros.policy import JanusPolicy, MemoryConfig
+
+        self._spec = spec
+        self.policy = JanusPolicy.from_pretrained(
+            spec.policy, device=spec.device, dtype=spec.dtype, image_width=spec.image_width,
+            memory=MemoryConfig(**spec.memory))
+        if spec.lam is not None:
+            self.policy.model.config = replace(self.policy.model.config, lam=spec.lam)
+
+    def begin(self, environment: Any) -> None:
+        """Begin an episode: memories are empty."""
+        self.policy.reset(environment.other_instruction() if self._spec.shuffled
+                          else environment.episode.instruction.text)
+
+    def act(self, rgb: np.ndarray | None) -> int:
+        """Choose an action."""
+        self._forget()
+        self.decision = self.policy.step(rgb)
+        return int(self.decision.action)
+
+    def _forget(self) -> None:
+        """Empty the memories that are ablated, as if the frame were the episode's first."""
+        episode = self.policy.episode
+        if episode is None:
+            return
+        if self._spec.forget_spatial:
+            episode.geometry.clear()
+        if self._spec.forget_semantic:
+            episode.language.clear()
+            episode.step = 0

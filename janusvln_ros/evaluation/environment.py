@@ -1,0 +1,122 @@
+"""Episodes in the embedded world: start, actions, pictures, scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from janusvln_ros.evaluation.episodes import Episode, floor_points, GroundTruth
+from janusvln_ros.evaluation.metrics import EpisodeMetrics, score_episode
+from janusvln_ros.evaluation.splits import (
+    build_episode,
+    house_of,
+    MAX_STEPS,
+    numbers_of,
+    route_of,
+    Split,
+)
+from janusvln_ros.evaluation.tasks import SUCCESS_RADIUS
+from janusvln_ros.sim.camera import CameraModel
+from janusvln_ros.sim.free_space import FreeSpace
+from janusvln_ros.sim.world import KinematicWorld, STOP
+
+
+class HouseEnvironment:
+    """
+    Runs the episodes of a split, one at a time.
+
+    slide: after a hit move on along the obstacle (R2R-CE's rule), or stand before it (RxR-CE's).
+    """
+
+    radius = SUCCESS_RADIUS  # m
+
+    def __init__(
+        self, split: Split, *, camera: CameraModel | None = None, slide: bool = True,
+        max_steps: int = MAX_STEPS,
+    ) -> None:
+        self.split, self.camera, self.slide = split, camera or CameraModel(), slide
+        self.max_steps = max_steps
+        self.world: KinematicWorld | None = None
+
+    def keys(self, categories: list[str]) -> list[int]:
+        """Give what names each episode of some categories, in order."""
+        return numbers_of(self.split, categories)
+
+    def reset(self, key: int) -> Episode:
+        """Start an episode of the split and return it."""
+        return self.start(*build_episode(self.split, key))
+
+    def start(self, episode: Episode, truth: GroundTruth) -> Episode:
+        """Start any episode in one of our houses and return it."""
+        self.episode, self.truth = episode, truth
+        house = house_of(episode.scene_id)
+        if self.world is None:
+            self.world = KinematicWorld(house, camera=self.camera, slide=self.slide)
+        else:
+            self.world.load(house)
+        self.world.reset(*episode.start)
+        self.space = FreeSpace(house)
+        self.route = route_of(episode)
+        self._fields = [self.space.field(place) for place in self.route]
+        self._reached = 0
+        self._visited_at: int | None = None
+        self.actions: list[int] = []
+        self.poses: list[tuple[float, float, float]] = []
+        self._distances: list[float] = []
+        self._collisions = 0
+        self._observe()
+        return episode
+
+    @property
+    def over(self) -> bool:
+        """Whether STOP was called or the steps are used up."""
+        return len(self.actions) >= self.max_steps or self.actions[-1:] == [STOP]
+
+    def render(self) -> np.ndarray:
+        """Give what the camera sees, uint8 (height, width, 3), RGB."""
+        return self.world.render()
+
+    def step(self, action: int) -> None:
+        """Do one action; RuntimeError where the episode is over."""
+        if self.over:
+            raise RuntimeError('the episode is over; reset() begins the next one')
+        self.actions.append(int(action))
+        if action != STOP:
+            self._collisions += self.world.step(action)
+            self._observe()
+
+    def metrics(self) -> EpisodeMetrics:
+        """Score the episode as it is now."""
+        return score_episode(
+            np.array([pose[:2] for pose in self.poses]), self._distances,
+            floor_points(self.truth.locations),
+            stopped=self.actions[-1:] == [STOP],
+            shortest=self.episode.info['geodesic_distance'],
+            radius=self.radius, steps=len(self.actions), collisions=self._collisions,
+            visited_at=self._visited_at)
+
+    def description(self) -> dict[str, Any]:
+        """Give what tables group by."""
+        return {key: self.episode.info[key] for key in (
+            'category', 'form', 'rooms', 'turn', 'held_out_phrasing', 'held_out_pair')}
+
+    def other_instruction(self) -> str:
+        """Give the instruction of an episode of another category, always the same one."""
+        number = (self.episode.episode_id + self.split.size // 2 + 3) % self.split.size
+        return build_episode(self.split, number)[0].instruction.text
+
+    def close(self) -> None:
+        """Free the drawing context."""
+        if self.world is not None:
+            self.world.close()
+
+    def _observe(self) -> None:
+        self.poses.append(self.world.pose)
+        x, y, _ = self.world.pose
+        while (self._reached < len(self._fields) - 1
+               and self._fields[self._reached].distance(x, y) < self.radius):
+            self._reached += 1
+        if self._visited_at is None and self._reached == len(self._fields) - 1:
+            self._visited_at = len(self.poses) - 1
+        self._distances.append(self._fields[-1].distance(x, y))
