@@ -181,6 +181,33 @@ class JanusConfig:
             raise CheckpointError(f'{origin}: config.json lacks the field {error}') from error
 
 
+FULL_SIZE = JanusConfig(
+    language=LanguageConfig(
+        hidden_size=3584,
+        intermediate_size=18944,
+        num_layers=28,
+        num_heads=28,
+        num_key_value_heads=4,
+        rms_norm_eps=1e-6,
+        rope_theta=1e6,
+        mrope_section=(16, 24, 24),
+        vocab_size=152064,
+        max_positions=128000,
+    ),
+    vision=VisionConfig(
+        hidden_size=1280,
+        intermediate_size=3420,
+        depth=32,
+        num_heads=16,
+        out_hidden_size=3584,
+        window_size=112,
+        full_attention_blocks=(7, 15, 23, 31),
+    ),
+    geometry=GeometryConfig(),
+)
+"""The published model: Qwen2.5-VL-7B with VGGT-1B's aggregator."""
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; raise CheckpointError with the path when there is none."""
     try:

@@ -8,6 +8,7 @@ janusvln_ros.policy.tiny FOLDER``.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 import json
 from pathlib import Path
 import tempfile
@@ -154,11 +155,16 @@ def write_random_checkpoint(folder: str | Path, seed: int = 0) -> Path:
         )
 
 
-def random_tensors(model: torch.nn.Module, seed: int):  # noqa: ANN201, an iterator of pairs
+def random_tensors(
+    model: torch.nn.Module,
+    seed: int,
+    device: str | torch.device = 'cpu',
+    dtype: torch.dtype = torch.float32,
+) -> Iterator[tuple[str, torch.Tensor]]:
     """Draw a model's tensors: norms and layer scales near 1, weights by their fan-in."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
     for name, tensor in model.state_dict().items():
-        noise = torch.randn(tensor.shape, generator=generator)
+        noise = torch.randn(tensor.shape, generator=generator, device=device, dtype=dtype)
         if tensor.ndim == 1 and not name.endswith('bias'):
             yield name, 1 + 0.1 * noise
         elif tensor.ndim == 1 or 'token' in name:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 import torch
 
 from janusvln_ros.policy import checkpoint, CheckpointError, JanusPolicy
-from janusvln_ros.policy.config import JanusConfig
+from janusvln_ros.policy.config import FULL_SIZE, JanusConfig
 
 DATA = Path(__file__).parent / 'data'
 GOLDEN = DATA / 'goldens' / 'tiny_act' / 'checkpoint'
@@ -53,6 +53,7 @@ def test_every_tensor_of_the_full_checkpoint_has_its_place():
         layout = json.load(file)
     started = time.monotonic()
     config = JanusConfig.from_dicts({'model_type': 'qwen2_5_vl', **layout['config']})
+    assert config == FULL_SIZE
     model = checkpoint.build(config)
     assert time.monotonic() - started < 20
     published = {name: tuple(shape) for name, shape in layout['tensors'].items()}
