@@ -20,6 +20,8 @@ queue (50): a frame that a decision was taken from and that is not in the bag ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import threading
 from types import TracebackType
@@ -70,7 +72,9 @@ class BagWriter:
         self._connections: dict[str, Connection] = {}
         self._lock = threading.Lock()
         self._open = True
-        self._writer.open()
+        # SQLite wants all calls from the thread that opened the file.
+        self._worker = ThreadPoolExecutor(1, 'bag')
+        self._run(self._writer.open)
 
     @property
     def path(self) -> Path:
@@ -87,7 +91,7 @@ class BagWriter:
         concatenated .msg files; '' writes none) and `digest` (RIHS01). ValueError without.
         """
         with self._lock:
-            self._connect(topic, msgtype, definition, digest)
+            self._run(self._connect, topic, msgtype, definition, digest)
 
     def write(self, topic: str, msgtype: str, data: bytes | memoryview, time_ns: int) -> None:
         """
@@ -98,10 +102,8 @@ class BagWriter:
         callbacks may still be running then.
         """
         with self._lock:
-            if not self._open:
-                return
-            connection = self._connections.get(topic) or self._connect(topic, msgtype)
-            self._writer.write(connection, time_ns, data)
+            if self._open:
+                self._run(self._write, topic, msgtype, data, time_ns)
 
     def write_message(self, topic: str, message: object, time_ns: int) -> None:
         """Append a message object made by rosbags (its class knows its type)."""
@@ -117,7 +119,8 @@ class BagWriter:
         with self._lock:
             if self._open:
                 self._open = False
-                self._writer.close()
+                self._run(self._writer.close)
+                self._worker.shutdown()
 
     def __enter__(self) -> BagWriter:
         """Return itself: the bag is open already."""
@@ -131,6 +134,14 @@ class BagWriter:
     ) -> None:
         """Close the bag, also after an error: what was recorded until then is kept."""
         self.close()
+
+    def _run(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function in the writing thread; its exceptions come out here."""
+        self._worker.submit(function, *arguments).result()
+
+    def _write(self, topic: str, msgtype: str, data: bytes | memoryview, time_ns: int) -> None:
+        connection = self._connections.get(topic) or self._connect(topic, msgtype)
+        self._writer.write(connection, time_ns, data)
 
     def _connect(
         self, topic: str, msgtype: str, definition: str | None = None, digest: str | None = None

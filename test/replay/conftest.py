@@ -120,7 +120,12 @@ def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 
     camera = '/image/compressed' if compressed else '/image'
     now, x, y, yaw, end, status = START, 0.0, 0.0, 0.0, 0, ('', 0, 0)
 
-    def advance(until: int, moving: bool, velocity: float = 0.0, rate: float = 0.0) -> None:
+    def report(moving: bool) -> None:
+        drive.messages.append(
+            ('/motion_status', now + 2, motion_status(now, moving, end, *status)))
+
+    def advance(until: int, moving: bool, velocity: float = 0.0, rate: float = 0.0,
+                camera_on: bool = True) -> None:
         nonlocal now, x, y, yaw
         while now < until:
             now += ODOMETRY
@@ -129,14 +134,16 @@ def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 
             y += velocity * seconds * math.sin(yaw)
             yaw += rate * seconds
             drive.messages.append(('/odom', now + 1, odometry(now, x, y, yaw)))
-            drive.messages.append(
-                ('/motion_status', now + 2, motion_status(now, moving, end, *status)))
-            if (now - START) % FRAME == 0:
+            report(moving)
+            if camera_on and (now - START) % FRAME == 0:
                 drive.messages.append((camera, now + 3, image(now, view(x, yaw), compressed)))
 
+    advance(now + 3 * FRAME, moving=False)
+    end = now + ODOMETRY
+    advance(end, moving=False)
     for episode, sentence in enumerate(SENTENCES):
         name = f'episode-{episode}'
-        advance(now + 3 * FRAME, moving=False)
+        # The base has come to stand after the last frame, so that the next is the first to use.
         drive.messages.append(
             ('/instruction', now + 4, make('std_msgs/msg/String', data=sentence)))
         policy.reset(sentence)
@@ -167,10 +174,11 @@ def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 
             turn = math.radians(15) / (MOTION / 1e9)
             advance(now + MOTION, True, speed, 0.0 if moves else -turn if action == 3 else turn)
             end = now
-        advance(now + 2 * FRAME + ODOMETRY, moving=False)
+            report(moving=False)
         # What the navigator sends when it ends an episode; it was decided from no frame.
         drive.messages.append(('/navigation_action', now + 7, navigation_action(
             now, name, steps, 0, (1.0, 0.0, 0.0, 0.0), decision_time=0.0)))
+    advance(now + 6 * ODOMETRY, moving=False, camera_on=False)
     return drive
 
 

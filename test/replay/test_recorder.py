@@ -1,6 +1,7 @@
 """Bags that we write are read back by rosbags, in both storages."""
 
 import sqlite3
+import threading
 
 import numpy as np
 import pytest
@@ -69,6 +70,25 @@ def test_compressed_bag_is_smaller_and_equal(tmp_path):
             assert [data for _, _, data in reader.messages()] == [raw]
         sizes[compress] = (path / f'{path.name}.mcap').stat().st_size
     assert sizes[True] < sizes[False] / 100
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_messages_may_come_from_several_threads(tmp_path, storage):
+    writer = BagWriter(tmp_path / 'bag', storage)
+
+    def write(number):
+        for i in range(50):
+            writer.write_message(f'/topic{number}', string(writer, f'{i}'), 1000 * i + number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    with Reader(tmp_path / 'bag') as reader:
+        assert {c.topic: c.msgcount for c in reader.connections} == {
+            f'/topic{number}': 50 for number in range(4)}
 
 
 def test_late_messages_are_dropped_and_closing_twice_is_fine(tmp_path):

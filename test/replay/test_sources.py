@@ -117,7 +117,7 @@ def test_the_same_instruction_again_is_no_new_episode(tmp_path, replay, drive):
     bag = replace(drive, messages=sorted(messages, key=lambda m: m[1])).write(
         tmp_path / 'bag', without=('/navigation_action', '/navigator_status'))
     _, folder = replay(bag)
-    assert [d.episode for d in read_decisions(folder / 'decisions.jsonl')] == [0] * 6 + [1] * 6
+    assert [d.episode for d in read_decisions(folder / 'decisions.jsonl')] == [0] * 5 + [1] * 5
 
 
 def test_unknown_types_beside_the_camera_do_not_matter(tmp_path, replay, drive):
