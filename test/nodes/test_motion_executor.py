@@ -291,6 +291,16 @@ def test_e_stop_is_latched(robot):
     assert bench.do(1).result == MotionStatus.RESULT_SUCCEEDED
 
 
+def test_e_stop_again_and_again(ros_domain):
+    """The limit is 50 ms where the machine keeps up; benchmarks/e_stop.py does it 1,000 times."""
+    run = subprocess.run(
+        [sys.executable, str(HERE.parents[1] / 'benchmarks' / 'e_stop.py'), '--times', '15',
+         '--limit', '500'], env={**os.environ, 'PYTHONPATH': str(HERE.parents[1])},
+        capture_output=True, text=True, timeout=120.0)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert 'motion after zero: 0' in run.stdout
+
+
 @pytest.mark.parametrize(('fault', 'result'), [
     ('silent', MotionStatus.RESULT_INPUT_LOST), ('nan', MotionStatus.RESULT_BAD_INPUT),
     ('jump', MotionStatus.RESULT_BAD_INPUT)])
@@ -341,6 +351,51 @@ def test_ending_the_executor_stops_the_robot(robot, number):
     assert bench.process.wait(PATIENCE) == 0
     wait_for(lambda: bench.commands[-1][1:] == (0.0, 0.0), 'a last zero command')
     bench.assert_stands(1.0)
+
+
+FAILING = """
+import sys
+from janusvln_ros.motion.executor import Executor
+from janusvln_ros.nodes.motion_executor import main
+update = Executor.update
+def failing(self, now):
+    velocity = update(self, now)
+    if velocity is not None and velocity.linear > 0.2:
+        raise RuntimeError('a mistake in the program')
+    return velocity
+Executor.update = failing
+sys.exit(main([]))
+"""
+
+
+def test_exception_in_the_executor_stops_the_robot(ros_domain, script):
+    script('kinematic_base.py')
+    bench = Bench(ros_domain)
+    with subprocess.Popen([sys.executable, '-c', FAILING], stderr=subprocess.PIPE,
+                          cwd=HERE.parents[1], text=True) as process:
+        try:
+            bench.ready()
+            bench.act(1)
+            error = process.communicate(timeout=PATIENCE)[1]
+            assert process.returncode != 0 and 'a mistake in the program' in error
+            assert max(linear for _, linear, _ in bench.commands) > 0.15  # it had begun to move
+            wait_for(lambda: bench.commands[-1][1:] == (0.0, 0.0), 'a last zero command')
+            bench.assert_stands()
+        finally:
+            process.kill()
+            bench.close()
+
+
+def test_open_loop_where_it_is_allowed(robot):
+    bench = robot('-p', 'allow_open_loop:=true')
+    bench.faults.publish(String(data='silent'))
+    time.sleep(1.0)
+    status = bench.do(1)
+    assert status.result == MotionStatus.RESULT_SUCCEEDED and status.open_loop
+    assert math.hypot(*bench.pose[:2]) == pytest.approx(0.25, abs=0.05)
+    wait_for(lambda: bench.diagnosis['open loop'] == 'True', 'the diagnostics')
+    assert 'open loop' in bench.heard['/diagnostics'].status[0].message
+    bench.assert_stands()
 
 
 def test_frozen_executor_is_stopped_by_the_base_and_does_not_go_on_afterwards(robot):

@@ -1,0 +1,338 @@
+"""
+Drive for hours, faster than real time, with whatever may happen, and see that nothing gives in.
+
+    python benchmarks/motion_soak.py --hours 10               # the executor on a model of a base
+    python benchmarks/motion_soak.py --hours 10 --over-dds    # processes, --speed times real time
+
+Episode after episode of random actions ends by STOP, a cancel in the middle of a motion, an
+e-stop, or odometry that falls silent, turns to NaN or jumps. Ends with status 1 at the first
+motion while the robot should stand, at a robot that does not take actions again, at any exception,
+or when the executor's memory has grown by more than --growth between the first tenth and the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Generator
+import contextlib
+from dataclasses import dataclass
+import math
+import os
+from pathlib import Path
+import random
+import signal
+import subprocess
+import sys
+
+from tqdm import tqdm
+
+from janusvln_ros.motion.base_model import BaseModel, ClosedLoop
+from janusvln_ros.motion.commands import Command
+from janusvln_ros.motion.executor import Executor
+from janusvln_ros.motion.geometry import Pose
+from janusvln_ros.motion.states import ExecutorConfig, Request, State
+from janusvln_ros.motion.tracking import Velocity
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 20.0  # simulated s for what must happen
+FAULTS = ('silent', 'nan', 'jump')
+ENDINGS = ('stop', 'cancel', 'e_stop', *FAULTS)
+Event = tuple[str, object]  # ('action', (id, step, action)), ('e_stop', bool), ('reset', None)...
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What can be seen of the robot at one time (s)."""
+
+    now: float
+    state: int
+    named: tuple[str, int]  # instruction and step that the status is about
+    commands_motion: bool
+    moves: bool
+
+
+class SoakError(Exception):
+    """Something that must not happen."""
+
+
+Script = Generator[list[Event], Sight, None]
+
+
+class Life:
+    """The script of what happens to the robot; counts what has."""
+
+    def __init__(self, seed: int, delay: float) -> None:
+        self.counts: Counter[str] = Counter()
+        self._dice = random.Random(seed)
+        self._delay = delay  # s that messages may be late
+
+    def run(self) -> Script:
+        """Live for ever: yields events, wants to be sent what is seen next."""
+        for episode in range(sys.maxsize):
+            name = f'soak-{episode}'
+            ending = self._dice.choice(ENDINGS)
+            actions = self._dice.choices([1, 2, 3], k=self._dice.randint(1, 6))
+            for step, action in enumerate(actions[:-1]):
+                yield from self._act(name, step, action)
+            yield from self._end(name, len(actions) - 1, actions[-1], ending)
+            self.counts['episodes'] += 1
+            self.counts[ending] += 1
+
+    def _act(self, name: str, step: int, action: int) -> Script:
+        """Execute an action to its end."""
+        yield [('action', (name, step, action))]
+        self.counts['actions'] += 1
+        yield from self._until(
+            lambda s: s.named == (name, step) and s.state == State.IDLE, 'end of an action')
+
+    def _end(self, name: str, step: int, action: int, ending: str) -> Script:
+        """Begin an action and break it off."""
+        yield [('action', (name, step, action))]
+        self.counts['actions'] += 1
+        yield from self._wait(self._dice.uniform(0.05, 1.5))
+        if ending in ('stop', 'cancel'):
+            if ending == 'stop':
+                yield from self._until(lambda s: s.state == State.IDLE, 'end of an action')
+            yield [('action', (name, step + 1, 0))]
+            yield from self._wait(1.0)
+        elif ending == 'e_stop':
+            yield [('e_stop', True)]
+            yield from self._wait(self._delay)
+        else:
+            yield [('fault', ending)]
+            yield from self._wait(0.5 + self._delay)
+        yield from self._stand()
+        if ending == 'e_stop':
+            yield [('action', (name, step + 1, action))]  # is refused
+            yield from self._stand()
+            yield [('e_stop', False)]
+            yield from self._wait(self._delay)
+            yield [('reset', None)]
+        elif ending in FAULTS:
+            yield [('fault', 'ok')]
+            yield from self._wait(self._delay)
+        yield from self._stand()
+        yield from self._until(lambda s: s.state == State.IDLE, 'recovery')
+
+    def _stand(self) -> Script:
+        """See that no motion is commanded, and after a second that there is none."""
+        sight = yield []
+        begun = sight.now
+        while sight.now < begun + 1.5:
+            if sight.commands_motion:
+                raise SoakError('motion was commanded while the robot should stand')
+            if sight.moves and sight.now > begun + 1.0:
+                raise SoakError('the base moved while the robot should stand')
+            sight = yield []
+
+    def _wait(self, seconds: float) -> Script:
+        sight = yield []
+        end = sight.now + seconds
+        while sight.now < end:
+            sight = yield []
+
+    def _until(self, condition: Callable[[Sight], bool], what: str) -> Script:
+        sight = yield []
+        end = sight.now + PATIENCE
+        while not condition(sight):
+            if sight.now > end:
+                raise SoakError(f'waited {PATIENCE} simulated s for: {what} ({sight})')
+            sight = yield []
+
+
+def memory(process: int | str = 'self') -> float:
+    """Return the resident memory of a process in MB."""
+    pages = int(Path(f'/proc/{process}/statm').read_text().split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE') / 1e6
+
+
+class Progress:
+    """Tells how far it is, and how the executor's memory has grown since the first tenth."""
+
+    def __init__(self, hours: float, process: int | str) -> None:
+        self._bar = tqdm(total=hours, unit='h', bar_format='{l_bar}{bar}| {n:.2f}/{total:g} h'
+                         ' simulated [{elapsed}<{remaining}{postfix}]')
+        self._process, self._hours = process, hours
+        self._began: float | None = None
+        self.first, self.last = math.nan, math.nan
+
+    def tell(self, now: float, counts: Counter[str]) -> bool:
+        """Take the simulated time (s); return whether there is more to do."""
+        self._began = now if self._began is None else self._began
+        hours = (now - self._began) / 3600.0
+        if hours - self._bar.n >= self._hours / 200.0 or hours >= self._hours:
+            self.last = memory(self._process)
+            if math.isnan(self.first) and hours >= self._hours / 10.0:
+                self.first = self.last
+            self._bar.set_postfix_str(f'{counts["actions"]} actions, {self.last:.1f} MB',
+                                      refresh=False)
+            self._bar.update(min(hours, self._hours) - self._bar.n)
+        return hours < self._hours
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+def soak_model(life: Life, progress: Progress) -> None:
+    """Run in this process."""
+    loop = ClosedLoop(Executor(ExecutorConfig()), BaseModel())
+    loop.run(1.0)
+    faults = {'silent': lambda stamp, pose: None,
+              'nan': lambda stamp, pose: (stamp, Pose(math.nan, pose.y, pose.yaw)),
+              'jump': lambda stamp, pose: (stamp, Pose(pose.x, pose.y + 5.0, pose.yaw)),
+              'ok': loop.odometry}
+    script = None
+    while True:
+        executor, request = loop.executor, loop.executor.status.request
+        sight = Sight(loop.now, executor.state, (request.instruction_id, request.step),
+                      loop.commanded not in (None, Velocity()),
+                      bool(loop.base.linear or loop.base.angular))
+        if not progress.tell(loop.now, life.counts):
+            return
+        if script is None:
+            script = life.run()
+            events = next(script)
+        else:
+            events = script.send(sight)
+        for kind, value in events:
+            if kind == 'action':
+                name, step, action = value
+                executor.on_request(Request(Command.from_action(action, 0.25, 0.2618), loop.now,
+                                            name, step, action), loop.now)
+            elif kind == 'e_stop':
+                executor.on_e_stop(value, loop.now)
+            elif kind == 'reset':
+                executor.reset_e_stop()
+            else:
+                loop.odometry = faults[value]
+        loop.tick()
+
+
+@contextlib.contextmanager
+def processes(speed: float) -> Generator[int, None, None]:
+    """Start a base and an executor; give the executor's process id; end them on the way out."""
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    started = [subprocess.Popen([sys.executable, *command], env=environment,
+                                start_new_session=True)
+               for command in ([str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'), '--speed',
+                                str(speed)],
+                               ['-m', 'janusvln_ros.nodes.motion_executor', '--ros-args', '-p',
+                                'use_sim_time:=true', '--log-level', 'fatal'])]
+    try:
+        yield started[1].pid
+    finally:
+        for process in started:
+            process.send_signal(signal.SIGINT)
+        statuses = [process.wait() for process in started]
+        if statuses[1] != 0:
+            raise SoakError(f'motion_executor ended with status {statuses[1]}')
+
+
+def soak_processes(life: Life, hours: float, speed: float) -> Progress:
+    """Run over DDS; return the progress at the end."""
+    from geometry_msgs.msg import Twist
+    from nav_msgs.msg import Odometry
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from std_msgs.msg import Bool, String
+    from std_srvs.srv import Trigger
+
+    from janusvln_ros.msg import MotionStatus, NavigationAction
+    rclpy.init(args=[])
+    node = rclpy.create_node('motion_soak')
+    actions = node.create_publisher(NavigationAction, 'navigation_action', 1)
+    e_stop = node.create_publisher(Bool, 'e_stop', 10)
+    fault = node.create_publisher(String, 'base_fault', 10)
+    reset = node.create_client(Trigger, 'reset_e_stop')
+    status = MotionStatus(message='none yet')
+    commanded = (0.0, False)  # simulated time, motion
+    now, script, more = 0.0, None, True
+
+    def on_status(message: MotionStatus) -> None:
+        nonlocal status
+        status = message
+
+    def on_velocity(twist: Twist) -> None:
+        nonlocal commanded
+        commanded = (now, bool(twist.linear.x or twist.angular.z))
+
+    def on_truth(message: Odometry) -> None:
+        nonlocal now, script, more
+        now = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        if script is None and (status.message or status.state != State.IDLE):
+            return
+        twist = message.twist.twist
+        sight = Sight(now, status.state, (status.instruction_id, status.step),
+                      commanded[1] and now - commanded[0] < 0.3,
+                      bool(twist.linear.x or twist.angular.z))
+        more = more and progress.tell(now, life.counts)
+        if script is None:
+            script = life.run()
+            events = next(script)
+        else:
+            events = script.send(sight)
+        for kind, value in events:
+            if kind == 'action':
+                name, step, action = value
+                order = NavigationAction(instruction_id=name, step=step, action=action)
+                order.header.stamp = message.header.stamp
+                actions.publish(order)
+            elif kind == 'e_stop':
+                e_stop.publish(Bool(data=value))
+            elif kind == 'reset':
+                reset.call_async(Trigger.Request())
+            else:
+                fault.publish(String(data=value))
+
+    node.create_subscription(MotionStatus, 'motion_status', on_status, 1)
+    node.create_subscription(Twist, 'cmd_vel', on_velocity, 10)
+    node.create_subscription(Odometry, 'base_truth', on_truth, 10)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    with processes(speed) as process:
+        progress = Progress(hours, process)
+        while not (reset.service_is_ready() and actions.get_subscription_count()
+                   and e_stop.get_subscription_count() and fault.get_subscription_count()):
+            executor.spin_once(timeout_sec=0.1)
+        while more:
+            executor.spin_once(timeout_sec=1.0)
+    rclpy.try_shutdown()
+    return progress
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run and tell."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--hours', type=float, default=10.0,
+                        help='simulated hours (default: %(default)s)')
+    parser.add_argument('--over-dds', action='store_true', help='real processes over DDS')
+    parser.add_argument('--speed', type=float, default=4.0,
+                        help='simulated seconds per second, over DDS (default: %(default)s)')
+    parser.add_argument('--growth', type=float, default=5.0,
+                        help='MB that memory may grow (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes end with this one
+    # what one wall second of a busy machine is in simulated time
+    life = Life(options.seed, delay=0.3 * options.speed if options.over_dds else 0.02)
+    try:
+        if options.over_dds:
+            progress = soak_processes(life, options.hours, options.speed)
+        else:
+            progress = Progress(options.hours, 'self')
+            soak_model(life, progress)
+    except SoakError as error:
+        print(f'\n{error}; after {dict(life.counts)}', file=sys.stderr)
+        return 1
+    progress.close()
+    growth = progress.last - progress.first
+    print(f'{options.hours:g} h: {dict(life.counts)}; memory {progress.first:.1f} MB after the'
+          f' first tenth, {progress.last:.1f} MB at the end')
+    return 1 if growth > options.growth else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
