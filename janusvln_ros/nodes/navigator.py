@@ -54,6 +54,7 @@ LATEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
 LATCHED = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                      reliability=ReliabilityPolicy.RELIABLE,
                      durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_SWITCH_INTERVAL = 1e-3  # s; Python's own 5 ms would delay the hand-over of a frame by that much
 SENSOR = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                     reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -141,9 +142,12 @@ class Navigator(LifecycleNode):
         self.create_service(Trigger, 'pause', self._on_pause)
         self.create_service(Trigger, 'resume', self._on_resume)
         self.create_service(Trigger, 'reset_memory', self._on_reset_memory)
-        # Watchdogs and heartbeat go on while a simulator's clock stands still.
+        # Watchdogs and heartbeat go on while a simulator's clock stands still or runs fast.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0 / self.parameters.heartbeat_rate, self._on_heartbeat, clock=steady)
+        period = 1.0 / self.parameters.heartbeat_rate
+        self.create_timer(period, self._on_heartbeat, clock=steady)
+        if self.get_parameter('use_sim_time').value:
+            self.create_timer(period, self._on_heartbeat)
         self.create_timer(1.0, self._on_diagnostics, clock=steady)
 
     # Lifecycle
@@ -578,6 +582,7 @@ def main(argv: list[str] | None = None,
     def end(number: int, frame: FrameType | None) -> None:
         ended.set()
 
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     # rclpy's own handlers close the context first, and then no STOP can be published.
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):

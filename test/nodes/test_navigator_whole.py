@@ -1,0 +1,220 @@
+"""Navigator, executor and simulated base together: what the robot does, also when a part dies."""
+
+import math
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+rclpy = pytest.importorskip('rclpy')
+pytest.importorskip('mujoco')
+
+from nav_msgs.msg import Odometry  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import qos_profile_sensor_data  # noqa: E402
+from std_msgs.msg import Bool, String  # noqa: E402
+
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus  # noqa: E402
+from janusvln_ros.nodes.navigator import LATCHED, LATEST  # noqa: E402
+
+pytestmark = pytest.mark.ros
+PATIENCE = 60.0  # s of wall time, on a busy machine
+
+
+class Watcher(Node):
+    """Knows where the robot truly is, how fast it moves, and what the nodes say."""
+
+    def __init__(self, context):
+        super().__init__('watcher', context=context)
+        self.poses, self.speeds, self.actions = [], [], []
+        self.status = self.motion = None
+        self.instruction = self.create_publisher(String, 'instruction', 10)
+        self.e_stop = self.create_publisher(Bool, 'e_stop', 10)
+        self.create_subscription(Odometry, 'ground_truth', self.on_pose, qos_profile_sensor_data)
+        self.create_subscription(
+            NavigationAction, 'navigation_action', self.actions.append, LATEST)
+        self.create_subscription(NavigatorStatus, 'navigator_status', self.on_status, LATCHED)
+        self.create_subscription(MotionStatus, 'motion_status', self.on_motion, LATEST)
+
+    def on_pose(self, message):
+        position, turn = message.pose.pose.position, message.pose.pose.orientation
+        self.poses.append((position.x, position.y, 2 * math.atan2(turn.z, turn.w)))
+        self.speeds.append((abs(message.twist.twist.linear.x), abs(message.twist.twist.angular.z)))
+
+    def on_status(self, message):
+        self.status = message
+
+    def on_motion(self, message):
+        self.motion = message
+
+    def wait(self, condition, what, patience=PATIENCE):
+        end = time.monotonic() + patience
+        while not condition():
+            assert time.monotonic() < end, f'{what} did not come; {self.status} {self.motion}'
+            time.sleep(0.01)
+
+    def ready(self):
+        return (self.poses and self.motion and self.status
+                and self.motion.state == MotionStatus.STATE_IDLE
+                and self.status.state == NavigatorStatus.STATE_IDLE
+                and self.instruction.get_subscription_count())
+
+    def say(self, words):
+        self.instruction.publish(String(data=words))
+
+    def wait_end(self, reason):
+        self.wait(lambda: self.status.reason == reason
+                  and self.status.state == NavigatorStatus.STATE_IDLE, f'reason {reason}')
+
+    def wait_speed(self):
+        self.wait(lambda: self.speeds and self.speeds[-1][0] > 0.05, 'motion')
+
+    def distance(self, start):
+        x, y, _ = self.poses[-1]
+        return math.hypot(x - start[0], y - start[1])
+
+    def assert_stands(self, seconds=1.5):
+        """The robot brakes, stands, and stays so."""
+        count = len(self.speeds)
+        self.wait(lambda: len(self.speeds) > count + 3 and self.speeds[-1][0] < 0.005
+                  and self.speeds[-1][1] < 0.02, 'standstill', 5.0)
+        count = len(self.speeds)
+        time.sleep(seconds)
+        assert len(self.speeds) > count + 10
+        assert max(speed for speed, _ in self.speeds[count:]) < 0.005
+        assert max(turn for _, turn in self.speeds[count:]) < 0.02
+
+
+@pytest.fixture
+def watcher(ros_domain):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=ros_domain)
+    node = Watcher(context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    yield node
+    executor.shutdown()
+    thread.join()
+    node.destroy_node()
+    context.shutdown()
+
+
+@pytest.fixture
+def system(watcher, start_command):
+    """Give a function that starts the three nodes in an empty room, ready for an instruction."""
+    script = str(Path(__file__).parent / 'scripted_navigator.py')
+    navigators = []
+
+    def words(parameters):
+        return ['--ros-args', *(word for item in parameters.items()
+                                for word in ('-p', '{}:={}'.format(*item)))]
+
+    def system(simulator=(), executor=(), navigator=(), everyone=()):
+        processes = {
+            'simulator': start_command('sim_robot', *words(
+                {'rooms': 1, 'house_seed': 4, 'image_width': 64, 'image_height': 48,
+                 **dict(simulator), **dict(everyone)})),
+            'executor': start_command('motion_executor', *words(
+                {**dict(executor), **dict(everyone)})),
+            'navigator': subprocess.Popen([sys.executable, script, *words(
+                {'checkpoint': 'script', 'autostart': True, 'frame_timeout': 20.0,
+                 'status_timeout': 20.0, **dict(navigator), **dict(everyone)})],
+                cwd=Path(__file__).parents[2])}
+        navigators.append(processes['navigator'])
+        watcher.wait(watcher.ready, 'nodes')
+        return processes
+
+    yield system
+    for process in navigators:
+        process.kill()
+        process.wait()
+
+
+def test_robot_drives_what_the_policy_says(watcher, system):
+    system()
+    x, y, yaw = watcher.poses[-1]
+    watcher.say('F F L L R S')
+    watcher.wait_end(NavigatorStatus.REASON_SUCCEEDED)
+    watcher.assert_stands()
+    end = watcher.poses[-1]
+    assert end[0] - x == pytest.approx(0.5 * math.cos(yaw), abs=0.04)
+    assert end[1] - y == pytest.approx(0.5 * math.sin(yaw), abs=0.04)
+    assert math.remainder(end[2] - yaw, math.tau) == pytest.approx(math.radians(15), abs=0.06)
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSTOP])
+def test_lost_navigator_leaves_a_robot_that_finishes_its_step_and_stands(
+        watcher, system, number):
+    processes = system()
+    start = watcher.poses[-1]
+    watcher.say('F')
+    watcher.wait_speed()
+    processes['navigator'].send_signal(number)
+    watcher.wait(lambda: watcher.motion.state == MotionStatus.STATE_IDLE, 'end of the step')
+    assert watcher.motion.result == MotionStatus.RESULT_SUCCEEDED
+    watcher.assert_stands(2.5)
+    assert watcher.distance(start) == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSTOP])
+def test_lost_executor_leaves_a_base_that_stops_by_itself(watcher, system, number):
+    processes = system()
+    start = watcher.poses[-1]
+    watcher.say('F F F F')
+    watcher.wait_speed()
+    processes['executor'].send_signal(number)
+    watcher.wait(lambda: watcher.speeds[-1][0] < 0.005, 'standstill', 10.0)
+    watcher.assert_stands()
+    # 0.25 m of the step, and at most the base's 0.5 s at 0.3 m/s
+    assert watcher.distance(start) < 0.25 + 0.15 + 0.05
+
+
+def test_e_stop_ends_the_episode(watcher, system):
+    system()
+    watcher.say('F')
+    watcher.wait_speed()
+    watcher.e_stop.publish(Bool(data=True))
+    watcher.wait_end(NavigatorStatus.REASON_ESTOPPED)
+    watcher.assert_stands()
+    watcher.say('F')
+    watcher.wait_end(NavigatorStatus.REASON_ESTOPPED)
+    watcher.assert_stands()
+
+
+def test_robot_that_pushes_a_wall_is_stuck(watcher, system):
+    system(executor={'time_allowance': 0.5}.items(), navigator={'push_steps': 2}.items())
+    watcher.say('F')
+    watcher.wait_end(NavigatorStatus.REASON_STUCK)
+    assert 'did not move the robot' in watcher.status.message
+    watcher.assert_stands()
+
+
+def test_continuous_mode_drives_without_stopping_between_equal_actions(watcher, system):
+    mode = {'execution_mode': 'continuous'}.items()
+    system(executor=mode, navigator=[*mode, ('decision_period', 0.4)])
+    start = watcher.poses[-1]
+    watcher.say('F')
+    watcher.wait(lambda: watcher.distance(start) > 0.15, 'motion')
+    count = len(watcher.speeds)
+    watcher.wait(lambda: watcher.distance(start) > 0.7, 'motion')
+    assert min(speed for speed, _ in watcher.speeds[count:]) > 0.05
+    watcher.say('S')
+    watcher.wait(lambda: watcher.status.instruction == 'S', 'new episode')
+    watcher.wait_end(NavigatorStatus.REASON_SUCCEEDED)
+    watcher.assert_stands()
+
+
+def test_faster_than_real_time(watcher, system):
+    system(simulator={'real_time_factor': 3.0}.items(), everyone={'use_sim_time': True}.items())
+    start = watcher.poses[-1]
+    watcher.say('F F S')
+    watcher.wait_end(NavigatorStatus.REASON_SUCCEEDED)
+    watcher.assert_stands()
+    assert watcher.distance(start) == pytest.approx(0.5, abs=0.06)
