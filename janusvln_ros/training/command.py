@@ -1,0 +1,65 @@
+"""`janusvln train STAGE --config FILE`: the stages of training, resumable."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+import sys
+
+import torch
+
+from janusvln_ros.policy.config import CheckpointError
+from janusvln_ros.training.parallel import processes, rank
+from janusvln_ros.training.stages import DONE, read_config, Runner
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='janusvln train',
+        description='Run a stage of training, or go on with it. Ctrl-C saves. Several GPUs: '
+                    'torchrun --nproc_per_node=N -m janusvln_ros.cli train …')
+    parser.add_argument('stage', help="a stage of the configuration, or 'all' in their order")
+    parser.add_argument('--config', type=Path, required=True,
+                        help='YAML file, for example config/training/tiny.yaml')
+    parser.add_argument('--output', type=Path, help="folder of the run; default: the file's")
+    parser.add_argument('--device', choices=('cpu', 'cuda'),
+                        default='cuda' if torch.cuda.is_available() else 'cpu',
+                        help='default: %(default)s')
+    parser.add_argument('--threads', type=int, default=1,
+                        help='of torch on a CPU; default: %(default)s')
+    parser.add_argument('--processes', type=int, default=os.cpu_count() or 1,
+                        help='that collect data; default: one for each core')
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; 2 for a wrong configuration, 130 when it was stopped by Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    torch.set_num_threads(arguments.threads)
+    try:
+        output, stages = read_config(arguments.config)
+        if arguments.stage != 'all' and arguments.stage not in stages:
+            raise ValueError(f'{arguments.config} has no stage {arguments.stage!r}; there are '
+                             f'{", ".join(stages)}, and all')
+        wanted = list(stages) if arguments.stage == 'all' else [arguments.stage]
+        with processes(arguments.device) as device:
+            runner = Runner(arguments.output or Path(output), stages, device, arguments.processes)
+            for name in wanted:
+                if rank() == 0 and (runner.output / name / DONE).exists():
+                    print(f'{name}: done already ({runner.output / name})')
+                if not runner.run(name):
+                    if rank() == 0:
+                        print(f'{name}: stopped and saved; the same command goes on')
+                    return 130
+    except (ValueError, FileNotFoundError, RuntimeError, CheckpointError) as error:
+        print(f'janusvln train: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('stopped; the same command goes on', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,86 @@
+"""
+DAgger: the model walks, the expert says what would have been right.
+
+As the published project does it: with probability p^k in round k a stretch of steps is the
+expert's, else the model's; where the model stops too early, or strays too often, the expert takes
+over for the rest; walks in which the model made no mistake, or that did not arrive, are not kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from janusvln_ros.evaluation.grammar import CATEGORIES
+from janusvln_ros.policy.decoding import Action
+from janusvln_ros.policy.memory import MemoryConfig
+from janusvln_ros.policy.policy import JanusPolicy
+from janusvln_ros.training.collect import Plan, WALKS
+from janusvln_ros.training.walks import save_walk, Walk, Walker
+
+_STRETCH = 5  # steps for which the dice are thrown once
+_MISTAKES = 25  # after which the expert takes over
+
+
+class Mixture:
+    """Chooses between model and expert, step by step."""
+
+    def __init__(self, policy: JanusPolicy, share: float, rng: np.random.Generator) -> None:
+        self._policy, self._share, self._rng = policy, share, rng
+
+    def __call__(self, frame: np.ndarray, instruction: str, step: int, right: int) -> int | None:
+        """Give the model's action, or None for the expert's. The model sees every frame."""
+        if step == 0:
+            self._policy.reset(instruction)
+            self.mistakes, self._over = 0, False
+        if step % _STRETCH == 0:
+            self._led = self._rng.random() < self._share
+        action = self._policy.step(frame).action
+        self.mistakes += action != right
+        self._over |= self.mistakes > _MISTAKES or (action == Action.STOP != right)
+        return None if self._over or self._led else int(action)
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """A round's walks."""
+
+    checkpoint: Path
+    folder: Path
+    walks: int
+    share: float
+    seed: int
+    categories: tuple[str, ...] = CATEGORIES
+    most: int = 57  # frames
+    device: str = 'cpu'
+
+    def collect(self) -> None:
+        """Walk until all are there; walks that are not kept leave an empty mark."""
+        policy = JanusPolicy.from_pretrained(
+            self.checkpoint, device=self.device, dtype='float32',
+            memory=MemoryConfig(mode='windowed'))
+        plan = Plan(self.folder, self.walks, self.seed, self.categories, self.most)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        walker = Walker()
+        for number in tqdm(range(self.walks), f'round {self.seed}', mininterval=5):
+            path = plan.path(number)
+            dropped = path.with_suffix('.dropped')
+            if path.exists() or dropped.exists():
+                continue
+            mixture = Mixture(policy, self.share,
+                              np.random.default_rng([31, self.seed, number]))
+            walk = walker.walk(WALKS, plan.index(number), most=self.most, astray=0.0,
+                               act=mixture)
+            if worth_keeping(walk, mixture.mistakes):
+                save_walk(path, walk, plan.image_width)
+            else:
+                dropped.touch()
+        walker.close()
+
+
+def worth_keeping(walk: Walk, mistakes: int) -> bool:
+    """Tell whether a walk arrived, and has something to teach."""
+    return bool(mistakes and walk.labels[-1] == Action.STOP)

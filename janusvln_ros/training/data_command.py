@@ -1,0 +1,127 @@
+"""`janusvln data …`: collect and build training data."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+import itertools
+import os
+from pathlib import Path
+import sys
+
+from tqdm import tqdm
+
+from janusvln_ros.evaluation.grammar import CATEGORIES
+from janusvln_ros.evaluation.splits import find_split
+from janusvln_ros.policy.decoding import Action
+from janusvln_ros.sim.camera import CameraModel
+from janusvln_ros.training.collect import collect, Plan
+from janusvln_ros.training.layout import (
+    AnnotationWriter,
+    build_examples,
+    read_annotations,
+    read_pictures,
+    Trajectory,
+)
+from janusvln_ros.training.views import write_views
+from janusvln_ros.training.walks import Walker
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='janusvln data', description=__doc__.split(': ')[1])
+    commands = parser.add_subparsers(dest='command', required=True)
+
+    build = commands.add_parser(
+        'build', help='training examples (JSON lines) from trajectories on disk')
+    build.add_argument('target', type=Path, help='file to write, .jsonl')
+    build.add_argument('--pictures', nargs=2, type=Path, action='append', default=[],
+                       metavar=('FOLDER', 'EPISODES'),
+                       help="R2R-CE or RxR-CE: folders of NNN_<action>.png, and VLN-CE's "
+                            'episode file; may be repeated')
+    build.add_argument('--annotations', type=Path, action='append', default=[], metavar='FOLDER',
+                       help='ScaleVLN or DAgger: annotations.json and images/; may be repeated')
+    build.add_argument('--history', type=int, default=8, metavar='FRAMES',
+                       help='past frames in a prompt at most; default: %(default)s')
+
+    layout = commands.add_parser(
+        'collect', help='expert trajectories from the embedded world, in the published layout')
+    layout.add_argument('folder', type=Path)
+    layout.add_argument('--split', default='train', help='default: %(default)s')
+    layout.add_argument('--episodes', type=int, default=1000, help='default: %(default)s')
+    layout.add_argument('--width', type=int, default=640, help='pixels; default: %(default)s')
+    layout.add_argument('--height', type=int, default=480, help='pixels; default: %(default)s')
+
+    views = commands.add_parser('views', help='labelled views that pre-train the encoders')
+    views.add_argument('folder', type=Path)
+    views.add_argument('--tours', type=int, default=10000,
+                       help='of 6 frames, an even number; default: %(default)s')
+    views.add_argument('--rooms', type=int, nargs=2, default=(1, 3), metavar=('LEAST', 'MOST'))
+    views.add_argument('--seed', type=int, default=1, help='default: %(default)s')
+
+    walks = commands.add_parser('walks', help='walks with many questions each, resized frames')
+    walks.add_argument('folder', type=Path)
+    walks.add_argument('--walks', type=int, default=1000, help='default: %(default)s')
+    walks.add_argument('--category', action='append', choices=CATEGORIES,
+                       help='of the episodes walked; may be repeated; default: all')
+    walks.add_argument('--most', type=int, default=57, help='frames; default: %(default)s')
+    walks.add_argument('--seed', type=int, default=1, help='default: %(default)s')
+    for command in (views, walks):
+        command.add_argument('--processes', type=int, default=os.cpu_count() or 1,
+                             help='default: one for each core')
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; 2 for bad data, which the message names, 130 for Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    try:
+        _COMMANDS[arguments.command](arguments)
+    except (ValueError, FileNotFoundError, RuntimeError) as error:
+        print(f'janusvln data {arguments.command}: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('stopped; the same command goes on', file=sys.stderr)
+        return 130
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    sources: list[Iterator[Trajectory]] = [
+        *(read_pictures(*pair) for pair in arguments.pictures),
+        *(read_annotations(folder) for folder in arguments.annotations)]
+    if not sources:
+        raise ValueError('nothing to build from; name --pictures or --annotations')
+    trajectories = tqdm(itertools.chain.from_iterable(sources), 'trajectories')
+    count = build_examples(trajectories, arguments.target, arguments.history)
+    print(f'{count} examples in {arguments.target}')
+
+
+def _collect(arguments: argparse.Namespace) -> None:
+    split = find_split(arguments.split)
+    writer = AnnotationWriter(arguments.folder, split.name)
+    walker = Walker(CameraModel(arguments.width, arguments.height))
+    for index in tqdm(range(min(arguments.episodes, split.size)), 'episodes'):
+        name = f'{split.full_name}_{index:06}'
+        if name in writer.names:
+            continue
+        walk = walker.walk(split, index, most=200, astray=0.0, vary=False, things=False)
+        if walk.labels[-1] == Action.STOP:
+            writer.write(name, walk.instruction, walk.frames, walk.labels.tolist())
+    walker.close()
+
+
+def _views(arguments: argparse.Namespace) -> None:
+    write_views(arguments.folder, tours=arguments.tours, seed=arguments.seed,
+                rooms=tuple(arguments.rooms), processes=arguments.processes)
+
+
+def _walks(arguments: argparse.Namespace) -> None:
+    collect(Plan(arguments.folder, arguments.walks, arguments.seed,
+                 tuple(arguments.category or CATEGORIES), arguments.most), arguments.processes)
+
+
+_COMMANDS = {'build': _build, 'collect': _collect, 'views': _views, 'walks': _walks}
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,197 @@
+"""
+Trajectories on disk as the published project lays them out, read and written.
+
+R2R-CE and RxR-CE: a folder of pictures for every episode, each file's name ending in the action
+taken there; instructions in VLN-CE's episode file. ScaleVLN and DAgger: annotations.json, a list
+of {id, video: "<split>/<name>", instructions, actions: [-1, a1, a2, …]}, pictures in
+images/<name>/rgb/; the label of picture i is actions[i + 1], of the last picture STOP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from janusvln_ros.evaluation.episodes import read_episodes
+from janusvln_ros.policy.decoding import Action
+from janusvln_ros.policy.episode import history
+from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
+
+ANNOTATIONS = 'annotations.json'
+_ENDINGS = {f'_{action.name.lower()}': int(action) for action in Action}
+_PICTURES = ('.png', '.jpg', '.jpeg')
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Pictures with the right action at each, and what was asked for."""
+
+    name: str
+    instructions: tuple[str, ...]
+    folder: Path
+    pictures: tuple[str, ...]  # file names in `folder`, in order of time
+    actions: tuple[int, ...]  # one for each picture
+
+
+def read_pictures(folder: Path, episodes: Path) -> Iterator[Trajectory]:
+    """
+    Read folders of pictures named after their actions (R2R-CE, RxR-CE).
+
+    episodes: VLN-CE's file with the instructions. Every folder below `folder` that has pictures is
+    an episode, named by its id. Raises ValueError naming the folder or file that is wrong.
+    """
+    told: dict[str, list[str]] = {}
+    for episode in read_episodes(episodes):
+        told.setdefault(str(episode.episode_id), []).append(episode.instruction.text)
+    found = False
+    for place, _, files in sorted(os.walk(_existing(folder))):
+        pictures = tuple(sorted(name for name in files if name.lower().endswith(_PICTURES)))
+        if not pictures:
+            continue
+        found = True
+        name = Path(place).name
+        if name not in told:
+            raise ValueError(f'{place}: {episodes} has no episode {name!r}')
+        actions = tuple(_ending(Path(place) / picture) for picture in pictures)
+        if Action.STOP in actions[:-1]:
+            raise ValueError(f'{Path(place) / pictures[actions.index(Action.STOP)]}: STOP is not '
+                             'the last action of the episode')
+        yield Trajectory(name, tuple(told[name]), Path(place), pictures, actions)
+    if not found:
+        raise ValueError(f'{folder}: no pictures below it; expected <episode_id>/*_<action>.png')
+
+
+def _ending(picture: Path) -> int:
+    for ending, action in _ENDINGS.items():
+        if picture.stem.lower().endswith(ending):
+            return action
+    raise ValueError(f'{picture}: the name does not end in an action, '
+                     f'like {", ".join(_ENDINGS)}')
+
+
+def read_annotations(folder: Path) -> Iterator[Trajectory]:
+    """
+    Read annotations.json and the pictures beside it (ScaleVLN, DAgger).
+
+    Raises ValueError naming the entry or folder that is wrong.
+    """
+    path = _existing(folder) / ANNOTATIONS
+    try:
+        entries = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError as error:
+        raise ValueError(f'{path} is missing') from error
+    except ValueError as error:
+        raise ValueError(f'{path} is not readable as JSON: {error}') from error
+    if not isinstance(entries, list):
+        raise ValueError(f'{path} holds no list')
+    for number, entry in enumerate(entries):
+        yield _annotated(folder, entry, f'{path}, entry {number}')
+
+
+def _annotated(folder: Path, entry: object, where: str) -> Trajectory:
+    if not isinstance(entry, dict):
+        raise ValueError(f'{where} is no object')
+    lacking = [key for key in ('id', 'video', 'instructions', 'actions') if key not in entry]
+    if lacking:
+        raise ValueError(f'{where} lacks {", ".join(lacking)}')
+    where = f'{where} (id {entry["id"]!r})'
+    told = entry['instructions']
+    if not isinstance(told, list) or not told or not all(isinstance(t, str) for t in told):
+        raise ValueError(f'{where}: instructions is not a list of texts')
+    actions = entry['actions']
+    if not isinstance(actions, list) or not actions or actions[0] != -1 or not all(
+            action in (0, 1, 2, 3) for action in actions[1:]):
+        raise ValueError(f'{where}: actions is not -1 followed by numbers from 0 to 3')
+    name = str(entry['video']).rpartition('/')[2]
+    place = folder / 'images' / name / 'rgb'
+    if not place.is_dir():
+        raise ValueError(f'{where}: no folder {place}')
+    pictures = tuple(sorted(p for p in os.listdir(place) if p.lower().endswith(_PICTURES)))
+    labels = tuple(actions[1:len(pictures)])
+    if len(labels) != len(pictures) - 1 or actions[len(pictures):] not in ([], [0]):
+        raise ValueError(f'{where}: {len(actions)} actions for {len(pictures)} pictures in '
+                         f'{place}')
+    return Trajectory(str(entry['id']), tuple(told), place, pictures, (*labels, int(Action.STOP)))
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise ValueError(f'no folder {folder}')
+    return folder
+
+
+class AnnotationWriter:
+    """
+    Writes trajectories in the layout of ScaleVLN and DAgger, one by one.
+
+    annotations.json is complete at any time; a name that is there already is not written again.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self.folder, self._split = folder, split
+        folder.mkdir(parents=True, exist_ok=True)
+        self._entries = []
+        if (folder / ANNOTATIONS).exists():
+            self._entries = json.loads((folder / ANNOTATIONS).read_text(encoding='utf-8'))
+        self.names = {entry['id'] for entry in self._entries}
+
+    def write(self, name: str, instruction: str, frames: Sequence[np.ndarray],
+              actions: Sequence[int]) -> None:
+        """Write pictures, uint8 (H, W, 3), and the right action at each; the last is STOP."""
+        if actions[-1] != Action.STOP or len(actions) != len(frames):
+            raise ValueError(f'{name}: {len(frames)} frames need as many actions, the last STOP')
+        place = self.folder / 'images' / name / 'rgb'
+        place.mkdir(parents=True, exist_ok=True)
+        for number, frame in enumerate(frames):
+            cv2.imwrite(str(place / f'{number:03}.jpg'), frame[..., ::-1],
+                        [cv2.IMWRITE_JPEG_QUALITY, 95])
+        self._entries.append({
+            'id': name, 'video': f'{self._split}/{name}', 'instructions': [instruction],
+            'actions': [-1, *(int(action) for action in actions)]})
+        self.names.add(name)
+        part = self.folder / (ANNOTATIONS + '.part')
+        part.write_text(json.dumps(self._entries, ensure_ascii=False), encoding='utf-8')
+        part.replace(self.folder / ANNOTATIONS)
+
+
+def build_examples(trajectories: Iterable[Trajectory], target: Path, frames: int = 8) -> int:
+    """
+    Write a training example for every picture and instruction, as JSON lines; tell how many.
+
+    An example is {id, conversations: [{from: human, value}, {from: gpt, value}], images: [path,
+    …]} with `<image>` for each picture: at most `frames` of the history, and the current one. The
+    text is that of the evaluation prompt. Streams: nothing but one trajectory is held in memory.
+    """
+    count = 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + '.part')
+    with part.open('w', encoding='utf-8') as file:
+        for trajectory in trajectories:
+            for which, instruction in enumerate(trajectory.instructions):
+                for step, action in enumerate(trajectory.actions):
+                    shown = history(step, frames)
+                    text = BEFORE_INSTRUCTION + instruction + AFTER_INSTRUCTION
+                    file.write(json.dumps({
+                        'id': f'{trajectory.name}_{which}_{step}',
+                        'conversations': [
+                            {'from': 'human', 'value': '<image>' * len(shown) + text},
+                            {'from': 'gpt', 'value': Action(action).name}],
+                        'images': [str(trajectory.folder / trajectory.pictures[i])
+                                   for i in shown]}, ensure_ascii=False) + '\n')
+                    count += 1
+    part.replace(target)
+    return count
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Read a picture, uint8 (H, W, 3), RGB; ValueError naming the file where it cannot be."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f'{path} is missing or no picture')
+    return picture[..., ::-1]

@@ -1,0 +1,220 @@
+"""
+The loop all stages share: steps, schedule, logs, and checkpoints that resume exactly.
+
+What a step does depends only on its number and the seed: batches are drawn, and random numbers
+seeded, by them. So a run that was killed goes on from its last checkpoint with the same bits as
+one that was not, and N processes learn from the same batches as one with N times the accumulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+import math
+import os
+from pathlib import Path
+import shutil
+import signal
+import time
+from typing import Any, Protocol
+import warnings
+
+import torch
+from torch import nn
+from torch.distributed import checkpoint
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from tqdm import tqdm
+
+from janusvln_ros.training.log import Log
+from janusvln_ros.training.parallel import agree, rank, world
+
+# One process is what `no_dist` says; torch warns of it at every save.
+warnings.filterwarnings('ignore', 'torch.distributed is disabled, unavailable or uninitialized')
+
+LATEST = 'latest'  # file that names the folder of the last complete checkpoint
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and how fast a stage learns."""
+
+    steps: int
+    learning_rate: float
+    warm_up: float = 0.03  # share of all steps
+    weight_decay: float = 0.0
+    clip: float = 1.0  # norm of the gradient
+    batches: int = 1  # to a step, over all processes
+    seed: int = 0
+    dtype: str = 'float32'  # 'bfloat16': autocast
+    save_every: float = 300.0  # seconds
+    log_every: int = 20  # steps
+    prefetch: int = 0  # threads that draw batches ahead
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.steps < 1 or self.batches < 1 or self.log_every < 1:
+            raise ValueError('steps, batches and log_every are at least 1')
+        if self.dtype not in ('float32', 'bfloat16'):
+            raise ValueError(f"dtype is 'float32' or 'bfloat16', not {self.dtype!r}")
+
+
+class Data(Protocol):
+    """Where batches come from."""
+
+    def batch(self, step: int, part: int) -> Any:
+        """Draw a step's batch of the given number; the two numbers alone decide."""
+
+
+class Network(Protocol):
+    """What a stage trains: a module whose forward pass gives the loss and what is to be logged."""
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Give the optimiser's groups; 'scale' multiplies the learning rate."""
+
+    def forward(self, batch: Any) -> tuple[torch.Tensor, Mapping[str, float]]:
+        """Give the loss of a batch, and numbers."""
+
+
+def learning_rate(config: LoopConfig, step: int) -> float:
+    """Give a step's learning rate: linear warm-up, then a cosine to zero."""
+    warm = max(1, round(config.warm_up * config.steps))
+    if step < warm:
+        return config.learning_rate * (step + 1) / warm
+    return config.learning_rate * 0.5 * (
+        1 + math.cos(math.pi * (step - warm) / max(1, config.steps - warm)))
+
+
+class Interrupt:
+    """Notes Ctrl-C and SIGTERM, so that the loop can end between two steps."""
+
+    def __enter__(self) -> Interrupt:
+        self.noted = False
+        self._before = {number: signal.signal(number, self._note)
+                        for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _note(self, *_: object) -> None:
+        self.noted = True
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
+          device: torch.device | None = None,
+          probe: Callable[[int], Mapping[str, float]] | None = None) -> bool:
+    """
+    Train, or go on training, in `folder`; tell whether all steps are done.
+
+    Ctrl-C saves and returns False. probe: called after every save, measures something to log (a
+    closed-loop score), given the number of steps done.
+    """
+    device = device or torch.device('cpu')
+    folder.mkdir(parents=True, exist_ok=True)
+    optimiser = torch.optim.AdamW(
+        [{'scale': 1.0, **group} for group in network.groups()], lr=config.learning_rate,
+        betas=(0.9, 0.98), weight_decay=config.weight_decay)
+    start = _resume(network, optimiser, folder)
+    parts = range(rank(), config.batches, world())
+    log = Log(folder, start) if rank() == 0 else None
+    saved = time.monotonic()
+    ahead = _Ahead(data, config, start, parts)
+    with Interrupt() as interrupt, ahead, tqdm(
+            total=config.steps, initial=start, desc=folder.name, mininterval=5,
+            disable=rank() > 0) as bar:
+        for step in range(start, config.steps):
+            rate = learning_rate(config, step)
+            for group in optimiser.param_groups:
+                group['lr'] = rate * group['scale']
+            for part in parts:
+                torch.manual_seed((config.seed * 1_000_003 + step) * config.batches + part)
+                with torch.autocast(device.type, torch.bfloat16,
+                                    enabled=config.dtype == 'bfloat16'):
+                    loss, metrics = network(ahead.take(step, part))
+                (loss / len(parts)).backward()
+                if log is not None:
+                    log.add({'loss': loss.item(), **metrics})
+            norm = nn.utils.clip_grad_norm_(
+                [p for group in optimiser.param_groups for p in group['params']], config.clip)
+            norm = norm.full_tensor() if hasattr(norm, 'full_tensor') else norm
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            bar.update()
+            if log is not None:
+                log.add({'gradient': float(norm), 'learning_rate': rate})
+                if (step + 1) % config.log_every == 0:
+                    bar.set_postfix_str(log.flush(step + 1))
+            late = step + 1 == config.steps or time.monotonic() - saved > config.save_every
+            stop = agree(interrupt.noted, device)
+            if stop or agree(late, device):
+                _save(network, optimiser, folder, step + 1)
+                if probe is not None and not stop and log is not None:
+                    log.add(probe(step + 1))
+                    log.flush(step + 1)
+                saved = time.monotonic()
+                if stop and step + 1 < config.steps:
+                    break
+        else:
+            step = config.steps - 1
+    if log is not None:
+        log.close()
+    return step + 1 == config.steps
+
+
+class _Ahead:
+    """Draws batches in threads ahead of time; without threads, when they are taken."""
+
+    def __init__(self, data: Data, config: LoopConfig, start: int, parts: range) -> None:
+        self._data, self._prefetch = data, config.prefetch
+        self._order = ((step, part) for step in range(start, config.steps) for part in parts)
+        self._drawn: dict = {}
+        self._pool = ThreadPoolExecutor(config.prefetch) if config.prefetch else None
+
+    def __enter__(self) -> _Ahead:
+        return self
+
+    def take(self, step: int, part: int) -> Any:
+        if self._pool is None:
+            return self._data.batch(step, part)
+        while len(self._drawn) < 2 * self._prefetch:
+            following = next(self._order, None)
+            if following is None:
+                break
+            self._drawn[following] = self._pool.submit(self._data.batch, *following)
+        return self._drawn.pop((step, part)).result()
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _save(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path, step: int) -> None:
+    """Write a checkpoint to a new folder, then name it as the latest, then drop the one before."""
+    model, moments = get_state_dict(network, optimiser)
+    target = folder / f'step_{step:08}'
+    if rank() == 0:
+        shutil.rmtree(target, ignore_errors=True)
+    checkpoint.save({'network': model, 'optimiser': moments, 'step': step}, checkpoint_id=target,
+                    no_dist=world() == 1)
+    if rank() == 0:
+        part = folder / (LATEST + '.part')
+        part.write_text(target.name)
+        os.replace(part, folder / LATEST)
+        for old in folder.glob('step_*'):
+            if old != target:
+                shutil.rmtree(old)
+
+
+def _resume(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) -> int:
+    """Load the latest checkpoint, if there is one; give the number of steps done."""
+    if not (folder / LATEST).exists():
+        return 0
+    model, moments = get_state_dict(network, optimiser)
+    state = {'network': model, 'optimiser': moments, 'step': 0}
+    checkpoint.load(state, checkpoint_id=folder / (folder / LATEST).read_text(),
+                    no_dist=world() == 1)
+    set_state_dict(network, optimiser, model_state_dict=state['network'],
+                   optim_state_dict=state['optimiser'])
+    return state['step']

@@ -1,0 +1,108 @@
+"""
+Several processes, started by torchrun: torch's fully sharded data parallel (FSDP2).
+
+Nothing here is needed for one process. `torchrun --nproc_per_node=8 -m janusvln_ros.cli train …`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+import os
+
+import torch
+from torch import distributed, nn
+from torch.distributed.algorithms._checkpoint import checkpoint_wrapper
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard, MixedPrecisionPolicy
+
+from janusvln_ros.policy.config import JanusConfig
+from janusvln_ros.policy.geometry import Block as GeometryBlock
+from janusvln_ros.policy.language import DecoderLayer
+from janusvln_ros.policy.semantics import Block as VisionBlock
+
+UNITS = (DecoderLayer, VisionBlock, GeometryBlock)  # sharded one by one
+_GIB = 2 ** 30
+
+
+def rank() -> int:
+    """Give this process's number."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def world() -> int:
+    """Give how many processes train together."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+@contextmanager
+def processes(device: str) -> Iterable[torch.device]:
+    """Join the processes that torchrun started, if it did; give the device of this one."""
+    started = int(os.environ.get('WORLD_SIZE', '1')) > 1
+    if device == 'cuda' and not torch.cuda.is_available():
+        raise RuntimeError("no CUDA device was found; use device 'cpu'")
+    local = torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0'))) if device == 'cuda' \
+        else torch.device(device)
+    if local.type == 'cuda':
+        torch.cuda.set_device(local)
+    if started:
+        distributed.init_process_group('nccl' if local.type == 'cuda' else 'gloo')
+    try:
+        yield local
+    finally:
+        if started:
+            distributed.destroy_process_group()
+
+
+def checkpoint_activations(network: nn.Module) -> None:
+    """Recompute the language model's layers in the backward pass instead of keeping them."""
+    checkpoint_wrapper.apply_activation_checkpointing(
+        network, check_fn=lambda module: isinstance(module, DecoderLayer))
+
+
+def shard(network: nn.Module, device: torch.device, dtype: str) -> None:
+    """Shard a network over all processes, block by block; the rest with the whole."""
+    mesh = init_device_mesh(device.type, (world(),))
+    policy = MixedPrecisionPolicy()
+    if dtype == 'bfloat16' and device.type == 'cuda':
+        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    for module in network.modules():
+        if isinstance(module, UNITS):
+            fully_shard(module, mesh=mesh, mp_policy=policy)
+    fully_shard(network, mesh=mesh, mp_policy=policy)
+
+
+def agree(flag: bool, device: torch.device) -> bool:
+    """Tell all processes what one of them noted."""
+    if not distributed.is_initialized():
+        return flag
+    value = torch.tensor(float(flag), device=device)
+    distributed.all_reduce(value, distributed.ReduceOp.MAX)
+    return bool(value)
+
+
+def estimate(network: nn.Module, config: JanusConfig, *, tokens: int, processes: int,
+             recompute: bool) -> dict[str, float]:
+    """
+    Estimate the memory of one process in GiB, by part.
+
+    tokens: of the language model in one forward pass. Weights, gradients and AdamW's two moments
+    are float32 and sharded; activations are bfloat16. The network may be on the meta device.
+    """
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    frozen = sum(p.numel() for p in network.parameters() if not p.requires_grad)
+    units = [sum(p.numel() for p in module.parameters()) for module in network.modules()
+             if isinstance(module, UNITS)]
+    rest = trained + frozen - sum(units)
+    language = config.language
+    layer = tokens * (10 * language.hidden_size + 3 * language.intermediate_size) * 2
+    layers = (tokens * language.hidden_size * 2 * language.num_layers + layer if recompute
+              else layer * language.num_layers)
+    logits = 64 * language.vocab_size * 4 * 3
+    parts = {
+        'weights': 4 * (trained + frozen) / processes,
+        'gradients and moments': 12 * trained / processes,
+        'gathered block and rest': 2 * (2 * max(units, default=0) + rest) if processes > 1 else 0,
+        'activations': layers + logits,
+    }
+    return {name: size / _GIB for name, size in parts.items()}

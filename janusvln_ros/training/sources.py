@@ -1,0 +1,117 @@
+"""Where walks come from, one at a time: our own files, trajectories, or examples on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+import json
+from pathlib import Path
+
+import numpy as np
+
+from janusvln_ros.policy.decoding import Action
+from janusvln_ros.policy.preprocessing import resize
+from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
+from janusvln_ros.training.collect import walk_files
+from janusvln_ros.training.layout import read_picture, Trajectory
+from janusvln_ros.training.walks import Ask, load_walk, UNKNOWN, Walk
+
+
+class WalkFiles(Sequence[Walk]):
+    """The walks of some folders."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._files = [path for folder in folders for path in walk_files(folder)]
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, index: int) -> Walk:
+        return load_walk(self._files[index])
+
+
+class TrajectoryFiles(Sequence[Walk]):
+    """
+    Trajectories of the published layout, for `windowed` training: every step of one is asked.
+
+    most: pictures of a trajectory that are read at most, its first ones.
+    """
+
+    def __init__(self, trajectories: Iterable[Trajectory], image_width: int, most: int) -> None:
+        self._items = [(trajectory, which) for trajectory in trajectories
+                       for which in range(len(trajectory.instructions))]
+        self._width, self._most = image_width, most
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> Walk:
+        trajectory, which = self._items[index]
+        frames = [resize(read_picture(trajectory.folder / name), self._width)
+                  for name in trajectory.pictures[:self._most]]
+        return _walk(trajectory.name, trajectory.instructions[which], np.array(frames),
+                     np.array(trajectory.actions[:self._most], np.int8))
+
+
+class ExampleFiles(Sequence[Walk]):
+    """Training examples of the published form, as `janusvln data build` writes them."""
+
+    def __init__(self, paths: Iterable[Path], image_width: int) -> None:
+        """Find where the lines begin; FileNotFoundError for a file that is not there."""
+        self._width = image_width
+        self._files: list[tuple[Path, np.ndarray]] = []
+        for path in paths:
+            with path.open('rb') as file:
+                ends = np.cumsum([len(line) for line in file])
+            self._files.append((path, np.concatenate(([0], ends[:-1])).astype(np.int64)))
+        self._ends = np.cumsum([len(starts) for _, starts in self._files])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int) -> Walk:
+        number = int(np.searchsorted(self._ends, index, side='right'))
+        path, starts = self._files[number]
+        line = index - (int(self._ends[number - 1]) if number else 0)
+        with path.open('rb') as file:
+            file.seek(int(starts[line]))
+            text = file.readline()
+        where = f'{path}, line {line + 1}'
+        try:
+            example = json.loads(text)
+            asked, answered = (turn['value'] for turn in example['conversations'])
+            images = [Path(image) for image in example['images']]
+            action = Action[answered]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f'{where} is no training example: {error!r}') from error
+        head = '<image>' * len(images) + BEFORE_INSTRUCTION
+        if not asked.startswith(head) or not asked.endswith(AFTER_INSTRUCTION):
+            raise ValueError(f'{where}: the text is not the evaluation prompt with '
+                             f'{len(images)} images; build examples with: janusvln data build')
+        frames = np.array([resize(read_picture(image), self._width) for image in images])
+        actions = np.full(len(frames), UNKNOWN, np.int8)
+        actions[-1] = action
+        return _walk(example['id'], asked[len(head):-len(AFTER_INSTRUCTION)], frames, actions)
+
+
+def _walk(name: str, instruction: str, frames: np.ndarray, actions: np.ndarray) -> Walk:
+    """Make a walk of which only pictures, instruction and answers are known."""
+    unknown = np.full(len(frames), np.nan)
+    ask = Ask('text', {'text': instruction}, None, actions, np.full_like(actions, UNKNOWN),
+              unknown, unknown, np.zeros(len(frames), bool))
+    return Walk(name, instruction, frames, np.full((len(frames), 3), np.nan), actions, actions,
+                (ask,))
+
+
+class Several(Sequence[Walk]):
+    """Several sources one after another."""
+
+    def __init__(self, sources: Iterable[Sequence[Walk]]) -> None:
+        self._sources = list(sources)
+        self._ends = np.cumsum([len(source) for source in self._sources])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int) -> Walk:
+        number = int(np.searchsorted(self._ends, index, side='right'))
+        return self._sources[number][index - (int(self._ends[number - 1]) if number else 0)]

@@ -1,0 +1,141 @@
+"""
+janusvln-tiny before it has learned anything: the 7B's architecture with small numbers.
+
+Frames are 112 x 84 pixels: 8 x 6 patches, 12 tokens of the language model. The tokenizer is
+trained on the prompt and the grammar; it has a token for each of the prompt's fixed sentences, so
+that an instruction and all around it are about 15 tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+import json
+from pathlib import Path
+import re
+import tempfile
+from typing import Any
+
+from tokenizers import AddedToken, decoders, models, pre_tokenizers, Regex, Tokenizer, trainers
+import torch
+from torch import nn
+
+from janusvln_ros.evaluation.grammar import PHRASINGS, tokenise, vocabulary
+from janusvln_ros.policy import checkpoint
+from janusvln_ros.policy.config import JanusConfig
+from janusvln_ros.policy.decoding import Action
+from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION, SYSTEM
+from janusvln_ros.policy.tiny import NOT_SPECIAL, SPECIAL, WORDS, write_companions
+
+VOCABULARY = 1024
+IMAGE_WIDTH = 112  # pixels
+SENTENCES = (SYSTEM, BEFORE_INSTRUCTION, AFTER_INSTRUCTION, *(action.name for action in Action))
+
+LANGUAGE = {
+    'hidden_size': 128, 'intermediate_size': 256, 'num_hidden_layers': 4,
+    'num_attention_heads': 4, 'num_key_value_heads': 2, 'hidden_act': 'silu',
+    'rms_norm_eps': 1e-6,
+    # With 1e6 and 16 pairs of channels, most pairs would not turn within an episode.
+    'rope_theta': 1000.0,
+    'rope_scaling': {'type': 'default', 'rope_type': 'default', 'mrope_section': [4, 4, 8]},
+    'max_position_embeddings': 128000, 'use_sliding_window': False, 'tie_word_embeddings': False,
+    'vocab_size': VOCABULARY,
+}
+VISION = {
+    'depth': 3, 'hidden_size': 96, 'intermediate_size': 192, 'num_heads': 3,
+    'out_hidden_size': 128, 'hidden_act': 'silu', 'in_channels': 3, 'in_chans': 3,
+    'patch_size': 14, 'spatial_merge_size': 2, 'spatial_patch_size': 14,
+    'temporal_patch_size': 2, 'tokens_per_second': 2, 'window_size': 112,
+    'fullatt_block_indexes': [0, 2], 'model_type': 'qwen2_5_vl',
+}
+GEOMETRY = {
+    'img_size': 112, 'embed_dim': 48, 'depth': 2, 'num_heads': 2, 'dino_depth': 2,
+    'dino_num_heads': 2,
+}
+
+
+def write_fresh_checkpoint(folder: str | Path, seed: int = 0) -> Path:
+    """Write the untrained model to a new folder. Raises FileExistsError rather than overwrite."""
+    tokenizer = train_tokenizer()
+    marks = {name: tokenizer.token_to_id(token) for name, token in (
+        ('bos_token_id', '<|endoftext|>'), ('pad_token_id', '<|endoftext|>'),
+        ('eos_token_id', '<|im_end|>'), ('vision_start_token_id', '<|vision_start|>'),
+        ('vision_end_token_id', '<|vision_end|>'), ('vision_token_id', '<|vision_pad|>'),
+        ('image_token_id', '<|image_pad|>'), ('video_token_id', '<|video_pad|>'))}
+    config = {
+        'architectures': ['Qwen2_5_VLForConditionalGenerationForJanusVLN'],
+        'model_type': 'qwen2_5_vl', **LANGUAGE, **marks, 'vision_config': VISION, 'lam': 0.2,
+        'reference_frame': 'first', 'vggt_merger_hidden_dim': 256, 'torch_dtype': 'float32',
+        'image_width': IMAGE_WIDTH}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = JanusModel(JanusConfig.from_dicts(config, GEOMETRY))
+        initialise(model)
+    with tempfile.TemporaryDirectory() as companions:
+        files = Path(companions)
+        write_companions(files, tokenizer, marks)
+        _change(files / 'tokenizer_config.json', tokenizer_class='PreTrainedTokenizerFast')
+        _change(files / 'generation_config.json', repetition_penalty=1.0)
+        (files / 'vggt_config.json').write_text(json.dumps(GEOMETRY, indent=2) + '\n')
+        return checkpoint.write(folder, config, model.state_dict().items(), [companions])
+
+
+def initialise(model: JanusModel) -> None:
+    """Draw what torch's own initialisation leaves at zero or far too large."""
+    for name, parameter in model.named_parameters():
+        if name == 'model.embed_tokens.weight':
+            nn.init.normal_(parameter, std=0.3)
+        elif name == 'lm_head.weight':
+            nn.init.normal_(parameter, std=0.02)
+        elif 'token' in name or name.endswith('pos_embed'):
+            nn.init.normal_(parameter, std=0.1)
+
+
+def train_tokenizer() -> Tokenizer:
+    """Train the tokenizer; always the same one."""
+    pattern = '|'.join([*(re.escape(sentence) for sentence in SENTENCES), WORDS])
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(pattern), 'isolated'),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(_texts(), trainers.BpeTrainer(
+        vocab_size=VOCABULARY - len(SPECIAL + NOT_SPECIAL), show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False)
+                                  for token in SPECIAL])
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in NOT_SPECIAL])
+    return tokenizer
+
+
+def _texts() -> Iterator[str]:
+    """Give the tokenizer's training text: the prompt's sentences and every word of the grammar."""
+    for sentence in (*SENTENCES, 'system', 'user', 'assistant'):
+        yield from [sentence] * 1000
+    for word in vocabulary('en'):
+        yield from [f' {word}'] * 200
+    firsts = {tokenise(text, 'en')[0] for form in PHRASINGS.values() for text in form['en']}
+    for word in sorted(firsts | {'turn'}):
+        yield from [word.capitalize()] * 200
+    for word in vocabulary('zh'):
+        yield from [word] * 100
+
+
+def _change(path: Path, **fields: Any) -> None:
+    content = {**json.loads(path.read_text(encoding='utf-8')), **fields}
+    path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the untrained model from the command line."""
+    parser = argparse.ArgumentParser(description='Write janusvln-tiny, untrained.')
+    parser.add_argument('folder', type=Path, help='new folder')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the weights (default: 0)')
+    arguments = parser.parse_args(argv)
+    print(write_fresh_checkpoint(arguments.folder, arguments.seed))
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
