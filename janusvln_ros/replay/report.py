@@ -17,7 +17,7 @@ from janusvln_ros.replay.compare import Comparison
 from janusvln_ros.replay.decisions import ACTIONS, format_stamp
 from janusvln_ros.replay.frames import Frame
 from janusvln_ros.replay.run import Outcome, Step, timing_line
-from janusvln_ros.replay.timeline import Odometry, path_length
+from janusvln_ros.replay.timeline import Odometry
 
 MAX_PICTURES = 240  # some 12 kB each
 PICTURE_WIDTH = 400  # pixels
@@ -156,11 +156,14 @@ def _step(step: Step, path: Odometry) -> dict:
     }
 
 
-def _thinned(path: Odometry) -> list[list[float]]:
-    """Give at most MAX_PATH_POINTS points of the path, first and last among them."""
-    count = len(path)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, MAX_PATH_POINTS)).round().astype(int))
-    return [[round(path.x[i], 3), round(path.y[i], 3)] for i in chosen] if count else []
+def _thinned(path: Odometry) -> list[list[list[float]]]:
+    """Give some MAX_PATH_POINTS points of the path in all, divided where it jumps."""
+    share = max(1, -(-len(path) // MAX_PATH_POINTS))
+    parts = []
+    for part in path.stretches() if len(path) else ():
+        chosen = [*part[::share], part[-1]]
+        parts.append([[round(path.x[i], 3), round(path.y[i], 3)] for i in chosen])
+    return parts
 
 
 def _tiles(subject: Subject, steps: Sequence[Step]) -> str:
@@ -180,8 +183,7 @@ def _tiles(subject: Subject, steps: Sequence[Step]) -> str:
         bytes_ = max(s.timing.memory_bytes for s in steps)
         tiles.append((f'{bytes_ / 2**20:.3g} MiB', 'memory, most'))
     if len(subject.path):
-        length = path_length(subject.path.x, subject.path.y)
-        tiles.append((f'{length:.2f} m', 'driven'))
+        tiles.append((f'{subject.path.length():.2f} m', 'driven'))
     return ''.join(
         f'<div class="tile"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
         for value, name in tiles

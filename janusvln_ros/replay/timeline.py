@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 import math
 
@@ -17,6 +16,8 @@ from janusvln_ros.replay.decisions import ACTIONS
 REST_SPEED = 0.02  # m/s: slower than this is standing
 REST_TURN = math.radians(2.0)  # rad/s
 REST_TIME = 0.2  # s that a base stands before its motion counts as ended
+MAX_SPEED = 5.0  # m/s: what is faster is a jump of the odometry
+MAX_NOISE = 0.2  # m
 _MOVING = (1, 2)  # MotionStatus.STATE_MOVING, STATE_SETTLING
 
 
@@ -73,6 +74,23 @@ class Odometry:
         i = bisect_right(self.stamp, stamp) - 1
         return (self.x[i], self.y[i], self.yaw[i]) if i >= 0 else None
 
+    def stretches(self) -> list[range]:
+        """Divide the path where odometry jumps, as it does when it starts anew."""
+        cuts = [0]
+        for i in range(1, len(self)):
+            seconds = (self.stamp[i] - self.stamp[i - 1]) / 1e9
+            if not 0 <= seconds or self._distance(i) > MAX_SPEED * seconds + MAX_NOISE:
+                cuts.append(i)
+        return [range(*ends) for ends in zip(cuts, [*cuts[1:], len(self)])]
+
+    def length(self) -> float:
+        """Metres driven, jumps left out."""
+        return sum(self._distance(i) for part in self.stretches() for i in part[1:])
+
+    def _distance(self, i: int) -> float:
+        """Metres from the pose before."""
+        return math.hypot(self.x[i] - self.x[i - 1], self.y[i] - self.y[i - 1])
+
     def motions(self) -> list[Motion]:
         """
         Find the motions: stretches in which the base moved, ended by REST_TIME of standing.
@@ -87,9 +105,8 @@ class Odometry:
             seconds = (self.stamp[i] - self.stamp[i - 1]) / 1e9
             if seconds <= 0:
                 continue
-            distance = math.hypot(self.x[i] - self.x[i - 1], self.y[i] - self.y[i - 1])
             turn = abs(math.remainder(self.yaw[i] - self.yaw[i - 1], 2 * math.pi))
-            if distance / seconds > REST_SPEED or turn / seconds > REST_TURN:
+            if self._distance(i) / seconds > REST_SPEED or turn / seconds > REST_TURN:
                 start = self.stamp[i - 1] if start is None else start
                 rest = None
             elif start is not None:
@@ -279,9 +296,3 @@ def _add_motion(motions: list[Motion], status: object, since: int | None) -> int
 def stamp_of(message: object) -> int:
     """Give the stamp of a message's header in ns."""
     return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-
-
-def path_length(x: Iterable[float], y: Iterable[float]) -> float:
-    """Length in metres of a path of points."""
-    points = list(zip(x, y))
-    return sum(math.dist(a, b) for a, b in zip(points, points[1:]))

@@ -139,3 +139,13 @@ def test_poses_that_are_not_finite_are_left_out():
     assert len(path) == 0 and path.motions() == [] and path.pose_at(5) is None
     path.append(2, 1.0, 2.0, 3.0)
     assert path.pose_at(1) is None and path.pose_at(2) == (1.0, 2.0, 3.0)
+
+
+def test_a_jump_divides_the_path_and_is_not_driven():
+    path = Odometry()
+    for i in range(20):  # odometry starts anew at the tenth pose
+        path.append(i * SECOND // 10, 0.1 * (i % 10) + 3, 0.0, 0.0)
+    path.append(-5, 3.9, 0.0, 0.0)  # and here its clock does
+    assert path.stretches() == [range(0, 10), range(10, 20), range(20, 21)]
+    assert path.length() == pytest.approx(2 * 9 * 0.1)
+    assert Odometry().length() == 0
