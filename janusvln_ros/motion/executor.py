@@ -116,7 +116,8 @@ class Executor:
 
     def on_clear_distance(self, sensor: str, distance: float, now: float) -> None:
         """Take how far (m) a sensor says the robot can move before it touches anything."""
-        self._clear[sensor] = (now, distance, self.pose or Pose())
+        if not math.isnan(distance):
+            self._clear[sensor] = (now, distance, self.pose or Pose())
 
     def on_e_stop(self, pressed: bool, now: float) -> None:
         """Halt at once when pressed; releasing the button does not undo that."""
@@ -245,10 +246,8 @@ class Executor:
     @property
     def status(self) -> Status:
         """What to tell the navigator."""
-        message = self._message
-        if not message and self._now is not None:
-            trouble = self._trouble(self._now)
-            message = 'e-stop' if self._e_stopped else trouble[1] if trouble else ''
+        trouble = None if self._now is None else self._trouble(self._now)
+        message = 'e-stop' if self._e_stopped else trouble[1] if trouble else self._message
         return Status(self.state, self._result, self._request, self._motion_end,
                       self._progress, self._open_loop, message)
 
@@ -283,6 +282,8 @@ class Executor:
             self._odometry_at = self._navigator_at = None
             self._clear.clear()
             self._motion_end = min(self._motion_end, now)
+            self._phase_since = min(self._phase_since, now)
+            self._zero_until = min(self._zero_until, now + self._config.zero_hold)
             self._fail(f'the clock jumped by {now - last:.3f} s', now)
             return 0.0
         if now > last:
@@ -304,7 +305,8 @@ class Executor:
                 return None
             if self._odometry_at is None:
                 return Result.INPUT_LOST, 'no odometry yet'
-            return Result.INPUT_LOST, f'odometry is silent since {self.odometry_age(now):.1f} s'
+            return (Result.INPUT_LOST,
+                    f'odometry is silent for more than {self._config.odometry_timeout:g} s')
         return None
 
     def _fail(self, reason: str, now: float) -> None:
@@ -319,7 +321,8 @@ class Executor:
         elif (config.mode is Mode.CONTINUOUS and config.navigator_timeout > 0.0
                 and self.navigator_age(now) > config.navigator_timeout):
             self._stop(Result.INPUT_LOST,
-                       f'the navigator is silent since {self.navigator_age(now):.1f} s', now)
+                       f'the navigator is silent for more than {config.navigator_timeout:g} s',
+                       now)
         elif config.stop_distance > 0.0 and self._drives_forward():
             silent = [sensor for sensor in config.obstacle_sensors if sensor not in self._clear
                       or now - self._clear[sensor][0] > config.obstacle_timeout]

@@ -56,6 +56,7 @@ _LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
                       durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _GUARD_PERIOD = 0.05  # s of wall time
 _LONGEST_PATH = 10000  # poses
+_LATE = 0.25  # s, older odometry makes motions inexact
 
 
 class MotionExecutor(Node):
@@ -299,6 +300,9 @@ class MotionExecutor(Node):
             warnings.append('open loop: motions are timed, without odometry')
         if self._safety.navigator_timeout and navigator_age > self._safety.navigator_timeout:
             warnings.append('no sign of life of the navigator')
+        if abs(self._odometry_delay) > _LATE:
+            warnings.append(f'odometry is stamped {self._odometry_delay:.2f} s before it arrives:'
+                            ' do the clocks agree?')
         if status.result not in (Result.NONE, Result.SUCCEEDED):
             warnings.append(f'last action: {status.result.name}: {status.message}')
             self._last_error = status.message or self._last_error

@@ -343,6 +343,35 @@ def test_motion_end_is_never_in_the_future_after_the_clock_was_set_back():
     assert robot.status.motion_end == robot.now - 3.0
 
 
+@pytest.mark.parametrize('moving', [True, False])
+def test_clock_that_is_set_back_while_the_base_comes_to_rest_does_not_hold_anything_up(moving):
+    robot = Robot()
+    robot.do(FORWARD)
+    if moving:
+        robot.act(FORWARD)
+        robot.run(0.5)
+        robot.executor.on_e_stop(True, robot.now)
+    now = robot.now - 100.0
+    silent = 0
+    for i in range(1, 200):
+        time = now + 0.02 * i
+        robot.executor.on_odometry(time, 0.0, 0.0, 0.0, time)
+        silent += robot.executor.update(time) is None
+    assert silent > 20 and robot.executor.stands
+
+
+def test_message_names_what_is_wrong_now():
+    robot = Robot()
+    robot.act(FORWARD, instruction_id='b')
+    robot.run(0.2)
+    robot.act(LEFT, instruction_id='b')  # dropped
+    robot.run_until_standing()
+    assert robot.status.message == 'another action was moving'
+    robot.odometry = lambda stamp, pose: None
+    robot.run(1.0)
+    assert robot.status.state is State.FAULT and 'odometry is silent' in robot.status.message
+
+
 def test_fault_told_from_outside_stops_the_robot():
     robot = moving_robot()
     robot.executor.fail('ROS time stands still')
