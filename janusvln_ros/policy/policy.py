@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from janusvln_ros.policy import checkpoint
-from janusvln_ros.policy.config import JanusConfig
+from janusvln_ros.policy.config import CheckpointError, JanusConfig
 from janusvln_ros.policy.decoding import Action, AnswerTree, Generation, read_repetition_penalty
 from janusvln_ros.policy.episode import (
     Episode,
@@ -134,15 +134,30 @@ class JanusPolicy:
         """
         if language_weights not in (None, *KINDS):
             raise ValueError(f'language_weights {language_weights!r}: neither None nor in {KINDS}')
+        dtype = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+        if dtype not in (torch.bfloat16, torch.float16, torch.float32):
+            raise ValueError("dtype is none of 'bfloat16', 'float16', 'float32'")
+        device = torch.device(device)
+        if device.type == 'cuda' and not torch.cuda.is_available():
+            raise ValueError("device is 'cuda', but there is no CUDA GPU here; 'cpu' would work")
         config = JanusConfig.from_folder(path)
         encoder = PromptEncoder(path)
-        device = torch.device(device)
+        if max(len(encoder.tokenizer), encoder.pad + 1) > config.language.vocab_size:
+            raise CheckpointError(
+                f'{path}: the tokenizer knows {len(encoder.tokenizer)} tokens, the model '
+                f'{config.language.vocab_size}'
+            )
+        if encoder.pad != config.image_token_id:
+            raise CheckpointError(
+                f"{path}: the tokenizer's <|image_pad|> is {encoder.pad}, config.json has "
+                f'image_token_id = {config.image_token_id}'
+            )
         return cls(
             checkpoint.load(
                 path,
                 config,
                 device,
-                getattr(torch, dtype) if isinstance(dtype, str) else dtype,
+                dtype,
                 language_weights,
                 host=frozenset({EMBEDDINGS}),
             ),

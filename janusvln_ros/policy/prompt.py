@@ -33,6 +33,7 @@ AFTER_INSTRUCTION = (
     ' \n You should take one of the following actions:\n'
     ' MOVE_FORWARD\n TURN_LEFT\n TURN_RIGHT\n STOP.'
 )
+MOST_TOKENS = 16384  # of an instruction with the sentences around it
 IMAGE = '<|vision_start|><|image_pad|><|vision_end|>'
 
 
@@ -100,10 +101,11 @@ class PromptEncoder:
                 'chat_template'
             )
         self._plain = Tokenizer.from_str(json.dumps({**backend, 'added_tokens': []}))
+        marks = self.tokenizer.encode(IMAGE, add_special_tokens=False)
+        if len(marks) != 3 or self.tokenizer.eos_token != '<|im_end|>':
+            raise CheckpointError(f"{folder}: the tokenizer lacks Qwen2.5-VL's control tokens")
+        self.start_mark, self.pad, self.end_mark = marks
         self._prefix, self._end = self._template(folder)
-        self.start_mark, self.pad, self.end_mark = self.tokenizer.encode(
-            IMAGE, add_special_tokens=False
-        )
 
     def _template(self, folder: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Token ids of what the chat template puts before the images and after the text."""
@@ -131,13 +133,22 @@ class PromptEncoder:
         return self.tokenizer.eos_token_id
 
     def suffix(self, instruction: str) -> tuple[int, ...]:
-        """Token ids of everything after the images. ValueError for text that is not Unicode."""
+        """
+        Token ids of everything after the images.
+
+        Raises ValueError for text that is not Unicode or longer than `MOST_TOKENS`.
+        """
         text = BEFORE_INSTRUCTION + instruction + AFTER_INSTRUCTION
         try:
             text.encode('utf-8')
         except UnicodeEncodeError as error:
             raise ValueError(f'the instruction is no valid Unicode text: {error}') from error
-        return tuple(self._plain.encode(text, add_special_tokens=False).ids) + self._end
+        ids = self._plain.encode(text, add_special_tokens=False).ids
+        if len(ids) > MOST_TOKENS:
+            raise ValueError(
+                f'the instruction is too long: {len(ids)} tokens; at most {MOST_TOKENS} are read'
+            )
+        return (*ids, *self._end)
 
     def prompt(self, suffix: tuple[int, ...], grid: Grid) -> Prompt:
         """Put a prompt together for images of one grid."""

@@ -164,6 +164,19 @@ def test_faulty_folder_is_an_error_that_says_where(folder, name, content, said):
     assert str(folder) in str(error.value)
 
 
+@pytest.mark.parametrize(('field', 'value', 'said'), [
+    ('mrope_section', [2, 3, 4], 'mrope_section'), ('num_attention_heads', 3, 'divides'),
+    ('num_key_value_heads', 3, 'divides'), ('hidden_size', None, 'not understood'),
+    ('vocab_size', 400, 'tokens'), ('image_token_id', 5, 'image_pad'),
+    ('tie_word_embeddings', True, 'tie_word_embeddings')])
+def test_numbers_that_do_not_fit_are_an_error(folder, field, value, said):
+    config = json.loads((folder / 'config.json').read_text())
+    (config['rope_scaling'] if field == 'mrope_section' else config)[field] = value
+    (folder / 'config.json').write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=said):
+        JanusPolicy.from_pretrained(folder, device='cpu', dtype='float32')
+
+
 def test_missing_folder_is_an_error(tmp_path):
     with pytest.raises(CheckpointError, match='nowhere'):
         JanusPolicy.from_pretrained(tmp_path / 'nowhere', device='cpu')

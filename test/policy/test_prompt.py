@@ -66,6 +66,11 @@ def test_text_that_is_no_unicode_is_refused(encoder):
         encoder.suffix('Go \ud800.')
 
 
+def test_instruction_beyond_reason_is_refused(encoder):
+    with pytest.raises(ValueError, match='too long: .* at most 16384'):
+        encoder.suffix('Go on and on. ' * 20000)
+
+
 def test_positions_follow_the_rule_for_images(encoder):
     built = encode(encoder, 'Go.')
     positions = built.positions(2)
