@@ -55,15 +55,29 @@ def load(
     files = tensor_files(folder)
     wanted = shapes(model)
     check(wanted, files, origin=str(folder))
-    for path, names in files.items():
-        with open_shard(path, device) as shard, open_shard(path, 'cpu') as host_shard:
-            for name in names.keys() & wanted.keys():
-                parent, _, leaf = name.rpartition('.')
-                tensor = (host_shard if name in host else shard).get_tensor(name)
-                module = model.get_submodule(parent)
-                setattr(module, leaf, nn.Parameter(tensor.to(dtype, copy=True)))
-                if language_weights and quantization.belongs(name):
-                    quantization.quantize(module, language_weights)
+
+    def tensors() -> Iterator[tuple[str, torch.Tensor]]:
+        for path, names in files.items():
+            with open_shard(path, device) as shard, open_shard(path, 'cpu') as host_shard:
+                for name in names.keys() & wanted.keys():
+                    tensor = (host_shard if name in host else shard).get_tensor(name)
+                    yield name, tensor.to(dtype, copy=True)
+
+    return fill(model, tensors(), language_weights)
+
+
+def fill(
+    model: JanusModel,
+    tensors: Iterable[tuple[str, torch.Tensor]],
+    language_weights: str | None = None,
+) -> JanusModel:
+    """Give a model its tensors one by one, quantised as they arrive; return it."""
+    for name, tensor in tensors:
+        parent, _, leaf = name.rpartition('.')
+        module = model.get_submodule(parent)
+        setattr(module, leaf, nn.Parameter(tensor))
+        if language_weights and quantization.belongs(name):
+            quantization.quantize(module, language_weights)
     return model
 
 

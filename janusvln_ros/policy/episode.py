@@ -198,7 +198,8 @@ class Episode:
         self.step += 1
 
     def _embed(self, tokens: tuple[int, ...] | list[int]) -> torch.Tensor:
-        return self.model.model.embed_tokens(torch.tensor(tokens))[None].to(self.model.device)
+        table = self.model.model.embed_tokens  # may lie in host memory
+        return table(torch.tensor(tokens, device=table.weight.device))[None].to(self.model.device)
 
     def _blocks(self, fused: torch.Tensor) -> torch.Tensor:
         """Put the marks around images (N, M, hidden): one sequence (1, N * block, hidden)."""

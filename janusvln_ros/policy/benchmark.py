@@ -1,0 +1,335 @@
+"""
+`janusvln benchmark`: time and memory of a step by part, over the steps of an episode.
+
+Modes: `recompute` (no memory, the paper's baseline), `sampled` and `windowed`. With --estimate it
+runs nothing: it tells what a computer's profile takes and the least time of its steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+import gc
+import json
+from pathlib import Path
+import platform
+import sys
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from janusvln_ros.policy import checkpoint, estimate, JanusPolicy, MemoryConfig
+from janusvln_ros.policy.benchmark_figure import draw
+from janusvln_ros.policy.benchmark_recompute import Recompute
+from janusvln_ros.policy.config import FULL_SIZE
+from janusvln_ros.policy.estimate import Computer, Workload
+from janusvln_ros.policy.preprocessing import Normalisation
+from janusvln_ros.policy.prompt import PromptEncoder
+from janusvln_ros.policy.quantization import KINDS
+from janusvln_ros.policy.tiny import random_tensors, write_random_checkpoint
+
+MODES = 'recompute', 'sampled', 'windowed'
+PARTS = 'preprocess', 'geometry', 'vision', 'prefill', 'decode'
+INSTRUCTION = 'Walk past the dining table, turn left at the red sofa and stop next to the doorway.'
+EVERY = 20  # steps between two looks at the memory
+
+
+def load_policy(model: str, memory: MemoryConfig, device: str, dtype: str,
+                image_width: int | None, language_weights: str | None) -> JanusPolicy:
+    """Load a checkpoint folder, or make a `tiny` or `full` network with random weights."""
+    options = {'device': device, 'dtype': dtype, 'image_width': image_width, 'memory': memory,
+               'language_weights': language_weights}
+    if model not in ('tiny', 'full'):
+        return JanusPolicy.from_pretrained(model, **options)
+    with tempfile.TemporaryDirectory() as folder:
+        tiny = write_random_checkpoint(Path(folder) / 'tiny')
+        if model == 'tiny':
+            return JanusPolicy.from_pretrained(tiny, **options)
+        encoder = PromptEncoder(tiny)
+    network = checkpoint.build(FULL_SIZE)
+    tensors = random_tensors(network, 0, device, getattr(torch, dtype))
+    return JanusPolicy(
+        checkpoint.fill(network, tensors, language_weights), encoder,
+        image_width=image_width or FULL_SIZE.image_width, memory=memory, decoding='constrained',
+        repetition_penalty=1.05, normalisation=Normalisation(torch.device(device)))
+
+
+def moving_frames(size: tuple[int, int], count: int = 16) -> Iterator[np.ndarray]:
+    """Yield frames uint8 (H, W, 3) of coloured blocks for ever, `count` different ones."""
+    generator = np.random.default_rng(0)
+    blocks = generator.integers(0, 256, (count, 12, 16, 3), dtype=np.uint8)
+    rows = np.arange(size[1]) * 12 // size[1]
+    columns = np.arange(size[0]) * 16 // size[0]
+    frames = blocks[:, rows][:, :, columns]
+    while True:
+        yield from frames
+
+
+def allocated(device: torch.device) -> int:
+    """Bytes of tensors: CUDA's allocator's count, or all storages that are alive."""
+    gc.collect()
+    if device.type == 'cuda':
+        return torch.cuda.memory_allocated(device)
+    storages = {}
+    for item in gc.get_objects():
+        if issubclass(type(item), torch.Tensor) and item.layout == torch.strided:
+            try:
+                storage = item.untyped_storage()
+            except (NotImplementedError, RuntimeError):  # a quantised weight: its parts count
+                continue
+            storages[storage.data_ptr()] = storage.nbytes()
+    return sum(storages.values())
+
+
+def slope(seconds: np.ndarray) -> float:
+    """
+    Growth of a series over 1,000 steps, as a part of its median.
+
+    Theil and Sen's: the median slope between two points, which a disturbed step does not move.
+    """
+    first, second = np.triu_indices(len(seconds), k=1)
+    slopes = (seconds[second] - seconds[first]) / (second - first)
+    return 1000 * float(np.median(slopes) / np.median(seconds))
+
+
+def run(step: Callable[[np.ndarray], dict[str, float]], frames: Iterator[np.ndarray], steps: int,
+        device: torch.device, title: str) -> tuple[dict[str, list[float]], list[int]]:
+    """
+    Take steps; seconds of every step by part, in total and of processor time, and memory.
+
+    Ends early, with what there is, on Ctrl-C.
+    """
+    series: dict[str, list[float]] = {name: [] for name in (*PARTS, 'total', 'processor')}
+    memory = []
+    try:
+        for index in tqdm(range(steps), desc=title, unit='step', disable=None):
+            frame = next(frames)
+            processor, begin = time.process_time(), time.perf_counter()
+            timings = step(frame)
+            series['total'].append(time.perf_counter() - begin)
+            series['processor'].append(time.process_time() - processor)
+            for part in PARTS:
+                series[part].append(timings[part])
+            if index % EVERY == EVERY - 1:
+                memory.append(allocated(device))
+    except KeyboardInterrupt:
+        print('interrupted: what was measured so far is reported', file=sys.stderr)
+    shortest = min(map(len, series.values()))
+    return {name: values[:shortest] for name, values in series.items()}, memory
+
+
+def summarise(series: dict[str, list[float]], memory: list[int], full: int) -> dict[str, Any]:
+    """Median and 99th percentile by part once the window is full, and how they change."""
+    settled = full if len(series['total']) > full + 1 else len(series['total']) // 2
+    parts = {name: {'median': float(np.median(values[settled:])),
+                    'p99': float(np.percentile(values[settled:], 99))}
+             for name, values in series.items()}
+    summary = {'from_step': settled, 'seconds': parts}
+    if len(series['total']) - settled >= 20:
+        summary['growth_per_1000_steps'] = {
+            name: slope(np.array(series[name][settled:])) for name in ('total', 'processor')}
+    late = memory[-(-settled // EVERY):]
+    if late:
+        summary['allocated_bytes'] = {'first': late[0], 'least': min(late), 'most': max(late)}
+    return summary
+
+
+def table(report: dict[str, Any]) -> str:
+    """Format a report in Markdown."""
+    lines = [f'{report["model"]}, {report["parameters"] / 1e6:.1f} M parameters, on '
+             f'{report["device"]}, {report["dtype"]}, frames {report["frame_size"]}', '',
+             '| mode | part | median ms | p99 ms | least ms (roofline) |', '|---|---|--:|--:|--:|']
+    for mode, result in report['modes'].items():
+        for part, times in result['seconds'].items():
+            floor = result['least_seconds'].get(part)
+            least = f'{1000 * floor:.2f}' if floor is not None else ''
+            lines.append(f'| {mode} | {part} | {1000 * times["median"]:.2f} '
+                         f'| {1000 * times["p99"]:.2f} | {least} |')
+    lines.append('')
+    for mode, result in report['modes'].items():
+        text = f'{mode}: from step {result["from_step"]} on'
+        if 'growth_per_1000_steps' in result:
+            growth = result['growth_per_1000_steps']
+            text += (f', a step grows by {100 * growth["total"]:+.2f} % of the median in 1,000 '
+                     f'steps ({100 * growth["processor"]:+.2f} % by processor time)')
+        if 'allocated_bytes' in result:
+            held = result['allocated_bytes']
+            text += (f', {held["most"] / 1e6:.3f} MB allocated, '
+                     f'{held["most"] - held["least"]} bytes between least and most')
+        lines += [text + f', memory {result["memory_bytes"]} bytes', '']
+    return '\n'.join(lines)
+
+
+def start(policy: JanusPolicy, mode: str, device: torch.device
+          ) -> Callable[[np.ndarray], dict[str, float]]:
+    """Begin an episode; return what takes a step and tells its seconds by part."""
+    if mode == 'recompute':
+        recompute = Recompute(policy, Normalisation(device))
+        recompute.reset(INSTRUCTION)
+        return lambda frame: recompute.step(frame)[1]
+    policy.reset(INSTRUCTION)
+    return lambda frame: policy.step(frame).timings
+
+
+def measure(arguments: argparse.Namespace, mode: str, device: torch.device, computer: Computer
+            ) -> dict[str, Any]:
+    """Run one mode; return what was measured, with every step's times in it."""
+    memory = MemoryConfig(
+        'windowed' if mode == 'recompute' else mode, arguments.initial, arguments.recent,
+        arguments.history, whole_frames=arguments.whole,
+        kept_fraction=arguments.kept_fraction if mode == 'windowed' else 1.0)
+    policy = load_policy(arguments.model, memory, device.type, arguments.dtype,
+                         arguments.image_width, arguments.language_weights)
+    steps, full = arguments.steps, memory.initial_frames + memory.recent_frames + 2
+    if mode == 'recompute':
+        steps = min(steps, arguments.recompute_steps)
+        full = max(0, steps - 3)  # it has no steady state: the last three steps
+    series, held = run(start(policy, mode, device), moving_frames(arguments.frame_size), steps,
+                       device, mode)
+    taken = len(series['total'])
+    work = Workload(
+        policy.model.config, memory, policy.model.dtype, arguments.language_weights,
+        arguments.frame_size, policy.image_width,
+        suffix_tokens=len(policy.encoder.suffix(INSTRUCTION)))
+    floors = estimate.step(work, max(0, taken - 2), mode == 'recompute')
+    result = {
+        **(summarise(series, held, full) if taken else {}), 'complete': taken == steps,
+        'parameters': sum(x.numel() for x in policy.model.parameters()),
+        'memory_bytes': policy.memory_usage().bytes,
+        'least_seconds': {name: part.seconds(computer) for name, part in floors.items()},
+        'steps': series, 'allocated': held}
+    if device.type == 'cuda':
+        result['peak_bytes'] = torch.cuda.max_memory_allocated(device)
+    return result
+
+
+def write(report: dict[str, Any], folder: Path) -> None:
+    """Write benchmark.json, benchmark.md and benchmark.png to a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'benchmark.json').write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
+    (folder / 'benchmark.md').write_text(table(report), encoding='utf-8')
+    # with one thread, processor time is what a step takes on a machine that does nothing else
+    clock = 'processor' if report['device'] == 'CPU, threads: 1' else 'total'
+    lines = {mode: (range(1, 1 + len(result['steps'][clock])), result['steps'][clock])
+             for mode, result in report['modes'].items()}
+    title = f'{report["model"]}, {report["device"]}, {report["dtype"]}: time of a step ({clock})'
+    draw(lines, title, folder / 'benchmark.png')
+
+
+def print_estimates(profiles: list[Path]) -> None:
+    """Print memory and least times of the computers that the profiles describe."""
+    for path in profiles:
+        work, computer, limit = estimate.read_profile(path)
+        held = estimate.storage(work)
+        total = sum(held.values())
+        memory = work.memory
+        print(f'{path.stem}: {computer.name}, {str(work.dtype).removeprefix("torch.")}, language '
+              f'model {work.language_weights or "not quantised"}, {memory.mode}, '
+              f'{memory.initial_frames} + {memory.recent_frames} frames of '
+              f'{work.frame_size[0]}x{work.frame_size[1]}')
+        print('  ' + ', '.join(f'{name} {size / 1e9:.2f}' for name, size in held.items())
+              + f': {total / 1e9:.2f} GB of {limit / 1e9:.0f} GB')
+        past = memory.initial_frames + memory.recent_frames
+        for mode in ('sampled', 'windowed'):
+            parts = estimate.step(replace(work, memory=replace(memory, mode=mode)), past)
+            seconds = {name: part.seconds(computer) for name, part in parts.items()}
+            shares = ', '.join(f'{name} {1000 * value:.1f}' for name, value in seconds.items())
+            print(f'  {mode}: at least {1000 * sum(seconds.values()):.1f} ms a step ({shares})')
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read WIDTHxHEIGHT."""
+    width, _, height = text.partition('x')
+    try:
+        return int(width), int(height)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} is not WIDTHxHEIGHT, as 640x480') from error
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command's options."""
+    options = argparse.ArgumentParser(
+        prog='janusvln benchmark', description='Time and memory of a step, by part, over steps.')
+    options.add_argument('model', nargs='?', default='tiny', metavar='MODEL',
+                         help='checkpoint folder, or tiny or full: random weights (default: tiny)')
+    options.add_argument('--modes', nargs='+', choices=MODES, default=list(MODES))
+    options.add_argument('--steps', type=int, default=120, help='of each mode (default: 120)')
+    options.add_argument('--recompute-steps', type=int, default=24,
+                         help='at most, in mode recompute, whose cost grows (default: 24)')
+    options.add_argument('--frame-size', type=parse_size, metavar='WIDTHxHEIGHT',
+                         help='of the camera (default: 640x480, for tiny 224x168)')
+    options.add_argument('--image-width', type=int, help="pixels (default: the checkpoint's)")
+    options.add_argument('--initial', type=int, default=8, help='initial frames (default: 8)')
+    options.add_argument('--recent', type=int, default=48, help='recent frames (default: 48)')
+    options.add_argument('--history', type=int, default=8, help='sampled frames (default: 8)')
+    options.add_argument('--kept-fraction', type=float, default=1.0,
+                         help='of the tokens of old frames, mode windowed (default: 1, all)')
+    options.add_argument('--whole', type=int, default=16,
+                         help='newest frames that keep all tokens (default: 16)')
+    options.add_argument('--device', choices=('auto', 'cpu', 'cuda'), default='auto')
+    options.add_argument('--dtype', choices=('auto', 'bfloat16', 'float16', 'float32'),
+                         default='auto', help='auto: bfloat16 on CUDA, float32 on a CPU')
+    options.add_argument('--language-weights', choices=KINDS,
+                         help="quantise the language model's weights")
+    options.add_argument('--threads', type=int, help='processor threads')
+    options.add_argument('--output', type=Path, metavar='DIR',
+                         help='write benchmark.json, benchmark.md and benchmark.png there')
+    options.add_argument('--estimate', nargs='+', type=Path, metavar='PROFILE',
+                         help='run nothing: memory and least time of config/computers/*.yaml')
+    return options
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure or estimate from the command line; 130 when interrupted."""
+    options = parser()
+    arguments = options.parse_args(argv)
+    if arguments.estimate:
+        print_estimates(arguments.estimate)
+        return 0
+    name = arguments.device
+    if name == 'auto':
+        name = 'cuda' if torch.cuda.is_available() else 'cpu'
+    if name == 'cuda' and not torch.cuda.is_available():
+        options.error('torch finds no CUDA device here')
+    if arguments.steps < 1:
+        options.error(f'--steps is {arguments.steps}; at least 1 is needed')
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    if arguments.dtype == 'auto':
+        arguments.dtype = 'bfloat16' if name == 'cuda' else 'float32'
+    tiny = arguments.model == 'tiny'
+    arguments.frame_size = arguments.frame_size or ((224, 168) if tiny else (640, 480))
+    device = torch.device(name)
+    computer = estimate.measure(device, getattr(torch, arguments.dtype))
+    report: dict[str, Any] = {
+        'model': arguments.model, 'device': computer.name, 'dtype': arguments.dtype,
+        'machine': f'{platform.machine()}, torch {torch.__version__}',
+        'frame_size': 'x'.join(map(str, arguments.frame_size)),
+        'sustained': asdict(computer), 'modes': {}}
+    complete = True
+    for mode in arguments.modes:
+        if device.type == 'cuda':
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+        result = measure(arguments, mode, device, computer)
+        complete = result.pop('complete')
+        report['parameters'] = result.pop('parameters')
+        if result['steps']['total']:
+            report['modes'][mode] = result
+        if not complete:
+            break
+    if report['modes']:
+        print(table(report))
+        if arguments.output:
+            write(report, arguments.output)
+            print(f'written to {arguments.output}')
+    return 0 if complete else 130
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

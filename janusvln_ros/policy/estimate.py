@@ -1,0 +1,274 @@
+"""
+What a step needs, from the configuration alone: exact storage, and a roofline model of its time.
+
+Every part of a step has operations to do and bytes to move; it takes at least the longer of the
+two at the computer's sustained rates (Williams et al., Roofline, 2009). Real steps take longer:
+small products, norms and launches are not in the model. Nothing here allocates weights: modules
+and memories are built on the meta device by the code that the policy itself uses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+import time
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+import yaml
+
+from janusvln_ros.policy import checkpoint, quantization, tiny
+from janusvln_ros.policy.config import FULL_SIZE, JanusConfig
+from janusvln_ros.policy.episode import geometry_memory, language_memory
+from janusvln_ros.policy.memory import MemoryConfig
+from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.preprocessing import Grid, patch_grid
+from janusvln_ros.policy.prompt import Prompt
+
+PIXEL_PASSES = 8  # times that preprocessing reads or writes the resized float32 frame
+LIBRARIES = 0.6e9  # bytes that CUDA and its libraries take beside torch's storage, about
+
+
+class Part(NamedTuple):
+    """Work of one part of a step."""
+
+    operations: float  # of multiply-adds two each
+    traffic: float  # bytes read and written
+
+    def seconds(self, computer: Computer) -> float:
+        """Least time that it takes."""
+        return max(self.operations / computer.operations, self.traffic / computer.bandwidth)
+
+
+@dataclass(frozen=True)
+class Computer:
+    """Sustained rates of a computer, in the dtype of the weights."""
+
+    name: str
+    operations: float  # per second, in large matrix products
+    bandwidth: float  # bytes per second, read and written
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A policy as it is configured, and the frames it gets."""
+
+    config: JanusConfig = FULL_SIZE
+    memory: MemoryConfig = MemoryConfig()
+    dtype: torch.dtype = torch.bfloat16
+    language_weights: str | None = None
+    frame_size: tuple[int, int] = (640, 480)  # pixels
+    image_width: int | None = None  # pixels; by default the configuration's
+    prefix_tokens: int = 60
+    suffix_tokens: int = 90  # of an instruction of usual length
+    answer_tokens: int = 8  # in the tree of answers
+
+    @property
+    def grid(self) -> Grid:
+        """Patches of a frame."""
+        return patch_grid(*self.frame_size, self.image_width or self.config.image_width)
+
+    @property
+    def prompt(self) -> Prompt:
+        """Prompt of the right lengths."""
+        block = (0,) * (self.grid.tokens + 2)
+        return Prompt((0,) * self.prefix_tokens, block, (0,) * self.suffix_tokens, self.grid)
+
+    def model(self) -> JanusModel:
+        """Build the network without storage, in the dtype of the weights."""
+        return _network(self.config, self.dtype)
+
+
+@lru_cache(maxsize=8)
+def _network(config: JanusConfig, dtype: torch.dtype) -> JanusModel:
+    return checkpoint.build(config).to(dtype)
+
+
+def storage(work: Workload) -> dict[str, int]:
+    """
+    Bytes on the device by what they hold, once the window is full.
+
+    Weights and memories are exact; the work space of a step's largest part is counted by its
+    largest tensors. Embeddings stay in host memory and are not in it.
+    """
+    model = work.model()
+    weights = {'encoders': 0, 'language model': 0}
+    for name, tensor in model.state_dict().items():
+        if name == 'model.embed_tokens.weight':
+            continue
+        size = tensor.nbytes
+        if work.language_weights and quantization.belongs(name):
+            size = quantization.weight_bytes(tuple(tensor.shape), work.language_weights)
+        language = name.startswith(('model.', 'lm_head.'))
+        weights['language model' if language else 'encoders'] += size
+    config, item = work.config, work.dtype.itemsize
+    held = {
+        'geometry memory': geometry_memory(model, work.grid, work.memory).nbytes,
+        'language memory': language_memory(
+            model, work.prompt, work.memory, work.answer_tokens).nbytes,
+    }
+    if work.memory.mode == 'sampled':
+        features = work.grid.tokens * config.language.hidden_size * item
+        held['vision features'] = work.memory.resident_frames * features
+    tokens = new_tokens(work)
+    language = tokens * (3 * config.language.intermediate_size + 4 * config.language.hidden_size)
+    frame = frame_tokens(work) * config.geometry.embed_dim * (4 * item + 12)
+    logits = (1 + work.answer_tokens) * config.language.vocab_size * 12
+    return {**weights, **held, 'work space': max(language * item, frame) + logits}
+
+
+def frame_tokens(work: Workload) -> int:
+    """Tokens of a frame in the geometry encoder."""
+    return work.config.geometry.num_special_tokens + work.grid.rows * work.grid.columns
+
+
+def new_tokens(work: Workload) -> int:
+    """Tokens that the language model reads in a step of a full window."""
+    if work.memory.mode == 'windowed':
+        return len(work.prompt.block) + work.suffix_tokens + work.answer_tokens
+    return len(work.prompt.ids(work.memory.history_frames + 1)) + work.answer_tokens
+
+
+def products(*modules: nn.Module) -> int:
+    """Multiplications per token in all linear layers of some modules."""
+    return sum(layer.weight.numel() for module in modules for layer in module.modules()
+               if isinstance(layer, nn.Linear))
+
+
+def step(work: Workload, past: int, recompute: bool = False) -> dict[str, Part]:
+    """
+    Work of one step, by part, with so many frames before it.
+
+    recompute: without any memory, all frames are encoded and read anew.
+    """
+    model, memory = work.model(), work.memory
+    attended = past if recompute else min(past, memory.initial_frames + memory.recent_frames)
+    item = work.dtype.itemsize
+    pixels = work.grid.rows * work.grid.columns * 14 * 14 * 3 * 4
+    once = {
+        'preprocess': Part(0, PIXEL_PASSES * pixels),
+        'vision': _vision(work, model, item),
+        'prefill': _language(work, model, past, attended, item, recompute),
+        'decode': Part(0, 3 * (1 + work.answer_tokens) * work.config.language.vocab_size * 4),
+    }
+    geometry = [_geometry(work, model, frames, item)
+                for frames in (range(past + 1) if recompute else (attended,))]
+    repeated = past + 1 if recompute else 1
+    return {
+        'preprocess': once['preprocess'],
+        'geometry': Part(*(sum(numbers) for numbers in zip(*geometry))),
+        'vision': Part(*(repeated * number for number in once['vision'])),
+        'prefill': once['prefill'],
+        'decode': once['decode'],
+    }
+
+
+def _geometry(work: Workload, model: JanusModel, past: int, item: int) -> Part:
+    config, aggregator = work.config.geometry, model.vggt['aggregator']
+    tokens, width, used = frame_tokens(work), config.embed_dim, config.num_used_blocks
+    patches = work.grid.rows * work.grid.columns
+    blocks = products(aggregator.patch_embed.blocks, aggregator.frame_blocks[:used],
+                      aggregator.global_blocks[:used])
+    embed = aggregator.patch_embed.patch_embed['proj'].weight.numel()
+    merger = products(model.merger)
+    linear = 2 * (blocks * tokens + embed * patches + merger * work.grid.tokens)
+    within = 4 * tokens ** 2 * width * (config.dino_depth + used)
+    over = 4 * tokens * (past + 1) * tokens * width * used
+    memory = (past + 3) * tokens * 2 * width * used * item  # read, and the new frame moved
+    return Part(linear + within + over, (blocks + embed + merger) * item + memory)
+
+
+def _vision(work: Workload, model: JanusModel, item: int) -> Part:
+    config, tower = work.config.vision, model.visual
+    rows, columns = work.grid.vision
+    patches = rows * columns
+    embed = tower.patch_embed['proj'].weight.numel()
+    blocks, merger = products(tower.blocks), products(tower.merger)
+    full = len(config.full_attention_blocks)
+    window = min(patches, (config.window_size // config.patch_size) ** 2)
+    attention = 4 * patches * config.hidden_size * (
+        full * patches + (config.depth - full) * window)
+    linear = 2 * ((blocks + embed) * patches + merger * patches // 4)
+    return Part(linear + attention, (blocks + embed + merger) * item)
+
+
+def _language(work: Workload, model: JanusModel, past: int, attended: int, item: int,
+              recompute: bool) -> Part:
+    config, memory, prompt = work.config.language, work.memory, work.prompt
+    tree = work.answer_tokens
+    if recompute:
+        tokens, window = len(prompt.ids(past + 1)) + tree, 0
+    elif memory.mode == 'sampled':
+        tokens, window = len(prompt.ids(min(past, memory.history_frames) + 1)) + tree, 0
+    else:
+        tokens = len(prompt.block) + work.suffix_tokens + tree
+        kept = language_memory(model, prompt, memory, tree)
+        kept.seen = attended
+        window = kept.end
+    weights = 0
+    for name, tensor in model.state_dict().items():
+        if quantization.belongs(name):
+            weights += (quantization.weight_bytes(tuple(tensor.shape), work.language_weights)
+                        if work.language_weights else tensor.nbytes)
+    width = config.num_heads * config.head_dim
+    attention = 4 * width * config.num_layers * (tokens * window + tokens ** 2 // 2)
+    linear = 2 * (products(model.model.layers) * tokens + products(model.lm_head) * (1 + tree))
+    cache = 2 * config.num_key_value_heads * config.head_dim * config.num_layers * item
+    return Part(linear + attention, weights + cache * (window + 2 * tokens))
+
+
+def measure(device: torch.device, dtype: torch.dtype) -> Computer:
+    """Measure what a device sustains: large products, and copies beyond its caches."""
+    cuda = device.type == 'cuda'
+    side, elements = (8192, 2 ** 29) if cuda else (1024, 2 ** 25)
+    a, b = torch.randn(2, side, side, device=device, dtype=dtype)
+    source = torch.ones(elements, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+
+    def best(function: Any) -> float:
+        seconds = []
+        for _ in range(7):
+            begin = time.perf_counter()
+            function()
+            if cuda:
+                torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - begin)
+        return min(seconds)
+
+    threads = torch.get_num_threads()
+    name = torch.cuda.get_device_name(device) if cuda else f'CPU, threads: {threads}'
+    return Computer(name, 2 * side ** 3 / best(lambda: a @ b),
+                    2 * elements / best(lambda: target.copy_(source)))
+
+
+def read_profile(path: Path) -> tuple[Workload, Computer, float]:
+    """
+    Read a computer's file of parameters: the policy it is for, its rates, its memory in bytes.
+
+    Raises ValueError naming what is missing in it.
+    """
+    content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    try:
+        parameters = content['/**']['ros__parameters']
+        hardware = content['/hardware']['ros__parameters']
+        memory = {name: parameters[name] for name in
+                  ('initial_frames', 'recent_frames', 'history_frames') if name in parameters}
+        work = Workload(
+            dtype=getattr(torch, parameters['dtype']),
+            language_weights=parameters.get('language_weights') or None,
+            memory=MemoryConfig(parameters.get('memory_mode', 'sampled'), **memory))
+        computer = Computer(hardware['name'], hardware['operations'], hardware['bandwidth'])
+        if hardware['policy'] == 'tiny':  # the small random checkpoint
+            work = replace(work, config=tiny_config(), frame_size=(224, 168))
+        return work, computer, hardware['memory']
+    except (KeyError, TypeError) as error:
+        raise ValueError(f'{path} is no computer profile: {error} is missing') from error
+
+
+def tiny_config() -> JanusConfig:
+    """Return the configuration of the small random checkpoint."""
+    config = {'model_type': 'qwen2_5_vl', **tiny.LANGUAGE, 'vocab_size': tiny.VOCABULARY,
+              'vision_config': tiny.VISION, 'vggt_merger_hidden_dim': 256, 'image_width': 224}
+    return JanusConfig.from_dicts(config, tiny.GEOMETRY)
