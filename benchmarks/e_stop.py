@@ -73,7 +73,7 @@ class Driver(Node):
         while not condition():
             self._spinner.spin_once(timeout_sec=0.01)
             if time.monotonic() > end:
-                raise TimeoutError(f'waited {PATIENCE:.0f} s for {what}')
+                raise TimeoutError(f'waited {PATIENCE:.0f} s for {what}; {self.status}')
 
     def connect(self) -> None:
         """Wait until executor and base are there."""
@@ -85,11 +85,7 @@ class Driver(Node):
 
     def measure(self) -> tuple[float, bool]:
         """Return (s until zero velocity, whether nothing but zero came afterwards)."""
-        self._actions.publish(NavigationAction(
-            action=1 + self._step % 3, instruction_id='e_stop', step=self._step))
-        self._step += 1
-        self.wait(lambda: self.base_moves and bool(self.received) and not self.received[-1][1],
-                  'the robot to move')
+        self.wait(self._is_moving, 'the robot to move')
         self.received.clear()
         pressed = time.perf_counter()
         self._e_stop.publish(Bool(data=True))
@@ -102,6 +98,15 @@ class Driver(Node):
         self.wait(self._reset_done, 'the reset')
         self.wait(lambda: self.status.state == MotionStatus.STATE_IDLE, 'the robot to be ready')
         return stopped - pressed, clean
+
+    def _is_moving(self) -> bool:
+        """Tell whether the robot is seen to move; send an action when none is under way."""
+        if self.status.state == MotionStatus.STATE_IDLE and (
+                self._step == 0 or self.status.step == self._step - 1):
+            self._actions.publish(NavigationAction(
+                action=1 + self._step % 3, instruction_id='e_stop', step=self._step))
+            self._step += 1
+        return self.base_moves and bool(self.received) and not self.received[-1][1]
 
     def _reset_done(self) -> bool:
         future = self._reset.call_async(Trigger.Request())

@@ -137,7 +137,7 @@ class PhysicsBase:
         self._world.reset(*self._start)
 
     def command(self, linear: float, angular: float) -> None:
-        """Take a velocity command (m/s, rad/s)."""
+        """Take a command: velocities in m/s and rad/s."""
         self._world.set_velocity(linear, angular)
 
     def advance(self, dt: float) -> None:
@@ -218,7 +218,8 @@ def processes(base: str, speed: float, mode: Mode) -> Iterator[None]:
         for command in (commands[base], [
                 '-m', 'janusvln_ros.nodes.motion_executor', '--ros-args', '-p',
                 'use_sim_time:=true', '-p', f'execution_mode:={mode.value}', '-p',
-                'navigator_timeout:=0.0']):
+                'navigator_timeout:=0.0', '-p', 'clock_timeout:=20.0', '-p',
+                'clock_jump:=20.0']):  # a busy machine is no fault here
             started.append(subprocess.Popen([sys.executable, *command], env=environment,
                                             start_new_session=True, stdout=log, stderr=log))
         try:

@@ -44,7 +44,7 @@ class BaseModel:
         self._odometry: deque[tuple[float, Pose]] = deque()
 
     def command(self, linear: float, angular: float) -> None:
-        """Take a velocity command (m/s, rad/s)."""
+        """Take a command: velocities in m/s and rad/s."""
         self._commands.append((self.time, linear, angular))
 
     def advance(self, dt: float) -> None:
@@ -94,7 +94,7 @@ class ClosedLoop:
 
     @property
     def now(self) -> float:
-        """The time (s)."""
+        """Return the time (s)."""
         return self.base.time
 
     def tick(self) -> Velocity | None:

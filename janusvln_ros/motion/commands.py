@@ -47,7 +47,7 @@ class Command:
 
     @property
     def action(self) -> Action:
-        """The action that this command resembles: its type and direction without the amount."""
+        """Return the action it resembles: its type and direction without the amount."""
         if self.kind is Kind.STOP:
             return Action.STOP
         if self.kind is Kind.MOVE:
@@ -56,7 +56,7 @@ class Command:
 
     @property
     def sentence(self) -> str:
-        """The command in NaVILA's words: "move forward 75 cm", "turn left 30 degrees", "stop"."""
+        """Say it in NaVILA's words: "move forward 75 cm", "turn left 30 degrees", "stop"."""
         if self.kind is Kind.STOP:
             return 'stop'
         if self.kind is Kind.MOVE:

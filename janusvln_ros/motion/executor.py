@@ -76,7 +76,7 @@ class Executor:
 
     @property
     def config(self) -> ExecutorConfig:
-        """The configuration in force."""
+        """Return the configuration in force."""
         return self._config
 
     def configure(self, config: ExecutorConfig) -> None:
@@ -224,17 +224,17 @@ class Executor:
 
     @property
     def velocity(self) -> Velocity:
-        """What is commanded now."""
+        """Return what is commanded now."""
         return self._velocity
 
     @property
     def stands(self) -> bool:
-        """Whether no motion is under way, braking and settling included."""
+        """Tell whether no motion is under way, braking and settling included."""
         return self._phase is _Phase.STANDING
 
     @property
     def state(self) -> State:
-        """What the base is doing."""
+        """Tell what the base is doing."""
         if self._e_stopped:
             return State.ESTOPPED
         if self._now is None or self._trouble(self._now) is not None:
@@ -245,7 +245,7 @@ class Executor:
 
     @property
     def status(self) -> Status:
-        """What to tell the navigator."""
+        """Return what to tell the navigator."""
         trouble = None if self._now is None else self._trouble(self._now)
         message = 'e-stop' if self._e_stopped else trouble[1] if trouble else self._message
         return Status(self.state, self._result, self._request, self._motion_end,
@@ -253,12 +253,12 @@ class Executor:
 
     @property
     def pose(self) -> Pose | None:
-        """Where the robot is by the newest odometry, or by dead reckoning in open loop."""
+        """Return where it is by the newest odometry, or by dead reckoning in open loop."""
         return self._virtual if self._open_loop else self._poses.pose
 
     @property
     def goal(self) -> Pose | None:
-        """Where the motion that is under way ends; None while there is none."""
+        """Return where the motion under way, or the last one, ends; None after a stop."""
         return self._tracker.goal.pose if self._tracker.goal is not None else None
 
     def odometry_age(self, now: float) -> float:

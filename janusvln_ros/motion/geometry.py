@@ -72,12 +72,12 @@ class PoseBuffer:
 
     @property
     def stamp(self) -> float | None:
-        """Stamp (s) of the newest pose; None when empty."""
+        """Return the stamp of the newest pose in seconds; None when empty."""
         return self._stamps[-1] if self._stamps else None
 
     @property
     def pose(self) -> Pose | None:
-        """The newest pose; None when empty."""
+        """Return the newest pose; None when empty."""
         return self._poses[-1] if self._poses else None
 
     def at(self, stamp: float) -> Pose | None:

@@ -79,7 +79,7 @@ class ExecutorConfig:
 
     @property
     def tracking(self) -> TrackingConfig:
-        """The part that the tracker needs."""
+        """Return the part that the tracker needs."""
         return TrackingConfig(self.linear, self.angular, self.position_tolerance,
                               self.angle_tolerance, self.approach_gain)
 

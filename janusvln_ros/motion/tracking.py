@@ -103,7 +103,7 @@ class Tracker:
 
     @property
     def velocity(self) -> Velocity:
-        """What is commanded now, before the base's minimum speeds."""
+        """Return what is commanded now, before the base's minimum speeds."""
         return Velocity(self._linear.speed, self._angular.speed)
 
     def halt(self) -> None:
@@ -119,7 +119,7 @@ class Tracker:
 
     @property
     def drives(self) -> bool:
-        """Whether the goal still asks for translation."""
+        """Tell whether the goal still asks for translation."""
         return self.goal is not None and self._driving
 
     def reached(self, pose: Pose) -> bool:

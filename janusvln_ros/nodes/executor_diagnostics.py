@@ -27,13 +27,13 @@ class Rate:
 
     @property
     def hertz(self) -> float:
-        """Events per second, over the last seconds."""
+        """Return the events per second, over the last seconds."""
         self._prune()
         return len(self._times) / max(0.1, min(_WINDOW, time.monotonic() - self._began))
 
     @property
     def longest_gap(self) -> float:
-        """Longest time (s) between two events in the window; NaN with less than two."""
+        """Return the longest time (s) between two events; NaN with less than two."""
         times = list(self._times)
         return max((b - a for a, b in zip(times, times[1:])), default=math.nan)
 
