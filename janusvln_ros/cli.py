@@ -12,7 +12,7 @@ COMMANDS = {
     'evaluate': ('evaluation.command', 'episodes -> NE, OS, SR, SPL, nDTW, SDTW'),
     'train': ('training.command', 'the training stages'),
     'data': ('training.data_command', 'collect and build training data'),
-    'benchmark': ('policy.benchmark', 'time and memory per step'),
+    'benchmark': ('policy.benchmark', 'time and memory per step; --ros: from image to action'),
     'parity': ('policy.parity', 'golden data against the policy'),
 }
 
@@ -34,6 +34,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f'janusvln: there is no command {argv[0]!r}\n\n{usage()}', file=sys.stderr)
         return 2
     module, _ = COMMANDS[argv[0]]
+    if argv[0] == 'benchmark' and '--ros' in argv:  # policy knows nothing of ROS
+        module = 'nodes.latency_benchmark'
+        argv = [argument for argument in argv if argument != '--ros']
     return import_module(f'janusvln_ros.{module}').main(argv[1:])
 
 
