@@ -373,7 +373,7 @@ PHRASINGS: Mapping[str, Mapping[str, Sequence[str]]] = {
             'Walk between {a} and {b} and stop there.',
             # held out
             'Go to the middle between {a} and {b} and stop.',
-            'Find {a} and {b} and stop between them.',
+            'Walk to the middle between {a} and {b} and stop.',
         ),
         'zh': (
             '在{a}和{b}中间停下。',

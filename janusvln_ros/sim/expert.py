@@ -19,8 +19,6 @@ FORWARD_STEP = 0.25  # m
 TURN_STEP = math.radians(15)
 
 _LOOKAHEAD = 2.5  # m of the way in which a straight piece is sought
-# Half a turn, and a little more so that it does not turn back and forth on the edge.
-_AIM = TURN_STEP / 2 + math.radians(1.5)
 _MARGIN = 0.06  # m beyond the robot's radius that a straight piece keeps, where it can
 
 
@@ -65,15 +63,27 @@ class Expert:
         if (self.reached == len(self.fields) - 1
                 and self.fields[-1].distance(x, y) < self.stop_distance):
             return STOP
-        guide = self._guides[self.reached]
-        error = _wrap(self._heading(guide, x, y) - yaw)
-        if abs(error) <= _AIM:
-            if self._step_is_free(x, y, yaw):
-                return MOVE_FORWARD
-            error = self._way_out(guide, x, y, yaw)
-            if error == 0.0:
-                return MOVE_FORWARD
-        return TURN_LEFT if error > 0 else TURN_RIGHT
+        turns = self._turns(self._guides[self.reached], x, y, yaw)
+        if turns == 0:
+            return MOVE_FORWARD
+        return TURN_LEFT if turns > 0 else TURN_RIGHT
+
+    def _turns(self, guide: DistanceField, x: float, y: float, yaw: float) -> int:
+        """
+        Choose how many turns to make, to the left if positive, before the next step.
+
+        Where the choice falls depends on the place alone, so turning does not change the mind.
+        """
+        error = math.remainder(self._heading(guide, x, y) - yaw, math.tau)
+        straight = round(error / TURN_STEP)
+        if self._step_is_free(x, y, yaw + straight * TURN_STEP):
+            return straight
+        free = [turns for turns in range(-11, 13)
+                if self._step_is_free(x, y, yaw + turns * TURN_STEP)]
+        # With no step free, the robot slides along what it touches.
+        return min(free, default=straight, key=lambda turns: guide.cost(
+            x + FORWARD_STEP * math.cos(yaw + turns * TURN_STEP),
+            y + FORWARD_STEP * math.sin(yaw + turns * TURN_STEP)))
 
     def _heading(self, guide: DistanceField, x: float, y: float) -> float:
         """Give the direction of the farthest point of the way that is in sight."""
@@ -88,19 +98,3 @@ class Expert:
     def _step_is_free(self, x: float, y: float, yaw: float) -> bool:
         end = (x + FORWARD_STEP * math.cos(yaw), y + FORWARD_STEP * math.sin(yaw))
         return self.space.line_is_free((x, y), end)
-
-    def _way_out(self, guide: DistanceField, x: float, y: float, yaw: float) -> float:
-        """Choose the turn whose next step is free and leads on best, in radians."""
-        best, least = 0.0, math.inf
-        for turns in range(-11, 13):
-            heading = yaw + turns * TURN_STEP
-            if self._step_is_free(x, y, heading):
-                end = (x + FORWARD_STEP * math.cos(heading), y + FORWARD_STEP * math.sin(heading))
-                cost = guide.cost(*end) + 0.01 * abs(turns)
-                if cost < least:
-                    best, least = turns * TURN_STEP, cost
-        return best
-
-
-def _wrap(angle: float) -> float:
-    return math.remainder(angle, 2 * math.pi)
