@@ -150,7 +150,8 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
 
     output.mkdir(parents=True, exist_ok=True)
     film = Filmstrip()
-    bar = tqdm(total=len(live) or (recording.count if rule == 'frame' else None), unit='decision')
+    total = len(live) or (recording.count if rule == 'frame' else None)
+    bar = tqdm(total=total, unit=' decisions')
     keepers: list[Keeper] = [DecisionFiles(output), film, Progress(bar)]
     if options.video:
         keepers.append(AnnotatedVideo(output / 'video.mp4'))
