@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from janusvln_ros.evaluation.cache import stored_episode
 from janusvln_ros.evaluation.episodes import Episode, floor_points, GroundTruth
 from janusvln_ros.evaluation.metrics import EpisodeMetrics, score_episode
 from janusvln_ros.evaluation.splits import (
-    build_episode,
     house_of,
     MAX_STEPS,
     numbers_of,
@@ -45,7 +45,7 @@ class HouseEnvironment:
 
     def reset(self, key: int) -> Episode:
         """Start an episode of the split and return it."""
-        return self.start(*build_episode(self.split, key))
+        return self.start(*stored_episode(self.split, key))
 
     def start(self, episode: Episode, truth: GroundTruth) -> Episode:
         """Start any episode in one of our houses and return it."""
@@ -104,7 +104,7 @@ class HouseEnvironment:
     def other_instruction(self) -> str:
         """Give the instruction of an episode of another category, always the same one."""
         number = (self.episode.episode_id + self.split.size // 2 + 3) % self.split.size
-        return build_episode(self.split, number)[0].instruction.text
+        return stored_episode(self.split, number)[0].instruction.text
 
     def close(self) -> None:
         """Free the drawing context."""

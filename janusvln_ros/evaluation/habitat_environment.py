@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import habitat
+from habitat.tasks.nav.nav import NavigationGoal
+from habitat.tasks.vln.vln import InstructionData, VLNEpisode
 import numpy as np
 
 from janusvln_ros.evaluation.episodes import (
@@ -59,10 +61,15 @@ class HabitatEnvironment:
     def reset(self, key: str) -> Episode:
         """Start an episode and return it."""
         if self._env is None:
-            self._env = habitat.Env(config=self._config)
-            self._theirs = {str(e.episode_id): e for e in self._env.episodes}
+            # Habitat's own reader takes R2R only; ours takes RxR, too.
+            scenes = Path(self._config.habitat.dataset.scenes_dir)
+            self._theirs = {
+                name: _their_episode(episode, scenes) for name, episode in self._episodes.items()}
+            dataset = habitat.Dataset()
+            dataset.episodes = list(self._theirs.values())
+            self._env = habitat.Env(config=self._config, dataset=dataset)
         self.episode = self._episodes[key]
-        self._env.current_episode = self._theirs[str(self.episode.episode_id)]
+        self._env.current_episode = self._theirs[key]
         self._rgb = self._env.reset()['rgb']
         self.actions: list[int] = []
         self.poses: list[tuple[float, float, float]] = []
@@ -117,3 +124,19 @@ class HabitatEnvironment:
         self._positions.append(np.array(state.position, dtype=np.float64))
         self._distances.append(float(self._env.sim.geodesic_distance(
             state.position, [goal.position for goal in self.episode.goals])))
+
+
+def _their_episode(episode: Episode, scenes: Path) -> VLNEpisode:
+    """Give an episode in Habitat's class, its scene as a path."""
+    return VLNEpisode(
+        episode_id=str(episode.episode_id),
+        trajectory_id=str(episode.trajectory_id),
+        scene_id=str(scenes / episode.scene_id),
+        start_position=list(episode.start_position),
+        start_rotation=list(episode.start_rotation),
+        goals=[NavigationGoal(position=list(goal.position), radius=goal.radius)
+               for goal in episode.goals],
+        reference_path=[list(position) for position in episode.reference_path],
+        instruction=InstructionData(instruction_text=episode.instruction.text),
+        info=dict(episode.info),
+    )

@@ -12,9 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from janusvln_ros.evaluation.cache import stored_episode
 from janusvln_ros.evaluation.episodes import floor_points
 from janusvln_ros.evaluation.metrics import METRICS, summarise, summarise_by
-from janusvln_ros.evaluation.splits import build_episode, find_split, house_of
+from janusvln_ros.evaluation.splits import find_split, house_of
 from janusvln_ros.evaluation.tasks import SUCCESS_RADIUS
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as DrawnPath
@@ -145,7 +146,7 @@ def _spread(records: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[st
 
 
 def _card(split: str, record: Mapping[str, Any]) -> str:
-    _, truth = build_episode(find_split(split), int(record['key']))
+    _, truth = stored_episode(find_split(split), int(record['key']))
     reference = floor_points(truth.locations)
     path = np.array(record['path'])
     image = draw_map(
