@@ -59,7 +59,8 @@ def generate_launch_description() -> LaunchDescription:
             ParameterFile([str(CONFIG / 'computer_'), LaunchConfiguration('computer'), '.yaml']),
             parameters],
         remappings=[('image', image), ('image/compressed', [image, '/compressed'])],
-        arguments=['--ros-args', '--log-level', ['navigator:=', LaunchConfiguration('log_level')]])
+        ros_arguments=['--log-level', ['navigator:=', LaunchConfiguration('log_level')],
+                       '--enclave', '/janusvln/navigator'])
     return LaunchDescription([
         *ARGUMENTS,
         # Raw images are lost in Fast DDS's default shared memory.

@@ -48,7 +48,8 @@ def generate_launch_description() -> LaunchDescription:
             parameters],
         remappings=[('odom', LaunchConfiguration('odom_topic')),
                     ('cmd_vel', LaunchConfiguration('cmd_vel_topic')),
-                    ('scan', LaunchConfiguration('scan_topic'))])
+                    ('scan', LaunchConfiguration('scan_topic'))],
+        ros_arguments=['--enclave', '/janusvln/motion_executor'])
     return LaunchDescription([
         *ARGUMENTS,
         *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))

@@ -108,6 +108,7 @@ class Navigator(LifecycleNode):
     def __init__(self, load: Callable[[NavigatorParameters], Any] = load_policy) -> None:
         super().__init__('navigator')
         self._load = load
+        self.loading = False  # a checkpoint; may take a minute
         self.parameters = declare(self, NavigatorParameters)
         declare(self, EpisodeParameters)
         self.add_on_set_parameters_callback(self._check_parameters)
@@ -149,18 +150,22 @@ class Navigator(LifecycleNode):
         if self.get_parameter('use_sim_time').value:
             self.create_timer(period, self._on_heartbeat)
         self.create_timer(1.0, self._on_diagnostics, clock=steady)
+        self._publish_status()
 
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the checkpoint; fail with the reason in the log."""
         begun = time.monotonic()
+        self.loading = True
         try:
             self.parameters = read(self, NavigatorParameters)
             self._policy = self._load(self.parameters)
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             self._fail(f'cannot configure: {error}')
             return TransitionCallbackReturn.FAILURE
+        finally:
+            self.loading = False
         self.get_logger().info(f'loaded {self.parameters.checkpoint} in '
                                f'{time.monotonic() - begun:.1f} s')
         if self._policy.random_weights:
@@ -578,9 +583,12 @@ def main(argv: list[str] | None = None,
         print(usage())
         return 0 if rest[0] in ('-h', '--help') else 2
     ended = threading.Event()
+    node = None
 
     def end(number: int, frame: FrameType | None) -> None:
         ended.set()
+        if node is None or node.loading:  # nothing moves yet, and the end may be far
+            raise KeyboardInterrupt
 
     sys.setswitchinterval(_SWITCH_INTERVAL)
     # rclpy's own handlers close the context first, and then no STOP can be published.
@@ -593,8 +601,13 @@ def main(argv: list[str] | None = None,
         print(f'navigator: {error}', file=sys.stderr)
         rclpy.shutdown()
         return 2
+    except KeyboardInterrupt:
+        rclpy.shutdown()
+        return 0
     try:
         return _run(node, ended)
+    except KeyboardInterrupt:
+        return 0
     finally:
         node.close()
         node.destroy_node()

@@ -2,7 +2,8 @@
 The navigator with a policy that answers what the instruction spells out.
 
 'F L .5 R S' goes forward, turns left, thinks for half a second, turns right, stops, and begins
-anew; 'X' raises. Start it like the navigator; checkpoint 'bad' cannot be loaded.
+anew; 'X' raises. Start it like the navigator; checkpoint 'bad' cannot be loaded, 'slow' takes a
+minute.
 """
 
 import sys
@@ -45,6 +46,8 @@ class ScriptedPolicy:
 def load(parameters):
     if parameters.checkpoint == 'bad':
         raise ValueError('there is nothing in it')
+    if parameters.checkpoint == 'slow':
+        time.sleep(60)
     return ScriptedPolicy()
 
 

@@ -466,6 +466,15 @@ def test_signal_stops_the_robot_and_ends_the_process(robot, ready, number):
     assert process.wait(PATIENCE) == 0
 
 
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_process_while_it_loads(robot, start, number):
+    process = start(checkpoint='slow')
+    robot.wait(lambda: robot.statuses, 'status of a node that loads', 20)
+    time.sleep(0.5)
+    process.send_signal(number)
+    assert process.wait(5) == 0
+
+
 @pytest.mark.parametrize('reliability', ['best_effort', 'reliable'])
 def test_raw_vga_at_30_hz_arrives(robot, ready, reliability):
     robot.camera_on = False

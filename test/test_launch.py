@@ -1,0 +1,189 @@
+"""Launch files with the real launch where it exists; configuration files against the nodes."""
+
+from dataclasses import fields
+import importlib.util
+import json
+import os
+from pathlib import Path
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / 'config'
+LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
+
+rclpy = pytest.importorskip('rclpy')
+
+from rclpy.node import Node  # noqa: E402
+
+from janusvln_ros.nodes.executor_parameters import KINDS  # noqa: E402
+from janusvln_ros.nodes.navigator_parameters import (  # noqa: E402
+    EpisodeParameters,
+    NavigatorParameters,
+)
+
+needs_launch = pytest.mark.skipif(
+    not importlib.util.find_spec('launch_ros') or not shutil.which('ros2'),
+    reason='launch and ros2cli are not on PyPI')
+
+
+def declared_by(*kinds):
+    return {entry.name: entry for kind in kinds for entry in fields(kind)}
+
+
+PARAMETERS = {
+    'navigator.yaml': declared_by(NavigatorParameters, EpisodeParameters),
+    **{path.name: declared_by(NavigatorParameters, EpisodeParameters)
+       for path in CONFIG.glob('computer_*.yaml')},
+    **{path.name: declared_by(*KINDS) for path in CONFIG.glob('robot_*.yaml')}}
+
+
+@pytest.mark.parametrize('name', sorted(PARAMETERS))
+def test_parameter_file_fits_its_node(name):
+    """Wrong names are ignored by ROS without a word."""
+    content = yaml.safe_load((CONFIG / name).read_text())
+    for values in (node['ros__parameters'] for node in content.values()):
+        for key, value in values.items():
+            assert key in PARAMETERS[name], f'{key} is no parameter of the node'
+            entry = PARAMETERS[name][key]
+            assert type(value) is type(entry.default), f'{key} is {value!r}'
+            low, high = entry.metadata['low'], entry.metadata['high']
+            assert low is None or low <= value <= high, f'{key} is {value!r}'
+            assert not entry.metadata['choices'] or value in entry.metadata['choices']
+
+
+def ros2(*words, timeout=60):
+    return subprocess.run(['ros2', *words], capture_output=True, text=True, timeout=timeout,
+                          check=False)
+
+
+@needs_launch
+@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
+def test_every_argument_is_described(path):
+    printed = ros2('launch', str(path), '--show-args').stdout
+    arguments = re.findall(r"^    '(\w+)':\n        (.*)", printed, re.MULTILINE)
+    assert len(arguments) >= 7, printed
+    for name, description in arguments:
+        assert len(description) > 5 and 'No description' not in description, name
+
+
+@needs_launch
+def test_wrong_choice_is_refused():
+    result = ros2('launch', str(ROOT / 'launch' / 'robot.launch.py'), 'robot:=submarine')
+    assert result.returncode and 'diff_drive' in result.stdout + result.stderr
+
+
+@needs_launch
+@pytest.mark.ros
+def test_simulated_robot_obeys_ros2_topic_pub(ros_domain):
+    launch = subprocess.Popen(
+        ['ros2', 'launch', str(ROOT / 'launch' / 'simulation.launch.py'), 'namespace:=robot1'],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    lines = []
+    reader = threading.Thread(target=lambda: lines.extend(launch.stdout), daemon=True)
+    reader.start()
+    try:
+        end = time.monotonic() + 150
+        said = ''
+        while 'SUCCEEDED after' not in said and 'TIMEOUT after' not in said:
+            ros2('topic', 'pub', '--once', '--max-wait-time-secs', '5', '/robot1/instruction',
+                 'std_msgs/msg/String', "{data: 'go to the red chair'}")
+            said = ''.join(lines)
+            assert launch.poll() is None and time.monotonic() < end, said
+    finally:
+        os.killpg(launch.pid, signal.SIGINT)
+        launch.wait(20)
+    reader.join(5)
+    assert ''.join(lines).count('process has finished cleanly') == 3
+
+
+def names(root, enclave, kind, item, qualifier):
+    profile = root.find(f".//enclave[@path='/janusvln/{enclave}']//profile")
+    node = profile.get('node')
+    listed = (element.text for group in profile.findall(kind) if group.get(qualifier) == 'ALLOW'
+              for element in group.findall(item))
+    return {name.replace('~', f'/{node}') if name[0] in '~/' else f'/{name}' for name in listed}
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize('name', ['navigator', 'motion_executor'])
+def test_security_policy_is_what_the_node_needs(name, ros_domain, start_command):
+    """The policy is compared with the graph; only what parameters switch on may be missing."""
+    optional = {'/image/compressed', '/scan', '/depth', '/clock', '/parameter_events'}
+    if name == 'navigator':
+        script = ROOT / 'test' / 'nodes' / 'scripted_navigator.py'
+        process = subprocess.Popen([sys.executable, str(script), '--ros-args', '-p',
+                                    'checkpoint:=script', '-p', 'autostart:=true'], cwd=ROOT)
+    else:
+        process = start_command(name)
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=ros_domain)
+    spy = Node('spy', context=context)
+    needs_input = {'navigator': '/image', 'motion_executor': '/odom'}[name]
+    try:
+        end = time.monotonic() + 30
+        while not spy.get_subscriptions_info_by_topic(needs_input):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        time.sleep(0.5)
+        said = {topic for topic, _ in spy.get_publisher_names_and_types_by_node(name, '/')}
+        heard = {topic for topic, _ in spy.get_subscriber_names_and_types_by_node(name, '/')}
+        served = {topic for topic, _ in spy.get_service_names_and_types_by_node(name, '/')}
+    finally:
+        process.kill()
+        process.wait()
+        spy.destroy_node()
+        context.shutdown()
+    actions = {topic.partition('/_action/')[0] for topic in served if '/_action/' in topic}
+
+    def plain(topics):
+        return {topic for topic in topics if '/_action/' not in topic}
+    policy = ElementTree.parse(CONFIG / 'sros2_policy.xml').getroot()
+    for graph, listed in (
+            (plain(said), names(policy, name, 'topics', 'topic', 'publish')),
+            (plain(heard), names(policy, name, 'topics', 'topic', 'subscribe')),
+            (plain(served), names(policy, name, 'services', 'service', 'reply')),
+            (actions, names(policy, name, 'actions', 'action', 'execute'))):
+        assert graph <= listed
+        assert listed - graph <= optional | {f'/{name}/get_type_description'}
+
+
+TOPICS = {'/odom', '/image', '/executed_path', '/debug_image', '/navigation_action', '/cmd_vel',
+          '/navigator_status', '/diagnostics', '/instruction', '/e_stop'}
+
+
+def test_rviz_shows_topics_that_exist():
+    content = yaml.safe_load((CONFIG / 'navigation.rviz').read_text())
+    displays = content['Visualization Manager']['Displays']
+    shown = {f"/{display['Topic']['Value']}" for display in displays if 'Topic' in display}
+    assert {'/debug_image', '/executed_path', '/odom'} <= shown <= TOPICS
+
+
+def test_foxglove_layout_is_whole_and_shows_topics_that_exist():
+    layout = json.loads((CONFIG / 'foxglove.json').read_text())
+
+    def panels(part):
+        return [part] if isinstance(part, str) else panels(part['first']) + panels(part['second'])
+    assert sorted(panels(layout['layout'])) == sorted(layout['configById'])
+    text = json.dumps(layout['configById'])
+    shown = set(re.findall(r'"(/[a-z_]+)(?:[."\[])', text)) - {'/reset_e_stop'}
+    assert {'/debug_image', '/instruction', '/e_stop'} <= shown <= TOPICS
+
+
+def test_profile_gives_images_room():
+    text = (CONFIG / 'fastdds.xml').read_text()
+    root = ElementTree.fromstring(re.sub(r' xmlns="[^"]*"', '', text))
+    memory = root.find(".//transport_descriptor[transport_id='shared_memory']")
+    assert int(memory.findtext('segment_size')) >= 16 * 640 * 480 * 3
+    assert int(memory.findtext('maxMessageSize')) >= 4 * 640 * 480 * 3
+    assert root.findtext('.//useBuiltinTransports') == 'false'
+
