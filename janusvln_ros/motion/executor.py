@@ -246,7 +246,8 @@ class Executor:
     @property
     def status(self) -> Status:
         """Return what to tell the navigator."""
-        trouble = None if self._now is None else self._trouble(self._now)
+        trouble = self._trouble(self._now) if self._now is not None else (
+            Result.INPUT_LOST, 'ROS time has not begun')
         message = 'e-stop' if self._e_stopped else trouble[1] if trouble else self._message
         return Status(self.state, self._result, self._request, self._motion_end,
                       self._progress, self._open_loop, message)

@@ -101,11 +101,6 @@ class Tracker:
         self._linear = AxisState()
         self._angular = AxisState()
 
-    @property
-    def velocity(self) -> Velocity:
-        """Return what is commanded now, before the base's minimum speeds."""
-        return Velocity(self._linear.speed, self._angular.speed)
-
     def halt(self) -> None:
         """Drop the goal and command zero at once, regardless of the limits."""
         self.goal = None
@@ -141,21 +136,22 @@ class Tracker:
         """
         if self._driving:
             self._aim_again(pose)
-        goal = self.goal
+            speed = self._drive_speed(self.goal.along(pose), room, dt)
+            self._driving = speed != 0.0
         if self._driving:
-            line_error = wrap(goal.line - pose.yaw)
-            speed = self._drive_speed(goal.along(pose), room, dt)
-            if speed != 0.0 and self._must_align(line_error, dt):
-                return self._advance(0.0, self._spin(line_error, dt), dt, floor_turn=True), False
-            if speed != 0.0:
-                across = goal.across(pose)
-                aim = max(-_MAX_CORRECTION, min(_MAX_CORRECTION, _ACROSS_GAIN * across))
-                rate = _HEADING_GAIN * (line_error - math.copysign(1.0, speed) * aim)
-                return self._advance(speed, rate, dt, floor_turn=False), False
-            self._driving = False
-        rate = self._spin(goal.pose.yaw - pose.yaw, dt)
+            return self._drive(speed, pose, dt), False
+        rate = self._spin(self.goal.pose.yaw - pose.yaw, dt)
         velocity = self._advance(0.0, rate, dt, floor_turn=True)
         return velocity, velocity == Velocity() and rate == 0.0
+
+    def _drive(self, speed: float, pose: Pose, dt: float) -> Velocity:
+        """Keep to the line while driving; turn towards it first when it points elsewhere."""
+        line_error = wrap(self.goal.line - pose.yaw)
+        if self._must_align(line_error, dt):
+            return self._advance(0.0, self._spin(line_error, dt), dt, floor_turn=True)
+        aim = max(-_MAX_CORRECTION, min(_MAX_CORRECTION, _ACROSS_GAIN * self.goal.across(pose)))
+        rate = _HEADING_GAIN * (line_error - math.copysign(1.0, speed) * aim)
+        return self._advance(speed, rate, dt, floor_turn=False)
 
     def _aim_again(self, pose: Pose) -> None:
         """Lay the line from a pose to the point when it is too far off to steer back to it."""

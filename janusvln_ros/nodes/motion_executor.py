@@ -122,7 +122,8 @@ class MotionExecutor(Node):
         try:
             command = Command.from_action(message.action, self._standing.step_length,
                                           self._standing.step_angle)
-            if not all(map(math.isfinite, message.probabilities)):
+            stop = command.kind is Kind.STOP  # stopping is right whatever else is wrong
+            if not stop and not all(map(math.isfinite, message.probabilities)):
                 raise ValueError('a probability of the action is not finite')
         except ValueError as error:
             self._refuse(request, error)
@@ -296,7 +297,8 @@ class MotionExecutor(Node):
         now, status = self._now(), self._core.status
         odometry_age, navigator_age = self._core.odometry_age(now), self._core.navigator_age(now)
         warnings = []
-        if status.open_loop or self._standing.allow_open_loop and math.isinf(odometry_age):
+        if status.open_loop or (self._standing.allow_open_loop
+                                and odometry_age > self._safety.odometry_timeout):
             warnings.append('open loop: motions are timed, without odometry')
         if self._safety.navigator_timeout and navigator_age > self._safety.navigator_timeout:
             warnings.append('no sign of life of the navigator')
