@@ -109,6 +109,8 @@ def main(argv: list[str] | None = None) -> int:
             return _compare_files(options)
         with ExitStack() as resources:
             return _replay(options, resources)
+    except KeyboardInterrupt:  # before the first decision
+        return 130
     except (ValueError, OSError) as error:
         print(f'janusvln replay: {error}', file=sys.stderr)
         return 2

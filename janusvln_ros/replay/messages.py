@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 import os
 from pathlib import Path
 
-from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
+from rosbags.typesys import (
+    get_types_from_idl,
+    get_types_from_msg,
+    get_typestore,
+    Stores,
+    TypesysError,
+)
 from rosbags.typesys.store import Typestore
 
 PACKAGE = 'janusvln_ros'
@@ -63,15 +70,17 @@ def types_for(definitions: dict[str, str]) -> Typestore:
     Make a store that reads the given types as their bag defines them.
 
     `definitions` maps a type's name to the definition recorded with it (rosbag2's text of
-    concatenated .msg or .idl files), or to '' for a bag without: that type is then taken from
-    `standard_types`. A recorded definition goes first, because the bag may be older than our
-    messages. Raises UnknownTypeError for a type that nobody defines.
+    concatenated .msg or .idl files), or to '' for a bag without: that type, and one whose
+    definition cannot be parsed, is then taken from `standard_types`. A recorded definition goes
+    first, because the bag may be older than our messages. Raises UnknownTypeError for a type that
+    nobody defines.
     """
     store = get_typestore(Stores.EMPTY)
     recorded = {}
     for name, text in definitions.items():
         if text:
-            recorded.update(_parse(name, text))
+            with suppress(TypesysError):
+                recorded.update(_parse(name, text))
     if recorded:
         store.register(recorded)
     standard = standard_types()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import math
 
 from rosbags.serde import SerdeError
+from tqdm import tqdm
 
 from janusvln_ros.replay import topics
 from janusvln_ros.replay.bag import Bag, BagError
@@ -240,7 +241,9 @@ def read_timeline(bag: Bag, chosen: Topics) -> Timeline:
         return timeline
     decode = bag.decoder(names)
     moving_since: int | None = None
-    for message in bag.messages(names):
+    total = sum(bag.counts.get(name, 0) for name in names) or None
+    reading = tqdm(bag.messages(names), 'reading', total, leave=False, unit=' messages')
+    for message in reading:
         topic, logged, _ = message
         try:
             m = decode(message)
@@ -250,23 +253,33 @@ def read_timeline(bag: Bag, chosen: Topics) -> Timeline:
                 f'left out ({error})'
             )
             continue
-        if topic.name == chosen.instruction:
-            if m.data.strip():
-                timeline.instructions.append((logged, m.data.strip()))
-        elif topic.name == chosen.action:
-            _add_action(timeline, m, logged)
-        elif topic.name == chosen.navigator_status:
-            if m.instruction:
-                timeline.sentences[m.instruction_id] = m.instruction
-                held = timeline.memory.setdefault(m.instruction_id, set())
-                held.add((m.step, m.memory_frames))
-        elif topic.name == chosen.motion_status:
-            moving_since = _add_motion(timeline.motions, m, moving_since)
-        else:
-            p, q = m.pose.pose.position, m.pose.pose.orientation
-            yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
-            timeline.path.append(stamp_of(m), p.x, p.y, yaw)
+        try:
+            if topic.name == chosen.motion_status:
+                moving_since = _add_motion(timeline.motions, m, moving_since)
+            else:
+                _add(timeline, chosen, topic.name, m, logged)
+        except AttributeError as error:
+            raise TopicError(
+                f'{topic.name} was recorded with another definition of {topic.msgtype}: {error}'
+            ) from None
     return timeline
+
+
+def _add(timeline: Timeline, chosen: Topics, name: str, m: object, logged: int) -> None:
+    if name == chosen.instruction:
+        if m.data.strip():
+            timeline.instructions.append((logged, m.data.strip()))
+    elif name == chosen.action:
+        _add_action(timeline, m, logged)
+    elif name == chosen.navigator_status:
+        if m.instruction:
+            timeline.sentences[m.instruction_id] = m.instruction
+            held = timeline.memory.setdefault(m.instruction_id, set())
+            held.add((m.step, m.memory_frames))
+    else:
+        p, q = m.pose.pose.position, m.pose.pose.orientation
+        yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
+        timeline.path.append(stamp_of(m), p.x, p.y, yaw)
 
 
 def _add_action(timeline: Timeline, m: object, logged: int) -> None:

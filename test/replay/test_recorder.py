@@ -128,3 +128,8 @@ def test_our_messages_are_found_in_an_installed_prefix(tmp_path, monkeypatch):
 def test_a_type_that_nobody_defines_is_named():
     with pytest.raises(UnknownTypeError, match='acme_msgs/msg/Anvil is unknown'):
         types_for({'acme_msgs/msg/Anvil': ''})
+
+
+def test_a_definition_that_cannot_be_parsed_is_replaced_by_ours():
+    store = types_for({'std_msgs/msg/String': 'what is this ???\n=='})
+    assert [name for name, _ in store.fielddefs['std_msgs/msg/String'][1]] == ['data']

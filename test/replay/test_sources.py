@@ -8,7 +8,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg
 
 from janusvln_ros.replay.decisions import ACTIONS, read_decisions
-from janusvln_ros.replay.messages import standard_types
+from janusvln_ros.replay.messages import standard_types, types_for
 
 CAMERA = '/image'
 
@@ -248,3 +248,29 @@ def test_options_that_do_not_fit(tmp_path, drive, replay, capsys):
     assert 'use --every frame or --every 0.5s' in capsys.readouterr().err
     assert replay(images, '--compare', 'live')[0] == 2
     assert '--compare live needs recorded actions' in capsys.readouterr().err
+
+
+def test_messages_of_ours_from_another_time(tmp_path, replay, drive, capsys):
+    """A bag older than a message's present definition."""
+    bag = drive.write(tmp_path / 'plain', without=('/navigation_action',))
+    old = get_types_from_msg('std_msgs/Header header\nuint8 action\n',
+                             'janusvln_ros/msg/NavigationAction')
+    types = types_for({'sensor_msgs/msg/Image': ''})
+    del types.fielddefs['janusvln_ros/msg/NavigationAction']
+    types.register(old)
+    with Reader(bag) as reader, Writer(
+        tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.MCAP
+    ) as writer:
+        new = {c.topic: writer.add_connection(c.topic, c.msgtype, typestore=types)
+               for c in reader.connections}
+        actions = writer.add_connection(
+            '/navigation_action', 'janusvln_ros/msg/NavigationAction', typestore=types)
+        for connection, time, data in reader.messages():
+            writer.write(new[connection.topic], time, data)
+        message = types.types['janusvln_ros/msg/NavigationAction'](
+            header=drive.messages[0][2].header, action=1)
+        writer.write(actions, time, types.serialize_cdr(
+            message, 'janusvln_ros/msg/NavigationAction'))
+    assert replay(tmp_path / 'bag')[0] == 2
+    assert '/navigation_action was recorded with another definition of janusvln_ros/msg/' \
+        'NavigationAction' in capsys.readouterr().err
