@@ -4,6 +4,7 @@ from pathlib import Path
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.conditions import IfCondition
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
@@ -28,6 +29,12 @@ ARGUMENTS = (
         'scan_topic', default_value='scan',
         description='Laser scan, read if the robot file sets stop_distance.'),
     DeclareLaunchArgument(
+        'compress_images', default_value='false', choices=['true', 'false'],
+        description='Publish <image_topic>/compressed from <image_topic> (image_transport), for a '
+        'navigator across Wi-Fi and a camera driver that does not do it.'),
+    DeclareLaunchArgument(
+        'image_topic', default_value='image', description='Camera topic for compress_images.'),
+    DeclareLaunchArgument(
         'namespace', default_value='', description='Namespace of the robot; moves all topics.'),
     DeclareLaunchArgument(
         'use_sim_time', default_value='false', choices=['true', 'false'],
@@ -50,8 +57,15 @@ def generate_launch_description() -> LaunchDescription:
                     ('cmd_vel', LaunchConfiguration('cmd_vel_topic')),
                     ('scan', LaunchConfiguration('scan_topic'))],
         ros_arguments=['--enclave', '/janusvln/motion_executor'])
+    image = LaunchConfiguration('image_topic')
+    compressor = Node(
+        package='image_transport', executable='republish', name='compressor',
+        namespace=LaunchConfiguration('namespace'), arguments=['raw', 'compressed'],
+        parameters=[{'in_transport': 'raw', 'out_transport': 'compressed'}],
+        remappings=[('in', image), ('out/compressed', [image, '/compressed'])],
+        condition=IfCondition(LaunchConfiguration('compress_images')))
     return LaunchDescription([
         *ARGUMENTS,
         *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
           for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')),
-        executor])
+        executor, compressor])

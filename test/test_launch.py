@@ -41,9 +41,8 @@ def declared_by(*kinds):
 
 
 PARAMETERS = {
-    'navigator.yaml': declared_by(NavigatorParameters, EpisodeParameters),
     **{path.name: declared_by(NavigatorParameters, EpisodeParameters)
-       for path in CONFIG.glob('computer_*.yaml')},
+       for path in (*CONFIG.glob('navigator*.yaml'), *CONFIG.glob('computer_*.yaml'))},
     **{path.name: declared_by(*KINDS) for path in CONFIG.glob('robot_*.yaml')}}
 
 

@@ -232,14 +232,17 @@ class Navigator(LifecycleNode):
         """Stop the robot and end the policy's thread, in whatever state the node is."""
         if self._active:
             self.trigger_deactivate()
-        self._unload()
+        self._end_thread()
 
-    def _unload(self) -> None:
+    def _end_thread(self) -> None:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         if self._thread:
             self._thread.join()
+
+    def _unload(self) -> None:
+        self._end_thread()
         self._thread = self._policy = self._remembered = self._frame = None
         self._memory = (0, 0, 0)
         gc.collect()
