@@ -1,4 +1,10 @@
-"""The JanusVLN policy: frames and an instruction in, actions out."""
+"""
+The JanusVLN policy (arXiv 2509.22548): frames and an instruction in, actions out.
+
+In the order of a step: `preprocessing`, `geometry`, `semantics`, `fusion`, `prompt`, `language`
+with `memory`, `decoding`. `episode` and `policy` put them together; `checkpoint` and `config` read
+the published weights; `parity` checks the whole against golden data.
+"""
 
 from janusvln_ros.policy.config import CheckpointError
 from janusvln_ros.policy.decoding import Action

@@ -59,7 +59,7 @@ def load(
     def tensors() -> Iterator[tuple[str, torch.Tensor]]:
         for path, names in files.items():
             with open_shard(path, device) as shard, open_shard(path, 'cpu') as host_shard:
-                for name in names.keys() & wanted.keys():
+                for name in filter(wanted.__contains__, names):
                     tensor = (host_shard if name in host else shard).get_tensor(name)
                     yield name, tensor.to(dtype, copy=True)
 

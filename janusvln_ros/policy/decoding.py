@@ -85,17 +85,11 @@ def penalise(logits: torch.Tensor, seen: Collection[int], penalty: float) -> tor
 
 @dataclass(frozen=True)
 class Generation:
-    """Tokens as they were chosen."""
+    """Tokens as they were chosen; of free text also what from."""
 
     tokens: list[int] = field(default_factory=list)
     logits: list[torch.Tensor] = field(default_factory=list)  # raw, (vocab,), before each token
     scores: list[torch.Tensor] = field(default_factory=list)  # those after the penalty
-
-    def add(self, token: int, logits: torch.Tensor, scores: torch.Tensor) -> None:
-        """Note the next token and what it was chosen from."""
-        self.tokens.append(token)
-        self.logits.append(logits)
-        self.scores.append(scores)
 
 
 class AnswerTree:
@@ -126,7 +120,7 @@ class AnswerTree:
                 node = self.children[node][token]
             self.answers[node] = action
             edges.append((node, self.end_of_turn, action))
-        self._edges = torch.tensor(edges).T
+        self._edges = torch.tensor(edges).T  # (3, edges)
 
     @property
     def depths(self) -> torch.Tensor:
@@ -147,8 +141,7 @@ class AnswerTree:
 
     def log_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Log-probability of each answer with its end of turn, from raw logits: (4) float32."""
-        self._edges = self._edges.to(logits.device)
-        nodes, tokens, answers = self._edges
+        nodes, tokens, answers = self._edges.to(logits.device)
         steps = logits.float().log_softmax(-1)[nodes, tokens]
         return torch.zeros(len(Action), device=logits.device).index_add_(0, answers, steps)
 
@@ -156,12 +149,19 @@ class AnswerTree:
         self, logits: torch.Tensor, seen: Collection[int], penalty: float
     ) -> tuple[Action, Generation]:
         """Decode greedily among tokens that can still become an answer; `seen`: in the prompt."""
+        nodes, tokens, _ = self._edges.to(logits.device)
+        raw = logits[nodes, tokens].cpu()
+        edges = list(map(tuple, self._edges[:2].T.tolist()))
+        plain = dict(zip(edges, raw.tolist()))
+        penalised = torch.where(raw > 0, raw / penalty, raw * penalty)
+        penalised = dict(zip(edges, penalised.tolist()))
+
         node, seen, generation = 0, set(seen), Generation()
         while True:
             allowed = list(self.children[node]) + [self.end_of_turn] * (node in self.answers)
-            scores = penalise(logits[node], seen.intersection(allowed), penalty)
-            token = max(allowed, key=scores.__getitem__)
-            generation.add(token, logits[node], scores)
+            token = max(allowed, key=lambda token, node=node: (
+                penalised if token in seen else plain)[node, token])
+            generation.tokens.append(token)
             if token == self.end_of_turn:
                 return self.answers[node], generation
             seen.add(token)
@@ -185,7 +185,9 @@ class AnswerTree:
         while len(generation.tokens) < MAX_NEW_TOKENS:
             scores = penalise(row, seen, penalty)
             token = int(scores.argmax())
-            generation.add(token, row, scores)
+            generation.tokens.append(token)
+            generation.logits.append(row)
+            generation.scores.append(scores)
             if token == self.end_of_turn:
                 break
             seen.add(token)

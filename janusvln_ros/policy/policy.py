@@ -209,10 +209,8 @@ class JanusPolicy:
         episode, model = self.episode, self.model
         watch = Stopwatch(model.device)
         pixels = self._normalisation.pixels(self._upload(rgb))
-        geometry_input, vision_input = (
-            self._normalisation.geometry(pixels),
-            self._normalisation.vision(pixels),
-        )
+        geometry_input = self._normalisation.geometry(pixels)
+        vision_input = self._normalisation.vision(pixels)
         watch.lap('preprocess')
         geometry = episode.see(geometry_input)
         watch.lap('geometry')
@@ -222,12 +220,14 @@ class JanusPolicy:
         watch.lap('prefill')
         seen = episode.prompt.vocabulary
         log_probabilities = self.tree.log_probabilities(logits).cpu()
-        logits = logits.cpu()
         if self.decoding == 'constrained':
             action, generation = self.tree.constrained(logits, seen, self.repetition_penalty)
         else:
             action, generation = self.tree.published(
-                logits, seen, self.repetition_penalty, lambda tokens: episode.proceed(tokens).cpu()
+                logits.cpu(),
+                seen,
+                self.repetition_penalty,
+                lambda tokens: episode.proceed(tokens).cpu(),
             )
         episode.finish()
         watch.lap('decode')
@@ -235,7 +235,7 @@ class JanusPolicy:
             action=action,
             probabilities=dict(zip(Action, log_probabilities.softmax(0).tolist())),
             log_probabilities=dict(zip(Action, log_probabilities.tolist())),
-            logits=logits[0],
+            logits=logits[0].cpu(),
             text=self.tree.text(generation),
             generation=generation,
             timings=watch.seconds(),
