@@ -21,8 +21,7 @@ from janusvln_ros.policy.config import LanguageConfig
 from janusvln_ros.policy.layers import GatedMLP, RMSNorm, rotate
 from janusvln_ros.policy.memory import KeyValueMemory
 
-# (layer, q (B, heads, L, head_dim), k, v (B, kv heads, L, head_dim)), not rotated -> (B, heads, L,
-# head_dim)
+# (layer, q, k, v), not rotated, to q's shape (B, heads, L, head_dim); k and v have fewer heads
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -32,10 +31,8 @@ class Attention(nn.Module):
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
         self.head_dim = config.head_dim
-        heads, kv_heads = (
-            config.num_heads * config.head_dim,
-            config.num_key_value_heads * config.head_dim,
-        )
+        heads = config.num_heads * config.head_dim
+        kv_heads = config.num_key_value_heads * config.head_dim
         self.q_proj = nn.Linear(config.hidden_size, heads)
         self.k_proj = nn.Linear(config.hidden_size, kv_heads)
         self.v_proj = nn.Linear(config.hidden_size, kv_heads)
@@ -80,8 +77,8 @@ class LanguageModel(nn.Module):
         """
         Run the layers over embeddings (B, L, hidden).
 
-        Returns the final hidden states, normed, of the last `read` tokens (of all by default): (B,
-        read, hidden).
+        Returns the final hidden states (B, read, hidden), normed, of the last `read` tokens, or
+        of all.
         """
         x = embeddings
         for index, layer in enumerate(self.layers):
@@ -97,17 +94,11 @@ class Rotary:
     """
 
     def __init__(self, config: LanguageConfig, device: torch.device) -> None:
-        half = config.head_dim // 2
         exponents = torch.arange(0, config.head_dim, 2).float() / config.head_dim
-        self.frequencies = (
-            (1.0 / config.rope_theta**exponents).double().to(device)
-        )  # (head_dim / 2)
+        frequencies = 1.0 / config.rope_theta**exponents  # in float32, as trained
+        self.frequencies = frequencies.double().to(device)  # (head_dim / 2)
         sections = torch.tensor(config.mrope_section)
         self.axis = torch.arange(3).repeat_interleave(sections).to(device)  # (head_dim / 2)
-        if len(self.axis) != half:
-            raise ValueError(
-                f'mrope_section {config.mrope_section} does not add up to half a head, {half}'
-            )
 
     def __call__(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Positions (time, row, column) (3, L) to cos and sin (L, head_dim / 2), float32."""
@@ -146,8 +137,8 @@ class MemoryAttention:
     """
     Attention of a step's tokens over the memory, which they join, and causally over themselves.
 
-    The last of them may form a tree that hangs on the token before. The causal part needs no mask
-    in storage, so that a fused kernel can take it; the few tokens of the tree have one.
+    The last of them may form a tree that hangs on the token before. On CUDA the causal part needs
+    no mask in storage, so that flash attention can take it; the few tokens of the tree have one.
     """
 
     def __init__(
@@ -167,7 +158,12 @@ class MemoryAttention:
         self.memory, self.rotation, self.offset = memory, rotation, offset
         past = memory.end + offset
         self._chain = len(rotation[0]) - (0 if tree is None else len(tree))
-        self._causal = causal_lower_right(self._chain, past + self._chain)
+        self._end = past + self._chain
+        if memory.keys.is_cuda:
+            self._causal = causal_lower_right(self._chain, self._end)
+        else:
+            shape = self._chain, self._end
+            self._causal = memory.keys.new_full(shape, -torch.inf).triu_(past + 1)
         if tree is not None:
             self._bias = memory.keys.new_zeros(len(tree), past + len(rotation[0]))
             self._bias[:, past + self._chain :].masked_fill_(~tree, -torch.inf)
@@ -177,8 +173,7 @@ class MemoryAttention:
     ) -> torch.Tensor:
         q = rotate(q, *self.rotation)
         keys, values = self.memory.extend(layer, rotate(k, *self.rotation), v, self.offset)
-        chain = self._chain
-        end = self._causal.seq_len_kv
+        chain, end = self._chain, self._end
         out = functional.scaled_dot_product_attention(
             q[:, :, :chain],
             keys[:, :, :end],
