@@ -220,17 +220,21 @@ def _run_in_processes(
     run: Run, keys: list[Any], videos: set[Any], processes: int,
     finished: Callable[[dict[str, Any]], None],
 ) -> None:
+    # Workers inherit it: Ctrl-C goes to all processes, but the main one decides.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     pool = ProcessPoolExecutor(
         processes, mp_context=multiprocessing.get_context('spawn'), initializer=_start_worker,
         initargs=(run,))
     try:
-        for future in as_completed(
-                [pool.submit(_work, key, key in videos) for key in keys]):
+        futures = [pool.submit(_work, key, key in videos) for key in keys]
+        signal.signal(signal.SIGINT, handler)
+        for future in as_completed(futures):
             finished(future.result())
     except BrokenProcessPool as error:
         raise RuntimeError('a worker process died (out of memory?); finished episodes are kept: '
                            'the same command goes on') from error
     finally:
+        signal.signal(signal.SIGINT, handler)
         pool.shutdown(cancel_futures=True)
 
 
@@ -239,8 +243,6 @@ _worker: tuple[Run, Any, Agent] | None = None
 
 def _start_worker(run: Run) -> None:
     global _worker
-    # Ctrl-C goes to all processes; the main one lets the others finish what they are at.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker = run, run.environment.make(), run.agent.make()
 
 

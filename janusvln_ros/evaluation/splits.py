@@ -31,7 +31,7 @@ from janusvln_ros.evaluation.scene import HALF_VIEW, Scene
 from janusvln_ros.evaluation.tasks import FORMS, possible, SUCCESS_RADIUS, Task
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.house import generate_house, GENERATOR_VERSION, House, ROBOT_RADIUS
-from janusvln_ros.sim.world import KinematicWorld, STOP
+from janusvln_ros.sim.world import KinematicWorld, MOVE_FORWARD, STOP
 
 VERSION = f'v{GENERATOR_VERSION}.{grammar.VERSION}'
 MAX_STEPS = 200  # of an episode; the expert needs 90 at most
@@ -46,7 +46,7 @@ _MOST_HOUSES = 2000  # tried for an episode
 _STARTS_PER_HOUSE = 12
 _TASKS_PER_START = 3
 _HINTED = 0.75  # share of the episodes that start with the landmarks out of view
-_NOT_AHEAD = math.radians(12)  # between the start heading and a landmark in view, at least
+_STRAIGHT_ON = 20  # steps; an episode that this many straight ahead come by the goal is trivial
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,8 @@ def _episode(
     length = route_length(scene, route, x, y)
     if not length <= _LONGEST_WAY:
         return None
+    if len(route) == 1 and _is_trivial(scene, route[0], x, y, heading):
+        return None
     truth = roll_out(scene, route, x, y, heading)
     if truth is None or len(truth.actions) > _MOST_STEPS:
         return None
@@ -237,11 +239,9 @@ def _start_heading(
     least, most = offsets.max() - HALF_VIEW, offsets.min() + HALF_VIEW
     if least > most:
         return None, None
-    offset = rng.uniform(least, most)
-    heading = bearings[0] + offset
+    heading = bearings[0] + rng.uniform(least, most)
     if rng.random() >= _HINTED:
-        # Not dead ahead: walking straight on must not be what is asked for.
-        return (float(heading), None) if abs(offset) > _NOT_AHEAD else (None, None)
+        return float(heading), None
     turn = 'left' if rng.random() < 0.5 else 'right'
     angle = math.radians(rng.uniform(75, 135))
     return float(heading + (-angle if turn == 'left' else angle)), turn
@@ -289,6 +289,18 @@ def _reference(scene: Scene, route: list[np.ndarray], x: float, y: float) -> np.
     for place in route:
         way.append(scene.space.field(place).path(*way[-1][-1])[1:])
     return np.concatenate(way)
+
+
+def _is_trivial(scene: Scene, goal: np.ndarray, x: float, y: float, heading: float) -> bool:
+    """Tell whether walking straight on, and along what is touched, leads by the goal."""
+    field = scene.space.field(goal)
+    world = _world(scene.house)
+    world.reset(x, y, heading)
+    for _ in range(_STRAIGHT_ON):
+        world.step(MOVE_FORWARD)
+        if field.distance(*world.pose[:2]) < SUCCESS_RADIUS:
+            return True
+    return False
 
 
 def roll_out(

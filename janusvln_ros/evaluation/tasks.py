@@ -426,7 +426,7 @@ def _leads_by(
     if not len(goal):
         return False
     guide = scene.space.field(goal)
-    if not math.isfinite(guide.distance(x, y)):
+    if not guide.reaches(x, y):
         return False
     way = guide.trace(x, y)
     passed = []

@@ -54,11 +54,7 @@ class Expert:
             self.reached += 1
 
     def act(self, x: float, y: float, yaw: float) -> int:
-        """
-        Choose the action at a pose.
-
-        Raises ValueError where no way leads on.
-        """
+        """Choose the action at a pose."""
         self.observe(x, y)
         if (self.reached == len(self.fields) - 1
                 and self.fields[-1].distance(x, y) < self.stop_distance):

@@ -22,7 +22,7 @@ COMFORT = 0.45  # m, room around the robot's middle that a comfortable way keeps
 _PRICE = 1.5  # extra cost per metre of a way that touches obstacles, falling to 0 at COMFORT
 _REACH = 0.6  # m, clearances are not told apart beyond
 _SNAP = 0.3  # m, how far a goal may lie from the nearest free cell
-_ENTRIES = (1, 3, 6, 12)  # cells around a point in which its way may begin
+_ENTRIES = (1, 3)  # cells around a point in which its way may begin
 # Half of the 16 directions, as (rows, columns); the graph has both senses of each.
 _STEPS = ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (2, -1), (1, -2))
 
@@ -169,7 +169,11 @@ class FreeSpace:
 
 @dataclass(frozen=True)
 class DistanceField:
-    """Distances to the nearest of some goals, from everywhere; see FreeSpace.field."""
+    """
+    Distances to the nearest of some goals, from everywhere; see FreeSpace.field.
+
+    From a place that no way leads from on the grid, ways begin at the nearest place with one.
+    """
 
     space: FreeSpace
     values: np.ndarray  # (n,) for each free cell: metres (or cost), inf where no way leads
@@ -178,10 +182,8 @@ class DistanceField:
     goal_of_node: dict[int, np.ndarray]
 
     def distance(self, x: float, y: float) -> float:
-        """Give the geodesic distance in metres from a point; inf where no way leads."""
+        """Give the geodesic distance in metres from a point."""
         node, total = self._enter(x, y)
-        if not np.isfinite(total):
-            return float('inf')
         goal = self.goal_of_node[int(self.source[node])]
         straight = float(np.hypot(goal[0] - x, goal[1] - y))
         if straight <= self.space.resolution or self.space.line_is_free((x, y), goal):
@@ -193,18 +195,12 @@ class DistanceField:
         return bool(np.isfinite(self.values[self.space.node_at(x, y)]))
 
     def cost(self, x: float, y: float) -> float:
-        """Give the value of the field at a point; inf where no way leads."""
+        """Give the value of the field at a point."""
         return self._enter(x, y)[1]
 
     def trace(self, x: float, y: float, limit: float = np.inf) -> np.ndarray:
-        """
-        Give the way from a point to its goal, cell by cell, (n, 2); at most `limit` metres of it.
-
-        Raises ValueError where no way leads.
-        """
-        node, total = self._enter(x, y)
-        if not np.isfinite(total):
-            raise ValueError(f'no way leads from ({x:.2f}, {y:.2f}) to the goal')
+        """Give the way from a point to its goal, cell by cell, (n, 2), at most `limit` metres."""
+        node, _ = self._enter(x, y)
         nodes = [node]
         most = limit / self.space.resolution
         while self.before[nodes[-1]] >= 0 and len(nodes) < most:
@@ -215,7 +211,7 @@ class DistanceField:
         """
         Give the way from a point to its goal as few straight pieces, (n, 2).
 
-        Its first point is the point itself. Raises ValueError where no way leads.
+        Its first point is the point itself.
         """
         cells = self.trace(x, y)
         corners = [0]
@@ -234,15 +230,19 @@ class DistanceField:
 
     def _enter(self, x: float, y: float) -> tuple[int, float]:
         """Find the cell through which the way from a point is shortest; its index, and metres."""
-        # The robot can squeeze a little farther than the grid has ways: look around for one.
         for reach in _ENTRIES:
             nodes = self.space.nodes_near(x, y, reach)
             nodes = nodes[np.isfinite(self.values[nodes])]
             if len(nodes):
-                totals = self.values[nodes] + np.hypot(*(self.space.points[nodes] - (x, y)).T)
-                best = int(totals.argmin())
-                return int(nodes[best]), float(totals[best])
-        return -1, float('inf')
+                break
+        else:
+            # A robot squeezes a little farther than the grid has ways: on from the nearest one.
+            nodes = np.flatnonzero(np.isfinite(self.values))
+            away = np.hypot(*(self.space.points[nodes] - (x, y)).T)
+            nodes = nodes[away <= away.min() + self.space.resolution]
+        totals = self.values[nodes] + np.hypot(*(self.space.points[nodes] - (x, y)).T)
+        best = int(totals.argmin())
+        return int(nodes[best]), float(totals[best])
 
 
 def places_around(

@@ -80,10 +80,10 @@ def test_distance_is_a_metric_up_to_the_grid(seed, first, second):
     space = FreeSpace(generate_house(seed, rooms=(1, 2)))
     a = space.points[first % len(space.points)]
     b = space.points[second % len(space.points)]
-    there, back = space.field(a).distance(*b), space.field(b).distance(*a)
-    if math.isinf(there):
-        assert math.isinf(back)
+    assert space.field(a).reaches(*b) == space.field(b).reaches(*a)
+    if not space.field(a).reaches(*b):
         return
+    there, back = space.field(a).distance(*b), space.field(b).distance(*a)
     assert there == pytest.approx(back, abs=0.1)
     assert there >= np.hypot(*(a - b)) - 1e-9
     # 16 directions: at most 2.7 % more than the straight way where nothing is between.
@@ -100,10 +100,9 @@ def test_several_goals_count_the_nearest():
 def test_rooms_without_a_door_are_out_of_reach():
     rooms = (Room(0, 'office', 0.0, 0.0, 3.0, 3.0), Room(1, 'office', 3.14, 0.0, 6.0, 3.0))
     field = FreeSpace(House(0, rooms, (), ())).field([[1.0, 1.0]])
-    assert field.distance(5.0, 1.0) == math.inf
-    assert not field.reaches(5.0, 1.0)
-    with pytest.raises(ValueError, match='no way leads'):
-        field.trace(5.0, 1.0)
+    assert field.reaches(2.0, 1.0) and not field.reaches(5.0, 1.0)
+    # As if the robot had squeezed through: on from the nearest place with a way.
+    assert field.distance(5.0, 1.0) == pytest.approx(4.0, abs=0.06)
 
 
 def test_goals_in_walls_are_refused():

@@ -1,0 +1,50 @@
+"""The command line: pages, files, errors."""
+
+import importlib.util
+
+import pytest
+
+from janusvln_ros.evaluation.command import main
+from janusvln_ros.evaluation.episodes import read_episodes, read_ground_truth
+from janusvln_ros.evaluation.splits import build_episode, find_split, VERSION
+
+
+def test_exports_vln_ce_files(tmp_path):
+    assert main(['--export', str(tmp_path), '--episodes', '2', '--category', 'reach']) == 0
+    name = f'val_unseen_small-{VERSION}'
+    episodes = read_episodes(tmp_path / f'{name}.json.gz')
+    truths = read_ground_truth(tmp_path / f'{name}_gt.json.gz')
+    built = [build_episode(find_split('val_unseen_small'), number) for number in (0, 7)]
+    assert [e.instruction.text for e in episodes] == [e.instruction.text for e, _ in built]
+    assert truths == {str(e.episode_id): truth for e, truth in built}
+
+
+def test_a_page_of_samples(tmp_path):
+    page = tmp_path / 'samples.html'
+    assert main(['--samples', str(page), '--per-category', '1', '--category', 'reach']) == 0
+    text = page.read_text()
+    assert text.count('data:image/png;base64,') == 10  # nine pictures and a map
+    assert build_episode(find_split('val_unseen_small'), 0)[0].instruction.text in text
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--split', 'nowhere'], "no split 'nowhere'"),
+    (['--policy', 'no/such/folder', '--device', 'cpu'], 'neither a folder with a checkpoint'),
+    (['--policy', 'expert', '--ablations'], 'ablations are of a checkpoint'),
+])
+def test_errors_say_what_would_be_right(arguments, message, tmp_path, capsys):
+    assert main([*arguments, '--output', str(tmp_path / 'x')]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_an_empty_folder_is_no_checkpoint(tmp_path, capsys):
+    assert main(['--policy', str(tmp_path), '--device', 'cpu', '--output',
+                 str(tmp_path / 'x')]) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.skipif(importlib.util.find_spec('habitat') is not None, reason='Habitat is here')
+def test_habitat_is_asked_for_only_where_it_is_needed(tmp_path, capsys):
+    assert main(['--env', 'habitat', '--policy', 'stop', '--split', 'val_unseen', '--output',
+                 str(tmp_path)]) == 1
+    assert "No module named 'habitat'" in capsys.readouterr().err
