@@ -192,6 +192,20 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the demo; 0 when it ran to its end, 1 when a node failed, 130 after Ctrl-C."""
     arguments = parser().parse_args(argv)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    try:
+        return _demonstrate(arguments)
+    except KeyboardInterrupt:
+        print('\ninterrupted')
+        return 130
+
+
+def _demonstrate(arguments: argparse.Namespace) -> int:
     try:
         split = find_split(arguments.split)
         episodes = [build_episode(split, arguments.episode + number)[0]
@@ -199,12 +213,6 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, IndexError) as error:
         print(f'janusvln demo: {error}', file=sys.stderr)
         return 2
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
     random = _has_random_weights(arguments.checkpoint)
     arguments.out.mkdir(parents=True, exist_ok=True)
     _introduce(arguments, random)

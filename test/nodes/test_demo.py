@@ -75,7 +75,7 @@ def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
 
 
 @pytest.mark.parametrize('moment, number, code', [
-    ('starting', signal.SIGINT, 130), ('step', signal.SIGINT, 130), ('step', signal.SIGTERM, 130),
+    ('starting', signal.SIGTERM, 130), ('step', signal.SIGINT, 130),
     ('step', signal.SIGKILL, -signal.SIGKILL)])
 def test_no_process_outlives_the_demo(demo, moment, number, code):
     process, mark, text = demo('--max-steps', '100')

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 rclpy = pytest.importorskip('rclpy')
@@ -21,8 +22,10 @@ from std_msgs.msg import Bool, String  # noqa: E402
 
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus  # noqa: E402
 from janusvln_ros.nodes.navigator import LATCHED, LATEST  # noqa: E402
+from janusvln_ros.sim.house import clearance, generate_house  # noqa: E402
 
 pytestmark = pytest.mark.ros
+HOUSE = 4
 PATIENCE = 60.0  # s of wall time, on a busy machine
 
 
@@ -119,7 +122,7 @@ def system(watcher, start_command):
     def system(simulator=(), executor=(), navigator=(), everyone=()):
         processes = {
             'simulator': start_command('sim_robot', *words(
-                {'rooms': 1, 'house_seed': 4, 'image_width': 64, 'image_height': 48,
+                {'rooms': 1, 'house_seed': HOUSE, 'image_width': 64, 'image_height': 48,
                  **dict(simulator), **dict(everyone)})),
             'executor': start_command('motion_executor', *words(
                 {**dict(executor), **dict(everyone)})),
@@ -149,27 +152,24 @@ def test_robot_drives_what_the_policy_says(watcher, system):
     assert math.remainder(end[2] - yaw, math.tau) == pytest.approx(math.radians(15), abs=0.06)
 
 
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSTOP])
-def test_lost_navigator_leaves_a_robot_that_finishes_its_step_and_stands(
-        watcher, system, number):
+def test_killed_navigator_leaves_a_robot_that_finishes_its_step_and_stands(watcher, system):
     processes = system()
     start = watcher.poses[-1]
     watcher.say('F')
     watcher.wait_speed()
-    processes['navigator'].send_signal(number)
+    processes['navigator'].send_signal(signal.SIGKILL)
     watcher.wait(lambda: watcher.motion.state == MotionStatus.STATE_IDLE, 'end of the step')
     assert watcher.motion.result == MotionStatus.RESULT_SUCCEEDED
     watcher.assert_stands(2.5)
     assert watcher.distance(start) == pytest.approx(0.25, abs=0.03)
 
 
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSTOP])
-def test_lost_executor_leaves_a_base_that_stops_by_itself(watcher, system, number):
+def test_frozen_executor_leaves_a_base_that_stops_by_itself(watcher, system):
     processes = system()
     start = watcher.poses[-1]
     watcher.say('F F F F')
     watcher.wait_speed()
-    processes['executor'].send_signal(number)
+    processes['executor'].send_signal(signal.SIGSTOP)
     watcher.wait(lambda: watcher.speeds[-1][0] < 0.005, 'standstill', 10.0)
     watcher.assert_stands()
     # 0.25 m of the step, and at most the base's 0.5 s at 0.3 m/s
@@ -189,7 +189,12 @@ def test_e_stop_ends_the_episode(watcher, system):
 
 
 def test_robot_that_pushes_a_wall_is_stuck(watcher, system):
-    system(executor={'time_allowance': 0.5}.items(), navigator={'push_steps': 2}.items())
+    house = generate_house(HOUSE, rooms=1)
+    x = house.rooms[0].x1 - 0.45
+    y = next(y for y in np.arange(house.rooms[0].y0, house.rooms[0].y1, 0.1)
+             if clearance(house.obstacles(), np.array([x, y])) > 0.3)
+    system({'start_pose': f'"{x} {y} 0.0"'}.items(), {'time_allowance': 0.5}.items(),
+           {'push_steps': 2}.items())
     watcher.say('F')
     watcher.wait_end(NavigatorStatus.REASON_STUCK)
     assert 'did not move the robot' in watcher.status.message
