@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ class Lessons:
         self._per_batch, self._questions = walks_per_batch, questions
         self._batches, self._sampled_every = batches, sampled_every
         self._order: tuple[int, np.ndarray] = -1, np.empty(0)
+        self._suffix = lru_cache(maxsize=100_000)(encoder.suffix)
         self._answers = [tuple(encoder.tokenizer.encode(action.name, add_special_tokens=False))
                          for action in Action]
 
@@ -99,7 +101,7 @@ class Lessons:
         walks = [self._walks[self._place(first + i)] for i in range(self._per_batch)]
         drawn = [draw(walk, asked, rng) for walk in walks]
         shape = len(walks), max(len(asks) for asks in drawn)
-        told = [[(*self._encoder.suffix(phrase(walk.asks[number], hint, rng)),)
+        told = [[self._suffix(phrase(walk.asks[number], hint, rng))
                  for number, _, hint in asks] for walk, asks in zip(walks, drawn)]
         room = max(len(answer) for answer in self._answers)
         longest = max(len(suffix) for suffixes in told for suffix in suffixes) + room

@@ -108,8 +108,8 @@ def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
     """
     Train, or go on training, in `folder`; tell whether all steps are done.
 
-    Ctrl-C saves and returns False. probe: called after every save, measures something to log (a
-    closed-loop score), given the number of steps done.
+    Ctrl-C saves and returns False. probe: called by all processes after every save with the
+    number of steps done; measures something to log (a closed-loop score).
     """
     device = device or torch.device('cpu')
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,8 +150,9 @@ def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
             stop = agree(interrupt.noted, device)
             if stop or agree(late, device):
                 _save(network, optimiser, folder, step + 1)
-                if probe is not None and not stop and log is not None:
-                    log.add(probe(step + 1))
+                measured = probe(step + 1) if probe is not None and not stop else {}
+                if log is not None and measured:
+                    log.add(measured)
                     log.flush(step + 1)
                 saved = time.monotonic()
                 if stop and step + 1 < config.steps:

@@ -3,12 +3,11 @@ Stages of training, as a configuration file describes them.
 
     output: runs/tiny
     stages:
-      NAME: {kind: views | walks | pretrain | imitate | dagger, …}
+      NAME: {kind: fresh | views | walks | pretrain | imitate | dagger | ship, …}
 
-A stage begins with the checkpoint of the one before that made one, unless `start` says otherwise:
-'fresh' is the untrained tiny model, anything else a folder. `{output}` stands for the run's
-folder. Every stage writes to OUTPUT/NAME; the checkpoint in the published layout is
-OUTPUT/NAME/checkpoint.
+A stage begins with the checkpoint of the one before that made one, unless `start` names a folder.
+`{output}` stands for the run's folder. Every stage writes to OUTPUT/NAME; the checkpoint in the
+published layout is OUTPUT/NAME/checkpoint.
 """
 
 from __future__ import annotations
@@ -50,6 +49,23 @@ from janusvln_ros.training.views import write_views
 
 CHECKPOINT = 'checkpoint'
 DONE = 'done'
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Make the untrained janusvln-tiny."""
+
+    size: str = 'small'
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Ship:
+    """Write the checkpoint of the stage before to a folder, in the dtype it is to have."""
+
+    folder: str
+    dtype: str = 'bfloat16'
+    start: str = ''
 
 
 @dataclass(frozen=True)
@@ -116,8 +132,8 @@ class Dagger:
     seed: int = 100
 
 
-KINDS = {'views': DrawViews, 'walks': CollectWalks, 'pretrain': Pretrain, 'imitate': Imitate,
-         'dagger': Dagger}
+KINDS = {'fresh': Fresh, 'views': DrawViews, 'walks': CollectWalks, 'pretrain': Pretrain,
+         'imitate': Imitate, 'dagger': Dagger, 'ship': Ship}
 
 
 def read_config(path: Path) -> tuple[str, dict[str, Any]]:
@@ -170,11 +186,25 @@ class Runner:
             return True
         stage = self.stages[name]
         finished = {
-            DrawViews: self._views, CollectWalks: self._walks, Pretrain: self._pretrain,
-            Imitate: self._imitate, Dagger: self._dagger}[type(stage)](stage, folder)
+            Fresh: self._fresh, DrawViews: self._views, CollectWalks: self._walks,
+            Pretrain: self._pretrain, Imitate: self._imitate, Dagger: self._dagger,
+            Ship: self._ship}[type(stage)](stage, folder)
         if finished and rank() == 0:
             (folder / DONE).write_text('')
         return finished
+
+    def _fresh(self, stage: Fresh, folder: Path) -> bool:
+        if not (folder / CHECKPOINT).is_dir():
+            tiny.write_fresh_checkpoint(folder / CHECKPOINT, stage.size, stage.seed)
+        return True
+
+    def _ship(self, stage: Ship, folder: Path) -> bool:
+        start = self._start(stage.start, folder)
+        config = JanusConfig.from_folder(start)
+        model = checkpoint.load(start, config, torch.device('cpu'), getattr(torch, stage.dtype))
+        replace_checkpoint(model, self._path(stage.folder), start)
+        folder.mkdir(parents=True, exist_ok=True)
+        return True
 
     def _views(self, stage: DrawViews, folder: Path) -> bool:
         write_views(folder, tours=stage.tours, seed=stage.seed, rooms=tuple(stage.rooms),
@@ -245,7 +275,7 @@ class Runner:
 
         def measure(step: int) -> dict[str, float]:
             export(network, folder / CHECKPOINT, start)
-            return closed_loop(folder, step, probe) if probe else {}
+            return closed_loop(folder, step, probe) if probe and rank() == 0 else {}
 
         # For short sequences torch's own products are faster on a CPU than its flash attention.
         backends = [SDPBackend.MATH] if self.device.type == 'cpu' else [
@@ -277,17 +307,14 @@ class Runner:
         return Path(text.replace('{output}', str(self.output)))
 
     def _start(self, text: str, folder: Path) -> Path:
-        if text and text != 'fresh':
+        if text:
             return self._path(text)
-        if not text:
-            names = list(self.stages)
-            for name in reversed(names[:names.index(folder.relative_to(self.output).parts[0])]):
-                if (self.output / name / CHECKPOINT).is_dir():
-                    return self.output / name / CHECKPOINT
-        fresh = self.output / 'fresh'
-        if not fresh.is_dir() and rank() == 0:
-            tiny.write_fresh_checkpoint(fresh)
-        return fresh
+        names = list(self.stages)
+        for name in reversed(names[:names.index(folder.relative_to(self.output).parts[0])]):
+            if (self.output / name / CHECKPOINT).is_dir():
+                return self.output / name / CHECKPOINT
+        raise ValueError(f'stage {folder.name}: no stage before it has made a checkpoint; run '
+                         'them first, or give it a start')
 
 
 def export(network: nn.Module, folder: Path, source: Path) -> None:
@@ -299,14 +326,18 @@ def export(network: nn.Module, folder: Path, source: Path) -> None:
     model = checkpoint.build(JanusConfig.from_folder(source))
     model.load_state_dict({name.removeprefix('model.'): value for name, value in state.items()
                            if name.startswith('model.')}, assign=True)
-    fresh, old = folder.with_name('checkpoint.new'), folder.with_name('checkpoint.old')
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    replace_checkpoint(model, folder, source)
+
+
+def replace_checkpoint(model: JanusModel, folder: Path, source: Path) -> None:
+    """Write a model in the published layout; files that are no part of it stay (a model card)."""
+    fresh = folder.with_name(folder.name + '.new')
+    shutil.rmtree(fresh, ignore_errors=True)
     checkpoint.save(model, fresh, source)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(fresh, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in fresh.iterdir():
+        os.replace(file, folder / file.name)
+    fresh.rmdir()
 
 
 def closed_loop(folder: Path, step: int, probe: Mapping[str, Any]) -> dict[str, float]:

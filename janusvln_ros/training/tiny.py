@@ -8,8 +8,8 @@ that an instruction and all around it are about 15 tokens.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
+from dataclasses import dataclass
 import json
 from pathlib import Path
 import re
@@ -32,31 +32,57 @@ VOCABULARY = 1024
 IMAGE_WIDTH = 112  # pixels
 SENTENCES = (SYSTEM, BEFORE_INSTRUCTION, AFTER_INSTRUCTION, *(action.name for action in Action))
 
-LANGUAGE = {
-    'hidden_size': 128, 'intermediate_size': 256, 'num_hidden_layers': 4,
-    'num_attention_heads': 4, 'num_key_value_heads': 2, 'hidden_act': 'silu',
-    'rms_norm_eps': 1e-6,
-    # With 1e6 and 16 pairs of channels, most pairs would not turn within an episode.
-    'rope_theta': 1000.0,
-    'rope_scaling': {'type': 'default', 'rope_type': 'default', 'mrope_section': [4, 4, 8]},
-    'max_position_embeddings': 128000, 'use_sliding_window': False, 'tie_word_embeddings': False,
-    'vocab_size': VOCABULARY,
-}
-VISION = {
-    'depth': 3, 'hidden_size': 96, 'intermediate_size': 192, 'num_heads': 3,
-    'out_hidden_size': 128, 'hidden_act': 'silu', 'in_channels': 3, 'in_chans': 3,
-    'patch_size': 14, 'spatial_merge_size': 2, 'spatial_patch_size': 14,
-    'temporal_patch_size': 2, 'tokens_per_second': 2, 'window_size': 112,
-    'fullatt_block_indexes': [0, 2], 'model_type': 'qwen2_5_vl',
-}
-GEOMETRY = {
-    'img_size': 112, 'embed_dim': 48, 'depth': 2, 'num_heads': 2, 'dino_depth': 2,
-    'dino_num_heads': 2,
+# With 1e6 and 16 pairs of channels, most pairs would not turn within an episode.
+_ROPE = {'rope_theta': 1000.0, 'rope_scaling': {
+    'type': 'default', 'rope_type': 'default', 'mrope_section': [4, 4, 8]}}
+_LANGUAGE = {
+    'hidden_act': 'silu', 'rms_norm_eps': 1e-6, 'max_position_embeddings': 128000,
+    'use_sliding_window': False, 'tie_word_embeddings': False, 'vocab_size': VOCABULARY, **_ROPE}
+_VISION = {
+    'hidden_act': 'silu', 'in_channels': 3, 'in_chans': 3, 'patch_size': 14,
+    'spatial_merge_size': 2, 'spatial_patch_size': 14, 'temporal_patch_size': 2,
+    'tokens_per_second': 2, 'window_size': 112, 'model_type': 'qwen2_5_vl'}
+
+
+@dataclass(frozen=True)
+class Size:
+    """The numbers that differ between sizes; heads have 32 channels, geometry's at `small` 24."""
+
+    language: dict[str, int]
+    vision: dict[str, Any]
+    geometry: dict[str, int]
+    merger: int
+
+
+SIZES = {
+    # 1.8 M parameters: what a CPU can train.
+    'small': Size(
+        {'hidden_size': 128, 'intermediate_size': 256, 'num_hidden_layers': 4,
+         'num_attention_heads': 4, 'num_key_value_heads': 2},
+        {'depth': 3, 'hidden_size': 96, 'intermediate_size': 192, 'num_heads': 3,
+         'out_hidden_size': 128, 'fullatt_block_indexes': [0, 2]},
+        {'img_size': 112, 'embed_dim': 48, 'depth': 2, 'num_heads': 2, 'dino_depth': 2,
+         'dino_num_heads': 2}, 256),
+    # 8 M parameters, 16 MB in bfloat16: for a GPU.
+    'medium': Size(
+        {'hidden_size': 256, 'intermediate_size': 640, 'num_hidden_layers': 6,
+         'num_attention_heads': 8, 'num_key_value_heads': 2},
+        {'depth': 5, 'hidden_size': 192, 'intermediate_size': 384, 'num_heads': 6,
+         'out_hidden_size': 256, 'fullatt_block_indexes': [0, 2, 4]},
+        {'img_size': 112, 'embed_dim': 96, 'depth': 3, 'num_heads': 3, 'dino_depth': 4,
+         'dino_num_heads': 3}, 512),
 }
 
 
-def write_fresh_checkpoint(folder: str | Path, seed: int = 0) -> Path:
-    """Write the untrained model to a new folder. Raises FileExistsError rather than overwrite."""
+def write_fresh_checkpoint(folder: str | Path, size: str = 'small', seed: int = 0) -> Path:
+    """
+    Write the untrained model to a new folder.
+
+    Raises FileExistsError rather than overwrite, ValueError for a size that there is none of.
+    """
+    if size not in SIZES:
+        raise ValueError(f'no size {size!r}; there are {", ".join(SIZES)}')
+    numbers = SIZES[size]
     tokenizer = train_tokenizer()
     marks = {name: tokenizer.token_to_id(token) for name, token in (
         ('bos_token_id', '<|endoftext|>'), ('pad_token_id', '<|endoftext|>'),
@@ -65,19 +91,20 @@ def write_fresh_checkpoint(folder: str | Path, seed: int = 0) -> Path:
         ('image_token_id', '<|image_pad|>'), ('video_token_id', '<|video_pad|>'))}
     config = {
         'architectures': ['Qwen2_5_VLForConditionalGenerationForJanusVLN'],
-        'model_type': 'qwen2_5_vl', **LANGUAGE, **marks, 'vision_config': VISION, 'lam': 0.2,
-        'reference_frame': 'first', 'vggt_merger_hidden_dim': 256, 'torch_dtype': 'float32',
+        'model_type': 'qwen2_5_vl', **_LANGUAGE, **numbers.language, **marks,
+        'vision_config': {**_VISION, **numbers.vision}, 'lam': 0.2, 'reference_frame': 'first',
+        'vggt_merger_hidden_dim': numbers.merger, 'torch_dtype': 'float32',
         'image_width': IMAGE_WIDTH}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = JanusModel(JanusConfig.from_dicts(config, GEOMETRY))
+        model = JanusModel(JanusConfig.from_dicts(config, numbers.geometry))
         initialise(model)
     with tempfile.TemporaryDirectory() as companions:
         files = Path(companions)
         write_companions(files, tokenizer, marks)
         _change(files / 'tokenizer_config.json', tokenizer_class='PreTrainedTokenizerFast')
         _change(files / 'generation_config.json', repetition_penalty=1.0)
-        (files / 'vggt_config.json').write_text(json.dumps(GEOMETRY, indent=2) + '\n')
+        (files / 'vggt_config.json').write_text(json.dumps(numbers.geometry, indent=2) + '\n')
         return checkpoint.write(folder, config, model.state_dict().items(), [companions])
 
 
@@ -126,16 +153,3 @@ def _change(path: Path, **fields: Any) -> None:
     content = {**json.loads(path.read_text(encoding='utf-8')), **fields}
     path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
-
-def main(argv: list[str] | None = None) -> int:
-    """Write the untrained model from the command line."""
-    parser = argparse.ArgumentParser(description='Write janusvln-tiny, untrained.')
-    parser.add_argument('folder', type=Path, help='new folder')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the weights (default: 0)')
-    arguments = parser.parse_args(argv)
-    print(write_fresh_checkpoint(arguments.folder, arguments.seed))
-    return 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

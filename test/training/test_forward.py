@@ -1,0 +1,86 @@
+"""What training computes for whole episodes is what the policy computes step by step."""
+
+import numpy as np
+import pytest
+import torch
+
+from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.fusion import fuse
+from janusvln_ros.policy.preprocessing import patch_grid
+from janusvln_ros.training import forward
+
+INSTRUCTIONS = ('Go to the red chair.', 'Turn left. Walk past the yellow lamp and stop.')
+FRAMES = 12
+
+
+def _policy(fresh, memory):
+    policy = JanusPolicy.from_pretrained(fresh, device='cpu', dtype='float32', memory=memory)
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in policy.model.named_parameters():
+        if 'ls1' in name or 'norm' in name or name.endswith('bias'):
+            parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator)
+    return policy
+
+
+def _questions(encoder, steps):
+    suffixes = [encoder.suffix(text) for text in INSTRUCTIONS]
+    longest = max(map(len, suffixes)) + 1
+    tokens = torch.zeros(len(suffixes), len(steps), longest, dtype=torch.long)
+    for row, suffix in enumerate(suffixes):
+        tokens[row, :, :len(suffix)] = torch.tensor(suffix)
+    return suffixes, forward.Questions(
+        torch.tensor([steps] * len(suffixes)), tokens,
+        torch.tensor([[len(suffix)] * len(steps) for suffix in suffixes]))
+
+
+@pytest.mark.parametrize('memory', [
+    MemoryConfig('windowed'), MemoryConfig('sampled', history_frames=4),
+    MemoryConfig('sampled', initial_frames=2, recent_frames=3, history_frames=8)])
+def test_answers_equal_the_policys(fresh, memory):
+    policy = _policy(fresh, memory)
+    frames = np.random.default_rng(0).integers(
+        0, 256, (len(INSTRUCTIONS), FRAMES, 84, 112, 3), dtype=np.uint8)
+    wanted = []
+    for instruction, episode in zip(INSTRUCTIONS, frames):
+        policy.reset(instruction)
+        wanted.append(torch.stack([policy.step(frame).logits for frame in episode]))
+
+    model = policy.model
+    suffixes, questions = _questions(policy.encoder, [0, 3, 7, FRAMES - 1])
+    prompt = policy.encoder.prompt(suffixes[0], patch_grid(112, 84, 112))
+    pixels = torch.from_numpy(frames)
+    semantics = forward.merge_vision(model, forward.see_patches(model, pixels), 6, 8)
+    geometry = forward.merge(model, forward.measure(model, pixels, memory), 6, 8)
+    if memory.mode == 'windowed':
+        hidden = forward.answer_windowed(
+            model, prompt, fuse(semantics, geometry, model.config.lam), questions)
+    else:
+        hidden = forward.answer_sampled(
+            model, prompt, semantics, geometry, questions, memory.history_frames)
+    for row, suffix in enumerate(suffixes):
+        logits = model.lm_head(hidden[row, :, len(suffix) - 1])
+        reference = wanted[row][questions.steps[row]]
+        assert (logits - reference).norm() / reference.norm() < 1e-5
+
+
+def test_window_mask_is_what_a_memory_retains():
+    mask = forward.window_mask(7, 2, 3, torch.device('cpu'))
+    seen = [np.flatnonzero(row).tolist() for row in mask.numpy()]
+    assert seen == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5],
+                    [0, 1, 3, 4, 5, 6]]
+
+
+def test_a_question_does_not_see_later_frames(fresh):
+    """Changing frame 5 changes no answer asked before it, and changes those after."""
+    policy = _policy(fresh, MemoryConfig('windowed'))
+    model = policy.model
+    _, questions = _questions(policy.encoder, [4, 5])
+    prompt = policy.encoder.prompt(policy.encoder.suffix(INSTRUCTIONS[0]),
+                                   patch_grid(112, 84, 112))
+    fused = torch.randn(2, 8, 12, 128, generator=torch.Generator().manual_seed(0))
+    changed = fused.clone()
+    changed[:, 5] += 1.0
+    before, after = (forward.answer_windowed(model, prompt, part, questions)
+                     for part in (fused, changed))
+    assert torch.equal(before[:, 0], after[:, 0])
+    assert not torch.allclose(before[:, 1], after[:, 1], atol=1e-3)

@@ -1,0 +1,177 @@
+"""Walks hold what the expert would have done, and come back from disk as they were."""
+
+import math
+
+import numpy as np
+import pytest
+
+from janusvln_ros.evaluation.grammar import HELD_OUT_PAIRS, Noun
+from janusvln_ros.evaluation.scene import Scene
+from janusvln_ros.evaluation.splits import house_of
+from janusvln_ros.policy.decoding import Action
+from janusvln_ros.policy.preprocessing import resize
+from janusvln_ros.policy.prompt import PromptEncoder
+from janusvln_ros.sim.expert import Expert
+from janusvln_ros.training.collect import collect, Plan, WALKS
+from janusvln_ros.training.dagger import Mixture, worth_keeping
+from janusvln_ros.training.imitation import draw, IGNORED, Lessons
+from janusvln_ros.training.sources import WalkFiles
+from janusvln_ros.training.walks import load_walk, phrase, save_walk, UNKNOWN, Walker
+
+
+@pytest.fixture(scope='module')
+def walker():
+    walker = Walker()
+    yield walker
+    walker.close()
+
+
+@pytest.fixture(scope='module')
+def walk(walker):
+    return walker.walk(WALKS, 7, most=40, astray=0.2, vary=False)
+
+
+def test_the_experts_actions_are_the_answers(walk):
+    scene = Scene(house_of(walk.scene))
+    things = [ask for ask in walk.asks if isinstance(ask.slots.get('a'), Noun)]
+    assert things
+    for ask in things:
+        piece, = scene.named(ask.slots['a'].thing, ask.slots['a'].colour)
+        expert = Expert(scene.space, [scene.around(piece)])
+        for pose, action, bearing in zip(walk.poses, ask.actions, ask.bearing):
+            if action != UNKNOWN:
+                assert action == expert.act(*pose)
+            x, y, yaw = pose
+            straight = math.atan2(piece.y - y, piece.x - x) - yaw
+            off = math.remainder(straight - float(bearing), math.tau)
+            assert off == pytest.approx(0, abs=5e-3)
+
+
+def test_nothing_is_asked_that_was_not_seen(walk):
+    for ask in walk.asks[1:]:
+        first = int(ask.visible.argmax())
+        assert ask.visible.any()
+        assert (ask.actions[:first] == UNKNOWN).all()
+        assert (ask.actions[first:] != UNKNOWN).all()
+        if ask.turn:
+            told = Action.TURN_LEFT if ask.turn == 'left' else Action.TURN_RIGHT
+            assert set(ask.hinted[:first]) <= {told, UNKNOWN}
+
+
+def test_the_robot_is_led_astray_but_arrives(walker):
+    walk = walker.walk(WALKS, 14, most=200, astray=0.2, vary=False)
+    assert (walk.taken != walk.labels).sum() > 2
+    assert walk.labels[-1] == walk.taken[-1] == Action.STOP
+    calm = walker.walk(WALKS, 14, most=200, astray=0.0, vary=False)
+    assert (calm.taken == calm.labels).all()
+
+
+def test_training_has_no_held_out_pairs(walk):
+    house = house_of(walk.scene)
+    assert not {(piece.category, piece.colour) for piece in house.furniture} & HELD_OUT_PAIRS
+
+
+def test_a_walk_comes_back_from_disk(walk, tmp_path):
+    save_walk(tmp_path / 'walk.npz', walk, 112)
+    again = load_walk(tmp_path / 'walk.npz')
+    assert np.array_equal(again.frames, [resize(frame, 112) for frame in walk.frames])
+    assert again.instruction == walk.instruction
+    for a, b in zip(walk.asks, again.asks, strict=True):
+        assert a.slots == b.slots and a.turn == b.turn
+        assert all(np.array_equal(getattr(a, name), getattr(b, name))
+                   for name in ('actions', 'hinted', 'bearing', 'distance', 'visible'))
+
+
+def test_a_damaged_walk_is_named(tmp_path):
+    (tmp_path / 'walk.npz').write_bytes(b'no archive')
+    with pytest.raises(ValueError, match=r'walk\.npz is damaged'):
+        load_walk(tmp_path / 'walk.npz')
+
+
+def test_collecting_goes_on_where_it_was(tmp_path):
+    plan = Plan(tmp_path, 2, seed=2, most=4)
+    collect(plan)
+    first, second = plan.path(0), plan.path(1)
+    content = second.read_bytes()
+    stamp = first.stat().st_mtime_ns
+    second.unlink()
+    collect(plan, processes=2)
+    assert second.read_bytes() == content
+    assert first.stat().st_mtime_ns == stamp
+
+
+def test_phrasings_are_those_of_training(walk):
+    rng = np.random.default_rng(0)
+    ask = next(ask for ask in walk.asks if 'a' in ask.slots)
+    texts = {phrase(ask, False, rng) for _ in range(200)}
+    assert len(texts) == 6 and not any(text.startswith('Move over') for text in texts)
+
+
+def test_questions_are_drawn_without_repeats(walk):
+    drawn = draw(walk, 30, np.random.default_rng(0))
+    assert len(set(drawn)) == len(drawn) == 30
+    own = sum(number == 0 for number, _, _ in drawn)
+    assert 1 <= own <= 20
+
+
+def test_batches_hold_the_answers(fresh, walks):
+    encoder = PromptEncoder(fresh)
+    lessons = Lessons(WalkFiles([walks]), encoder, walks_per_batch=2, questions=6, seed=0)
+    batch = lessons.batch(0, 0)
+    assert batch.frames.shape[2:] == (84, 112, 3)
+    names = {encoder.tokenizer.encode(action.name)[0]: action for action in Action}
+    for row, column in np.argwhere((batch.questions.steps >= 0).numpy()):
+        length = int(batch.questions.lengths[row, column])
+        targets = batch.targets[row, column]
+        taught = (targets != IGNORED).nonzero().flatten().tolist()
+        assert taught == [length - 1, length]
+        assert int(targets[length - 1]) in names
+        assert int(targets[length]) == encoder.end_of_turn
+        text = encoder.tokenizer.decode(batch.questions.tokens[row, column, :length])
+        assert text.endswith('<|im_end|>\n<|im_start|>assistant\n')
+
+
+def test_every_walk_comes_once_in_an_epoch(fresh, walks):
+    class Spy(WalkFiles):
+        taken: list[int] = []
+
+        def __getitem__(self, index: int):
+            self.taken.append(index)
+            return super().__getitem__(index)
+
+    lessons = Lessons(Spy([walks]), PromptEncoder(fresh), walks_per_batch=1, questions=1, seed=0,
+                      batches=2)
+    for step in range(4):
+        for part in range(2):
+            lessons.batch(step, part)
+    assert sorted(Spy.taken[:4]) == sorted(Spy.taken[4:]) == [0, 1, 2, 3]
+
+
+class Scripted:
+    """A policy that says what it is told to."""
+
+    def __init__(self, actions):
+        self._actions = actions
+
+    def reset(self, instruction: str) -> None:
+        self._left = list(self._actions)
+
+    def step(self, frame: np.ndarray):
+        class Decided:
+            action = self._left.pop(0) if self._left else Action.TURN_LEFT
+        return Decided
+
+
+def test_dagger_hands_over_after_a_wrong_stop(walker):
+    mixture = Mixture(Scripted([Action.STOP]), 0.0, np.random.default_rng(0))
+    walk = walker.walk(WALKS, 7, most=90, astray=0.0, vary=False, things=False, act=mixture)
+    assert (walk.taken == walk.labels).all() and walk.taken[-1] == Action.STOP
+    assert worth_keeping(walk, mixture.mistakes)
+
+
+def test_dagger_lets_the_model_stray_only_so_far(walker):
+    mixture = Mixture(Scripted([]), 0.0, np.random.default_rng(0))
+    walk = walker.walk(WALKS, 7, most=120, astray=0.0, vary=False, things=False, act=mixture)
+    wrong = walk.taken != walk.labels
+    assert 20 <= wrong.sum() <= 26 and not wrong[60:].any()
+    assert not worth_keeping(walk, 0)
