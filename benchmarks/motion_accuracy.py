@@ -70,6 +70,7 @@ class Trial:
         self.errors: list[tuple[float, float]] = []  # m, rad
         self.finished = False
         self._image: Sight | None = None
+        self._next_image = -math.inf
         self._ideal: Pose | None = None
 
     def tick(self, sight: Sight) -> tuple[int, float] | None:
@@ -77,7 +78,7 @@ class Trial:
         if self.finished:
             return None
         if self._image is not None and sight.now >= self._image.now + self.latency:
-            return self._answer(sight)
+            return self._answer()
         free = not sight.moving and sight.ended == self.sent - 1
         if self.mode is Mode.STEP and self.sent and free and len(self.errors) < self.sent:
             self._measure(sight.pose)
@@ -86,16 +87,13 @@ class Trial:
                 if self.mode is Mode.CONTINUOUS:
                     self._measure(sight.pose)
                 self.finished = True
-        elif self._image is None and (free or self.mode is Mode.CONTINUOUS):
-            self._image = sight
+        elif self._image is None and (
+                free if self.mode is Mode.STEP else sight.now >= self._next_image):
+            self._image, self._next_image = sight, sight.now + DECISION_PERIOD
         return None
 
-    def _answer(self, sight: Sight) -> tuple[int, float] | None:
+    def _answer(self) -> tuple[int, float]:
         image = self._image
-        if self.sent == len(self.actions):
-            return None
-        if self.mode is Mode.CONTINUOUS and sight.now < image.now + DECISION_PERIOD and self.sent:
-            return None
         action = self.actions[self.sent]
         self._ideal = self._goal(action, image)
         self._image = None

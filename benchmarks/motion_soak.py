@@ -65,7 +65,7 @@ class Life:
     def __init__(self, seed: int, delay: float) -> None:
         self.counts: Counter[str] = Counter()
         self._dice = random.Random(seed)
-        self._delay = delay  # s that messages may be late
+        self._delay = delay  # simulated s that messages may be on their way
 
     def run(self) -> Script:
         """Live for ever: yields events, wants to be sent what is seen next."""
@@ -95,13 +95,16 @@ class Life:
             if ending == 'stop':
                 yield from self._until(lambda s: s.state == State.IDLE, 'end of an action')
             yield [('action', (name, step + 1, 0))]
-            yield from self._wait(1.0)
+            yield from self._until(lambda s: s.named == (name, step + 1)
+                                   and s.state == State.IDLE, 'answer to STOP')
         elif ending == 'e_stop':
             yield [('e_stop', True)]
-            yield from self._wait(self._delay)
+            yield from self._until(lambda s: s.state == State.ESTOPPED, 'answer to the e-stop')
         else:
             yield [('fault', ending)]
-            yield from self._wait(0.5 + self._delay)
+            yield from self._until(lambda s: s.state not in (State.MOVING, State.SETTLING),
+                                   'end of a motion without odometry')
+        yield from self._wait(self._delay)  # what was commanded before may still be on its way
         yield from self._stand()
         if ending == 'e_stop':
             yield [('action', (name, step + 1, action))]  # is refused
@@ -318,8 +321,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes end with this one
-    # what one wall second of a busy machine is in simulated time
-    life = Life(options.seed, delay=0.3 * options.speed if options.over_dds else 0.02)
+    life = Life(options.seed, delay=0.1 * options.speed if options.over_dds else 0.02)
     try:
         if options.over_dds:
             progress = soak_processes(life, options.hours, options.speed)

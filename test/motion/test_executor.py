@@ -521,6 +521,19 @@ def test_turn_after_a_move_finishes_the_move_first():
     assert turn == pytest.approx(math.radians(15.0), abs=math.radians(1.0))
 
 
+def test_move_after_a_turn_goes_where_the_turn_leads():
+    robot = Robot(CONTINUOUS)
+    start = robot.base.pose
+    robot.act(LEFT)
+    robot.run(0.4)
+    assert 0.02 < robot.base.pose.yaw - start.yaw < 0.2  # in the middle of it
+    robot.act(FORWARD)
+    robot.run_until_standing()
+    forward, left, turn = robot.base.pose.seen_from(start.moved(0.0, math.radians(15.0)))
+    assert turn == pytest.approx(0.0, abs=math.radians(1.0))
+    assert math.hypot(forward - 0.25, left) < 0.015
+
+
 def test_turns_do_not_run_away_when_decisions_are_faster_than_the_base():
     robot = Robot(CONTINUOUS)
     for _ in range(10):
