@@ -138,9 +138,14 @@ class PatchEmbed(nn.Module):
 
     def forward(self, pixels: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Normalised pixels (B, 3, h, w), `positions` of the grid, to (B, patches, C) float32."""
-        projection = self.patch_embed['proj']
-        patches = projection(pixels.to(projection.weight.dtype)).flatten(2).transpose(1, 2)
-        batch = len(patches)
+        projection, batch = self.patch_embed['proj'], len(pixels)
+        side = projection.kernel_size[0]
+        patches = pixels.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+        patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+        # a product, as cuDNN's convolutions would round float32 to TF32
+        patches = functional.linear(
+            patches.to(projection.weight.dtype), projection.weight.flatten(1), projection.bias
+        )
         x = torch.cat((self.cls_token.expand(batch, -1, -1), patches), dim=1) + positions
         registers = self.register_tokens.expand(batch, -1, -1)
         x = torch.cat((x[:, :1], registers, x[:, 1:]), dim=1)

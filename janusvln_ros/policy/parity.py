@@ -481,6 +481,9 @@ def main(argv: list[str] | None = None) -> int:
             bar.set_description(title)
             try:
                 report = run_episode(folder, mode, arguments.device, arguments.dtype, bar.update)
+            except KeyboardInterrupt:
+                bar.write('stopped')
+                return 130
             except (CheckpointError, OSError, KeyError, ValueError) as error:
                 failed.append(title)
                 bar.write(f'{title}: FAIL, {type(error).__name__}: {error}')
