@@ -153,9 +153,8 @@ def _crossings(
 
 def thin(points: np.ndarray, spacing: float) -> np.ndarray:
     """Keep points (n, 2) that are at least `spacing` metres from those kept before them."""
-    kept: list[np.ndarray] = []
-    for point in points:
-        if all(np.hypot(*(point - other)) >= spacing for other in kept):
-            kept.append(point)
+    kept = []
+    while len(points):
+        kept.append(points[0])
+        points = points[np.hypot(*(points - points[0]).T) >= spacing]
     return np.array(kept).reshape(-1, 2)
-
