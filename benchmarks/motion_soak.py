@@ -90,6 +90,7 @@ class Life:
         """Begin an action and break it off."""
         yield [('action', (name, step, action))]
         self.counts['actions'] += 1
+        yield from self._until(lambda s: s.named == (name, step), 'begin of an action')
         yield from self._wait(self._dice.uniform(0.05, 1.5))
         if ending in ('stop', 'cancel'):
             if ending == 'stop':

@@ -467,6 +467,10 @@ def test_without_a_fresh_scan_there_is_no_forward_motion():
     robot.act(FORWARD)
     robot.run_until_standing()
     assert robot.status.result is Result.INPUT_LOST and 'scan' in robot.status.message
+    robot.executor.on_clear_distance('scan', math.nan, robot.now)  # says nothing
+    robot.act(FORWARD)
+    robot.run_until_standing()
+    assert robot.status.result is Result.INPUT_LOST
     robot.executor.on_clear_distance('scan', math.inf, robot.now)
     robot.act(FORWARD)
     robot.run(0.4)
