@@ -8,10 +8,12 @@ over for the rest; walks in which the model made no mistake, or that did not arr
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from janusvln_ros.evaluation.grammar import CATEGORIES
@@ -19,6 +21,7 @@ from janusvln_ros.policy.decoding import Action
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.policy import JanusPolicy
 from janusvln_ros.training.collect import Plan, WALKS
+from janusvln_ros.training.farm import in_processes
 from janusvln_ros.training.walks import save_walk, Walk, Walker
 
 _STRETCH = 5  # steps for which the dice are thrown once
@@ -57,28 +60,46 @@ class Rollouts:
     most: int = 57  # frames
     device: str = 'cpu'
 
-    def collect(self) -> None:
+    @property
+    def plan(self) -> Plan:
+        """Give where the walks are kept."""
+        return Plan(self.folder, self.walks, self.seed, self.categories, self.most)
+
+    def collect(self, processes: int = 1) -> None:
         """Walk until all are there; walks that are not kept leave an empty mark."""
-        policy = JanusPolicy.from_pretrained(
-            self.checkpoint, device=self.device, dtype='float32',
-            memory=MemoryConfig(mode='windowed'))
-        plan = Plan(self.folder, self.walks, self.seed, self.categories, self.most)
         self.folder.mkdir(parents=True, exist_ok=True)
-        walker = Walker()
-        for number in tqdm(range(self.walks), f'round {self.seed}', mininterval=5):
-            path = plan.path(number)
-            dropped = path.with_suffix('.dropped')
-            if path.exists() or dropped.exists():
-                continue
-            mixture = Mixture(policy, self.share,
-                              np.random.default_rng([31, self.seed, number]))
-            walk = walker.walk(WALKS, plan.index(number), most=self.most, astray=0.0,
-                               act=mixture)
-            if worth_keeping(walk, mixture.mistakes):
-                save_walk(path, walk, plan.image_width)
-            else:
-                dropped.touch()
-        walker.close()
+        plan = self.plan
+        missing = [number for number in range(self.walks) if not plan.path(number).exists()
+                   and not _dropped(plan.path(number)).exists()]
+        jobs = [(self, missing[i::processes]) for i in range(processes)]
+        with tqdm(desc=f'walks of seed {self.seed}', total=self.walks,
+                  initial=self.walks - len(missing), mininterval=5) as bar:
+            for _ in in_processes(_roll_out, jobs):
+                bar.update()
+
+
+def _roll_out(rollouts: Rollouts, numbers: Sequence[int]) -> Iterator[int]:
+    """Walk with the model; give each walk's number."""
+    plan = rollouts.plan
+    torch.set_num_threads(1)
+    policy = JanusPolicy.from_pretrained(
+        rollouts.checkpoint, device=rollouts.device, dtype='float32',
+        memory=MemoryConfig(mode='windowed'))
+    walker = Walker()
+    for number in numbers:
+        mixture = Mixture(policy, rollouts.share,
+                          np.random.default_rng([31, rollouts.seed, number]))
+        walk = walker.walk(WALKS, plan.index(number), most=rollouts.most, astray=0.0, act=mixture)
+        if worth_keeping(walk, mixture.mistakes):
+            save_walk(plan.path(number), walk, plan.image_width)
+        else:
+            _dropped(plan.path(number)).touch()
+        yield number
+    walker.close()
+
+
+def _dropped(path: Path) -> Path:
+    return path.with_suffix('.dropped')
 
 
 def worth_keeping(walk: Walk, mistakes: int) -> bool:

@@ -251,9 +251,8 @@ def answer_sampled(model: JanusModel, prompt: Prompt, semantics: torch.Tensor,
     most = len(prompt.prefix) + (frames + 1) * len(prompt.block) + length
     sequences, positions, starts = [], [], []
     block_positions = prompt.block_positions().to(device)
-    for episode in range(episodes):
-        for ask in range(asked):
-            step = max(int(questions.steps[episode, ask]), 0)
+    for episode, steps in enumerate(questions.steps.clamp(min=0).tolist()):
+        for ask, step in enumerate(steps):
             numbers = history(step, frames)
             images = fuse(semantics[episode, numbers], geometry[episode, step],
                           model.config.lam)

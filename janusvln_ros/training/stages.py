@@ -252,7 +252,7 @@ class Runner:
                 if rank() == 0:
                     Rollouts(start, rollouts, stage.walks, stage.share ** number,
                              seed=stage.seed + number, categories=tuple(stage.categories),
-                             most=stage.most, device=str(self.device)).collect()
+                             most=stage.most).collect(self.cores)
                 data = (*stage.imitate.data, {'walks': str(rollouts)})
                 imitate = replace(stage.imitate, start=str(start), data=data)
                 if not self._imitate(imitate, place):
@@ -275,7 +275,7 @@ class Runner:
 
         def measure(step: int) -> dict[str, float]:
             export(network, folder / CHECKPOINT, start)
-            return closed_loop(folder, step, probe) if probe and rank() == 0 else {}
+            return closed_loop(folder, step, probe, self.cores) if probe and rank() == 0 else {}
 
         # For short sequences torch's own products are faster on a CPU than its flash attention.
         backends = [SDPBackend.MATH] if self.device.type == 'cpu' else [
@@ -340,7 +340,8 @@ def replace_checkpoint(model: JanusModel, folder: Path, source: Path) -> None:
     fresh.rmdir()
 
 
-def closed_loop(folder: Path, step: int, probe: Mapping[str, Any]) -> dict[str, float]:
+def closed_loop(folder: Path, step: int, probe: Mapping[str, Any], processes: int
+                ) -> dict[str, float]:
     """Let the checkpoint walk some episodes; give its mean scores."""
     categories = tuple(probe.get('categories', CATEGORIES))
     split = find_split(probe.get('split', 'val_seen'))
@@ -348,7 +349,7 @@ def closed_loop(folder: Path, step: int, probe: Mapping[str, Any]) -> dict[str, 
               AgentSpec(str(folder / CHECKPOINT), memory={'mode': probe.get('mode', 'windowed')}),
               EnvironmentSpec(split.full_name, max_steps=probe.get('max_steps', 100)), categories,
               probe.get('episodes', 20))
-    records = evaluate(run, quiet=True)
+    records = evaluate(run, processes=processes, quiet=True)
     return {f'closed_loop_{name}': sum(record[name] for record in records) / len(records)
             for name in ('sr', 'spl', 'ne')}
 

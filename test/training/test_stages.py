@@ -1,4 +1,4 @@
-"""A configuration runs from nothing to a checkpoint that navigates, or says what is wrong with it."""
+"""A configuration runs from nothing to a checkpoint, or says what is wrong with it."""
 
 from pathlib import Path
 import re
