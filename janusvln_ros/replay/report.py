@@ -181,13 +181,17 @@ def _tiles(subject: Subject, steps: Sequence[Step]) -> str:
         peak = max(s.timing.memory_frames for s in steps)
         tiles.append((f'{peak} / {steps[-1].timing.memory_capacity}', 'frames in memory, most'))
         bytes_ = max(s.timing.memory_bytes for s in steps)
-        tiles.append((f'{bytes_ / 2**20:.3g} MiB', 'memory, most'))
+        tiles.append((_mebibytes(bytes_), 'memory, most'))
     if len(subject.path):
         tiles.append((f'{subject.path.length():.2f} m', 'driven'))
     return ''.join(
         f'<div class="tile"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
         for value, name in tiles
     )
+
+
+def _mebibytes(value: int) -> str:
+    return f'{value / 2**20:.1f} MiB' if value < 2**30 else f'{value / 2**30:.2f} GiB'
 
 
 def _seconds(value: float) -> str:

@@ -15,7 +15,7 @@ from janusvln_ros.imaging.encodings import ImageError
 from janusvln_ros.policy import Action, JanusPolicy
 from janusvln_ros.replay.decisions import ACTIONS, Decision
 from janusvln_ros.replay.frames import Frame, shortened
-from janusvln_ros.replay.selection import Selection
+from janusvln_ros.replay.selection import Chosen, Selection
 from janusvln_ros.replay.timeline import RecordedAction
 
 
@@ -82,42 +82,33 @@ def run(
     number, shape = 0, None
     try:
         for frame in frames:
-            chosen = selection.choose(frame)
-            if chosen is None:
+            choices = selection.choose(frame)
+            if not choices:
                 continue
             try:
                 rgb = frame.rgb()
-                if chosen.episode == episode and rgb.shape != shape:
-                    raise ImageError(
-                        f'{rgb.shape[1]}x{rgb.shape[0]} pixels in an episode of '
-                        f'{shape[1]}x{shape[0]}'
-                    )
             except ImageError as error:
                 left_out.append(f'frame {frame.index} is left out: {error}')
                 continue
-            if chosen.episode != episode or chosen.forget:
-                policy.reset(chosen.instruction)
-            if chosen.episode != episode:
-                episode, shape, number = chosen.episode, rgb.shape, 0
-            if chosen.recorded is not None:
-                number = chosen.recorded.step
-            begin = perf_counter()
-            answer = policy.step(rgb)
-            seconds = perf_counter() - begin
-            usage = policy.memory_usage()
-            step = Step(
-                Decision(
-                    chosen.episode, chosen.instruction, number, frame.index, frame.stamp,
-                    ACTIONS[answer.action],
-                    tuple(float(np.float32(answer.probabilities[a])) for a in Action),
-                ),
-                Timing(seconds, dict(answer.timings), usage.frames, usage.capacity, usage.bytes),
-                chosen.recorded,
-            )  # fmt: skip
-            outcome.steps.append(step)
-            number += 1
-            for keeper in keepers:
-                keeper.add(step, frame, rgb)
+            for chosen in choices:
+                begins = chosen.episode != episode
+                if not begins and rgb.shape != shape:
+                    left_out.append(
+                        f'frame {frame.index} is left out: {rgb.shape[1]}x{rgb.shape[0]} pixels '
+                        f'in an episode of {shape[1]}x{shape[0]}'
+                    )
+                    continue
+                if begins or chosen.forget:
+                    policy.reset(chosen.instruction)
+                if begins:
+                    episode, shape, number = chosen.episode, rgb.shape, 0
+                if chosen.recorded is not None:
+                    number = chosen.recorded.step
+                step = _decide(policy, chosen, number, frame, rgb)
+                number += 1
+                outcome.steps.append(step)
+                for keeper in keepers:
+                    keeper.add(step, frame, rgb)
     except KeyboardInterrupt:
         outcome.interrupted = True
     finally:
@@ -125,6 +116,24 @@ def run(
             keeper.close()
     outcome.problems = shortened(left_out)
     return outcome
+
+
+def _decide(
+    policy: JanusPolicy, chosen: Chosen, number: int, frame: Frame, rgb: np.ndarray
+) -> Step:
+    begin = perf_counter()
+    answer = policy.step(rgb)
+    seconds = perf_counter() - begin
+    usage = policy.memory_usage()
+    probabilities = tuple(float(np.float32(answer.probabilities[a])) for a in Action)
+    return Step(
+        Decision(
+            chosen.episode, chosen.instruction, number, frame.index, frame.stamp,
+            ACTIONS[answer.action], probabilities,
+        ),
+        Timing(seconds, dict(answer.timings), usage.frames, usage.capacity, usage.bytes),
+        chosen.recorded,
+    )  # fmt: skip
 
 
 class DecisionFiles:

@@ -10,12 +10,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from janusvln_ros.replay.decisions import ACTIONS, Decision, format_stamp
 from janusvln_ros.replay.frames import Frame
 from janusvln_ros.replay.timeline import Motion, RecordedAction, Timeline
+
+MAX_DISORDER = 2 * 10**9  # ns that an action may be recorded before its image
+MAX_LAG = 60 * 10**9  # ns that it may be recorded later, besides its decision's time
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Chosen:
 class Selection(Protocol):
     """Decides frame by frame, in the order of recording."""
 
-    def choose(self, frame: Frame) -> Chosen | None:
-        """Tell whether a decision is to be taken from this frame, None if not."""
+    def choose(self, frame: Frame) -> Sequence[Chosen]:
+        """List the decisions to be taken from this frame, most often none."""
 
 
 class RecordedFrames:
@@ -48,7 +51,7 @@ class RecordedFrames:
 
         `instruction` replaces the recorded sentences. ValueError when there is none at all.
         """
-        self._waiting: dict[int, deque[RecordedAction]] = {}
+        self._waiting: dict[int, list[RecordedAction]] = {}
         self._episodes: dict[str, Chosen] = {}
         self._first_steps: dict[str, int] = {}
         # Fewer frames remembered than steps taken: somebody called `reset_memory` in between.
@@ -57,21 +60,30 @@ class RecordedFrames:
             for name, held in timeline.memory.items()
         }
         for action in timeline.actions:
-            self._waiting.setdefault(action.stamp, deque()).append(action)
+            self._waiting.setdefault(action.stamp, []).append(action)
             if action.instruction_id not in self._episodes:
                 text = instruction or _sentence(timeline, action)
                 self._episodes[action.instruction_id] = Chosen(len(self._episodes), text)
                 self._first_steps[action.instruction_id] = action.step
 
-    def choose(self, frame: Frame) -> Chosen | None:
-        """Find the action that was decided from this frame."""
-        actions = self._waiting.get(frame.stamp)
-        if not actions:
-            return None
-        action = actions.popleft()
-        episode = self._episodes[action.instruction_id]
-        forget = action.step in self._resets.get(action.instruction_id, ())
-        return Chosen(episode.episode, episode.instruction, action, forget)
+    def choose(self, frame: Frame) -> Sequence[Chosen]:
+        """
+        Find the actions that were decided from this frame.
+
+        They are several when a new instruction came before the next frame.
+        """
+        waiting = self._waiting.get(frame.stamp, ())
+        actions = [action for action in waiting if _follows(action, frame)]
+        for action in actions:
+            waiting.remove(action)
+        return [
+            replace(
+                self._episodes[action.instruction_id],
+                recorded=action,
+                forget=action.step in self._resets.get(action.instruction_id, ()),
+            )
+            for action in actions
+        ]
 
     def missing(self) -> list[RecordedAction]:
         """List the actions whose frames have not come."""
@@ -97,6 +109,12 @@ class RecordedFrames:
             )
             for a in self.missing()
         ]  # fmt: skip
+
+
+def _follows(action: RecordedAction, frame: Frame) -> bool:
+    """Tell by the times of recording; a simulator that starts anew repeats its stamps."""
+    latest = frame.logged + MAX_LAG + round(2e9 * action.decision_time)
+    return frame.logged - MAX_DISORDER <= action.logged <= latest
 
 
 def _sentence(timeline: Timeline, action: RecordedAction) -> str:
@@ -140,17 +158,17 @@ class AfterMotions:
         self._episode: int | None = None
         self._ended = 0  # motions that had ended at the last chosen frame
 
-    def choose(self, frame: Frame) -> Chosen | None:
+    def choose(self, frame: Frame) -> Sequence[Chosen]:
         """Take a frame when the base stands and has moved since the last one taken."""
         current = self._episodes.at(frame)
         ended = bisect_right(self._ends, frame.stamp)
         moving = ended < len(self._motions) and self._motions[ended].start <= frame.stamp
         if current is None or moving:
-            return None
+            return ()
         if current.episode == self._episode and ended == self._ended:
-            return None
+            return ()
         self._episode, self._ended = current.episode, ended
-        return current
+        return (current,)
 
 
 class EveryPeriod:
@@ -162,15 +180,15 @@ class EveryPeriod:
         self._episode: int | None = None
         self._last: int | None = None
 
-    def choose(self, frame: Frame) -> Chosen | None:
+    def choose(self, frame: Frame) -> Sequence[Chosen]:
         """Take a frame when the period is over, an episode begins, or stamps jump back."""
         current = self._episodes.at(frame)
         if current is None:
-            return None
+            return ()
         if current.episode == self._episode and 0 <= frame.stamp - self._last < self._period:
-            return None
+            return ()
         self._episode, self._last = current.episode, frame.stamp
-        return current
+        return (current,)
 
 
 class EveryFrame:
@@ -179,6 +197,7 @@ class EveryFrame:
     def __init__(self, episodes: Episodes) -> None:
         self._episodes = episodes
 
-    def choose(self, frame: Frame) -> Chosen | None:
+    def choose(self, frame: Frame) -> Sequence[Chosen]:
         """Take every frame that belongs to an episode."""
-        return self._episodes.at(frame)
+        current = self._episodes.at(frame)
+        return () if current is None else (current,)

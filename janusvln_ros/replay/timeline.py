@@ -40,6 +40,7 @@ class RecordedAction:
     step: int
     action: int
     probabilities: tuple[float, ...]
+    decision_time: float  # s
 
 
 @dataclass(frozen=True)
@@ -290,7 +291,9 @@ def _add_action(timeline: Timeline, m: object, logged: int) -> None:
         return
     probabilities = tuple(float(p) for p in m.probabilities)
     timeline.actions.append(
-        RecordedAction(logged, stamp_of(m), m.instruction_id, m.step, m.action, probabilities)
+        RecordedAction(
+            logged, stamp_of(m), m.instruction_id, m.step, m.action, probabilities, m.decision_time
+        )
     )
 
 

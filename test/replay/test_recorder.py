@@ -115,6 +115,7 @@ def test_bad_use_says_what_would_be_right(tmp_path):
 def test_our_messages_are_found_in_an_installed_prefix(tmp_path, monkeypatch):
     share = tmp_path / 'share' / 'janusvln_ros' / 'msg'
     share.mkdir(parents=True)
+    monkeypatch.delenv('AMENT_PREFIX_PATH', raising=False)
     monkeypatch.setattr(
         'janusvln_ros.replay.messages.__file__',
         str(tmp_path / 'lib/python3.12/site-packages/janusvln_ros/replay/messages.py'),
@@ -122,6 +123,9 @@ def test_our_messages_are_found_in_an_installed_prefix(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r'none of: .*share/janusvln_ros/msg'):
         message_folder()
     (share / 'NavigationAction.msg').write_text('')
+    assert message_folder() == share
+    monkeypatch.setattr('janusvln_ros.replay.messages.__file__', '/elsewhere/janusvln_ros/replay/messages.py')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path}')
     assert message_folder() == share
 
 

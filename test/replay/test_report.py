@@ -28,7 +28,7 @@ def outcome(count: int) -> tuple[Outcome, Filmstrip, Odometry]:
         stamp = 10**18 + i * 10**9
         action = int(np.argmax(p))
         decision = Decision(i // 50, NASTY, i % 50, 2 * i, stamp, ACTIONS[action], p)
-        recorded = RecordedAction(stamp, stamp, 'a', i, 1, p)
+        recorded = RecordedAction(stamp, stamp, 'a', i, 1, p, 0.1)
         timing = Timing(0.1 + i / 1e4, {'vision': 0.05}, min(i, 56), 56, 1000 * i)
         step = Step(decision, timing, recorded)
         steps.append(step)
