@@ -124,7 +124,8 @@ def test_our_messages_are_found_in_an_installed_prefix(tmp_path, monkeypatch):
         message_folder()
     (share / 'NavigationAction.msg').write_text('')
     assert message_folder() == share
-    monkeypatch.setattr('janusvln_ros.replay.messages.__file__', '/elsewhere/janusvln_ros/replay/messages.py')
+    monkeypatch.setattr(
+        'janusvln_ros.replay.messages.__file__', '/elsewhere/janusvln_ros/replay/messages.py')
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path}')
     assert message_folder() == share
 
