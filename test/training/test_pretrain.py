@@ -1,0 +1,77 @@
+"""Pre-training reads what the simulator knows, and never the pairs that evaluation holds out."""
+
+import numpy as np
+import pytest
+import torch
+
+from janusvln_ros.evaluation.grammar import HELD_OUT_PAIRS
+from janusvln_ros.policy import checkpoint
+from janusvln_ros.policy.config import JanusConfig
+from janusvln_ros.sim.house import CATEGORIES, COLOURS
+from janusvln_ros.training.log import read
+from janusvln_ros.training.loop import LoopConfig, train
+from janusvln_ros.training.pretrain import PretrainingNetwork, Views
+from janusvln_ros.training.views import write_views
+
+
+@pytest.fixture(scope='module')
+def views(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('views')
+    write_views(folder, tours=12, seed=5, rooms=(1, 2))
+    return folder
+
+
+def _network(fresh):
+    torch.manual_seed(0)
+    return PretrainingNetwork(checkpoint.load(
+        fresh, JanusConfig.from_folder(fresh), torch.device('cpu'), torch.float32))
+
+
+def test_views_hold_no_held_out_pairs(views):
+    presence = np.load(views / 'presence.npy')
+    for thing, colour in HELD_OUT_PAIRS:
+        number = len(COLOURS) * CATEGORIES.index(thing) + COLOURS.index(colour)
+        assert not presence[..., number].any()
+    assert presence.any()
+
+
+def test_motion_is_what_the_actions_do(views):
+    motion = np.load(views / 'motion.npy').astype(float)
+    assert not motion[:, 0].any()
+    moved = np.hypot(motion[..., 0], motion[..., 1])
+    assert moved.max() <= 0.751
+    turns = motion[..., 2] / np.radians(15)
+    assert np.abs(turns - turns.round()).max() < 0.01 and np.abs(turns).max() <= 3.01
+
+
+def test_an_interrupted_drawing_goes_on(views):
+    before = np.load(views / 'rgb.npy')
+    done = np.load(views / 'done.npy', mmap_mode='r+')
+    done[4:6] = False
+    rgb = np.load(views / 'rgb.npy', mmap_mode='r+')
+    rgb[4:6] = 0
+    del done, rgb
+    write_views(views, tours=12, seed=5, rooms=(1, 2))
+    assert np.array_equal(np.load(views / 'rgb.npy'), before)
+
+
+def test_another_number_of_tours_is_refused(views):
+    with pytest.raises(ValueError, match=r'rgb\.npy has shape .* not '):
+        write_views(views, tours=14, seed=5, rooms=(1, 2))
+
+
+def test_missing_views_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='janusvln data views'):
+        Views(tmp_path, 2, 0)
+
+
+def test_it_learns(fresh, views, tmp_path):
+    network = _network(fresh)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    train(network, Views(views, 2, 0), LoopConfig(steps=25, learning_rate=1e-3, log_every=5),
+          tmp_path / 'run')
+    curves = read(tmp_path / 'run' / 'log.csv')
+    assert curves['loss'][-1][1] < 0.4 * curves['loss'][0][1]
+    for name, value in network.state_dict().items():
+        if name.startswith(('model.model.', 'model.lm_head.')):
+            assert torch.equal(value, before[name]), name
