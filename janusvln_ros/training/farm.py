@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 import multiprocessing
+import os
 import signal
 import traceback
 from typing import Any
@@ -44,6 +45,7 @@ def in_processes(work: Callable[..., Iterator[Any]], jobs: Sequence[tuple]) -> I
 def _serve(work: Callable[..., Iterator[Any]], job: tuple, done: multiprocessing.Queue) -> None:
     """Run one job, telling of each result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    os.environ.setdefault('LP_NUM_THREADS', '1')  # Mesa would draw with a thread for every core
     try:
         for value in work(*job):
             done.put(('result', value))

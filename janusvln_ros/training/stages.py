@@ -26,9 +26,7 @@ from torch.distributed.checkpoint.state_dict import get_model_state_dict, StateD
 from torch.nn.attention import sdpa_kernel, SDPBackend
 import yaml
 
-from janusvln_ros.evaluation.agents import AgentSpec
 from janusvln_ros.evaluation.grammar import CATEGORIES
-from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, Run
 from janusvln_ros.evaluation.splits import find_split
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import JanusConfig
@@ -343,6 +341,10 @@ def replace_checkpoint(model: JanusModel, folder: Path, source: Path) -> None:
 def closed_loop(folder: Path, step: int, probe: Mapping[str, Any], processes: int
                 ) -> dict[str, float]:
     """Let the checkpoint walk some episodes; give its mean scores."""
+    # Only here: evaluation can write videos, which takes a library that training does not need.
+    from janusvln_ros.evaluation.agents import AgentSpec
+    from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, Run
+
     categories = tuple(probe.get('categories', CATEGORIES))
     split = find_split(probe.get('split', 'val_seen'))
     run = Run(folder / 'probes' / f'{step:08}',
