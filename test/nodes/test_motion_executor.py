@@ -150,7 +150,7 @@ class Bench:
         wait_for(lambda: self.commands and self.commands[-1][1:] == (0.0, 0.0), 'a zero command',
                  within + 2.0)
 
-    def assert_stands(self, seconds=1.0):
+    def assert_stands(self, seconds=0.6):
         """Assert that no motion is commanded any more, and that the base is at rest."""
         wait_for(lambda: not self.base_moves, 'the base to rest', 5.0)
         end = time.monotonic() + seconds
@@ -302,7 +302,7 @@ def test_e_stop_is_latched(robot):
 def test_e_stop_again_and_again(ros_domain):
     """The limit is 50 ms where the machine keeps up; benchmarks/e_stop.py does it 1,000 times."""
     run = subprocess.run(
-        [sys.executable, str(HERE.parents[1] / 'benchmarks' / 'e_stop.py'), '--times', '15',
+        [sys.executable, str(HERE.parents[1] / 'benchmarks' / 'e_stop.py'), '--times', '10',
          '--limit', '500'], env={**os.environ, 'PYTHONPATH': str(HERE.parents[1])},
         capture_output=True, text=True, timeout=120.0)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -313,7 +313,7 @@ def test_e_stop_again_and_again(ros_domain):
     ('silent', MotionStatus.RESULT_INPUT_LOST), ('nan', MotionStatus.RESULT_BAD_INPUT),
     ('jump', MotionStatus.RESULT_BAD_INPUT)])
 def test_bad_odometry_stops_the_robot(robot, fault, result):
-    bench = robot()
+    bench = robot('-p', 'recovery_time:=0.4')
     bench.start_moving()
     bench.faults.publish(String(data=fault))
     bench.wait_for_zero(within=0.5)
@@ -419,7 +419,7 @@ def test_frozen_executor_is_stopped_by_the_base_and_does_not_go_on_afterwards(ro
 
 @pytest.mark.parametrize('fault', ['clock_back', 'clock_ahead', 'clock_freeze'])
 def test_clock_that_jumps_or_freezes_stops_the_robot(robot, fault):
-    bench = robot('-p', 'use_sim_time:=true', base=('--speed', '1'))
+    bench = robot('-p', 'use_sim_time:=true', '-p', 'recovery_time:=0.4', base=('--speed', '1'))
     bench.start_moving()
     bench.faults.publish(String(data=fault))
     bench.wait_for_zero(within=0.5)
