@@ -234,6 +234,10 @@ def print_estimates(profiles: list[Path]) -> None:
               f'{work.frame_size[0]}x{work.frame_size[1]}')
         print('  ' + ', '.join(f'{name} {size / 1e9:.2f}' for name, size in held.items())
               + f': {total / 1e9:.2f} GB of {limit / 1e9:.0f} GB')
+        totals = [sum(estimate.storage(replace(work, language_weights=kind)).values()) / 1e9
+                  for kind in (None, *KINDS)]
+        print(f'  with language weights as loaded, {", ".join(KINDS)}: '
+              + ', '.join(f'{size:.2f}' for size in totals) + ' GB')
         past = memory.initial_frames + memory.recent_frames
         for mode in ('sampled', 'windowed'):
             parts = estimate.step(replace(work, memory=replace(memory, mode=mode)), past)

@@ -28,7 +28,6 @@ from janusvln_ros.policy.preprocessing import Grid, patch_grid
 from janusvln_ros.policy.prompt import Prompt
 
 PIXEL_PASSES = 8  # times that preprocessing reads or writes the resized float32 frame
-LIBRARIES = 0.6e9  # bytes that CUDA and its libraries take beside torch's storage, about
 
 
 class Part(NamedTuple):

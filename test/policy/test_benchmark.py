@@ -1,0 +1,110 @@
+"""The benchmark command: what it measures, writes and says."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from janusvln_ros.policy import benchmark, JanusPolicy, MemoryConfig
+from janusvln_ros.policy.benchmark_figure import draw, log_ticks, ticks
+from janusvln_ros.policy.benchmark_recompute import Recompute
+from janusvln_ros.policy.preprocessing import Normalisation
+
+CPU = torch.device('cpu')
+
+
+def test_all_modes_are_measured_and_written(tmp_path, capsys):
+    options = ['--steps', '42', '--recompute-steps', '3', '--initial', '1', '--recent', '2',
+               '--threads', '1', '--output', str(tmp_path / 'out')]
+    assert benchmark.main(['tiny', '--frame-size', '96x72', '--image-width', '84', *options]) == 0
+    report = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
+    assert report['device'] == 'CPU, threads: 1'
+    assert list(report['modes']) == ['recompute', 'sampled', 'windowed']
+    for mode, result in report['modes'].items():
+        steps = 3 if mode == 'recompute' else 42
+        assert {len(values) for values in result['steps'].values()} == {steps}
+        for part in benchmark.PARTS:
+            times = result['seconds'][part]
+            assert 0 < times['median'] <= times['p99']
+            assert times['median'] <= result['seconds']['total']['median']
+    windowed = report['modes']['windowed']
+    assert windowed['from_step'] == 5
+    held = windowed['allocated_bytes']
+    assert held['least'] == held['most'] > windowed['memory_bytes'] > 0
+    assert windowed['least_seconds']['prefill'] > 0
+    printed = capsys.readouterr().out
+    assert (tmp_path / 'out' / 'benchmark.md').read_text() in printed
+    assert '| windowed | geometry |' in printed
+    picture = cv2.imread(str(tmp_path / 'out' / 'benchmark.png'))
+    assert picture.shape[2] == 3
+    assert (picture < 250).any()
+
+
+def test_recompute_decides_as_the_window_that_evicts_nothing(checkpoint_folder, make_frames):
+    policy = JanusPolicy.from_pretrained(
+        checkpoint_folder, 'cpu', 'float32', image_width=112,
+        memory=MemoryConfig('windowed', 2, 2))
+    recompute = Recompute(policy, Normalisation(CPU))
+    policy.reset('Go.')
+    recompute.reset('Go.')
+    for step, frame in enumerate(make_frames(6)):
+        want = policy.step(frame).logits
+        got = recompute.step(frame)[0][0]
+        same = (got - want).norm() / want.norm() < 1e-5
+        assert same == (step <= 4)  # the step after four frames still sees them all
+
+
+def test_interrupted_measurement_keeps_what_it_has():
+    def step(frame):
+        taken.append(frame.shape)
+        if len(taken) == 6:
+            raise KeyboardInterrupt
+        return dict.fromkeys(benchmark.PARTS, 0.1)
+
+    taken = []
+    frames = benchmark.moving_frames((32, 24))
+    series, memory = benchmark.run(step, frames, 50, CPU, 'test')
+    assert set(taken) == {(24, 32, 3)}
+    assert {len(values) for values in series.values()} == {5}
+    summary = benchmark.summarise(series, memory, full=56)
+    assert summary['seconds']['geometry'] == {'median': pytest.approx(0.1),
+                                              'p99': pytest.approx(0.1)}
+
+
+def test_growth_is_seen_through_disturbances():
+    generator = np.random.default_rng(0)
+    seconds = 0.1 + 1e-5 * np.arange(600) + generator.normal(0, 1e-3, 600)
+    seconds[::20] += 1
+    assert benchmark.slope(seconds) == pytest.approx(1e-2 / 0.103, rel=0.05)
+    assert abs(benchmark.slope(generator.permutation(seconds))) < 0.02
+
+
+def test_growing_memory_is_told():
+    series = {name: [0.1] * 80 for name in (*benchmark.PARTS, 'total', 'processor')}
+    held = benchmark.summarise(series, [10, 20, 20, 21], full=20)['allocated_bytes']
+    assert held == {'first': 20, 'least': 20, 'most': 21}
+
+
+def test_estimate_of_the_profiles(capsys):
+    root = benchmark.__file__.rpartition('janusvln_ros/')[0]
+    assert benchmark.main(['--estimate', f'{root}config/computers/laptop_cpu.yaml']) == 0
+    printed = capsys.readouterr().out
+    assert 'GB of 8 GB' in printed
+    assert 'windowed: at least' in printed
+
+
+@pytest.mark.parametrize('options', [['--steps', '0'], ['--frame-size', '640'],
+                                     ['--modes', 'all']])
+def test_wrong_options_are_refused(options):
+    with pytest.raises(SystemExit, match='2'):
+        benchmark.main(options)
+
+
+def test_ticks_enclose_the_values(tmp_path):
+    assert ticks(47) == [0, 10, 20, 30, 40, 50]
+    assert ticks(2000) == [0, 500, 1000, 1500, 2000]
+    assert log_ticks(30, 450) == pytest.approx([20, 50, 100, 200, 500])
+    with pytest.raises(ValueError, match='nothing'):
+        draw({}, 'empty', tmp_path / 'a.png')
