@@ -27,6 +27,7 @@ from janusvln_ros.policy.model import JanusModel
 UNUSED = ('vggt.point_head.', 'vggt.depth_head.', 'vggt.aggregator.patch_embed.mask_token')
 INDEX = 'model.safetensors.index.json'
 SINGLE = 'model.safetensors'
+DTYPES = ('BF16', 'F16', 'F32')  # as safetensors names them
 SHARD_BYTES = 5_000_000_000
 
 
@@ -120,8 +121,8 @@ def tensor_files(folder: str | Path) -> dict[Path, dict[str, tuple[int, ...]]]:
     """
     List a folder's safetensors files with names and shapes of what they hold.
 
-    Raises CheckpointError when the folder or a file is missing or damaged, or the index does not
-    fit the files.
+    Raises CheckpointError when the folder or a file is missing or damaged, or holds numbers of
+    another kind.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -136,7 +137,13 @@ def tensor_files(folder: str | Path) -> dict[Path, dict[str, tuple[int, ...]]]:
     files = {}
     for path in sorted({folder / name for name in weight_map.values()}):
         with open_shard(path, 'cpu') as shard:
-            files[path] = {name: tuple(shard.get_slice(name).get_shape()) for name in shard.keys()}
+            slices = {name: shard.get_slice(name) for name in shard.keys()}
+            for name, tensor in slices.items():
+                if tensor.get_dtype() not in DTYPES:
+                    raise CheckpointError(
+                        f'{path}: {name} is stored as {tensor.get_dtype()}; only {DTYPES} are read'
+                    )
+            files[path] = {name: tuple(tensor.get_shape()) for name, tensor in slices.items()}
     return files
 
 

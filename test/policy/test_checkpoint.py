@@ -117,6 +117,13 @@ def test_truncated_weights_are_an_error_with_the_file(folder, size):
         load(folder)
 
 
+def test_quantised_weights_of_others_are_an_error(folder):
+    change(folder, lambda tensors: tensors.update(
+        {'lm_head.weight': tensors['lm_head.weight'].to(torch.int8)}))
+    with pytest.raises(CheckpointError, match='lm_head.weight is stored as I8'):
+        load(folder)
+
+
 def test_missing_shard_is_an_error_with_the_file(folder):
     shard(folder, FLOAT32)
     (folder / 'model-00002-of-00003.safetensors').unlink()

@@ -103,7 +103,7 @@ def test_any_instruction_works(random_policy, make_frames, mode, instruction):
         decoding='constrained', repetition_penalty=1.05,
         normalisation=random_policy._normalisation)
     policy.reset(instruction)
-    for frame in make_frames(2):
+    for frame in make_frames(2 if len(instruction) < 1000 else 1):
         assert policy.step(frame).logits.isfinite().all()
 
 
