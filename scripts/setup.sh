@@ -12,7 +12,7 @@ die() { printf '\033[1m[setup]\033[0m %s\n' "$*" >&2; exit 1; }
 ours() { [[ -n ${ROS_DISTRO:-} ]]; }   # a ROS 2 of the machine's own is sourced
 
 # --- packages of the system ---------------------------------------------------------------------
-wanted=(cmake g++ make libegl1 libegl-mesa0 libgl1-mesa-dri)
+wanted=(cmake g++ make libegl1 libegl-mesa0 libgl1-mesa-dri libopengl0)
 [[ $(command -v "$PYTHON" || echo /usr/bin/python3) == /usr/bin/* ]] && wanted+=(python3-dev python3-venv)
 if ! ours; then
   wanted+=(python3-ament-package)

@@ -192,6 +192,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the demo; 0 when it ran to its end, 1 when a node failed, 130 after Ctrl-C."""
     arguments = parser().parse_args(argv)
+    sys.stdout.reconfigure(line_buffering=True)  # steps are seen at once, also through a pipe
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from ctypes.util import find_library
 import os
 
 _PACKAGES = 'sudo apt-get install -y libegl1 libegl-mesa0 libgl1-mesa-dri libopengl0'
@@ -12,6 +13,8 @@ _EGL_PLATFORM_DEVICE = 0x313F
 
 def _egl_works() -> bool:
     """Tell whether EGL opens a device to draw on (Mesa's software one counts)."""
+    if not (find_library('OpenGL') or find_library('GL')):
+        return False
     try:
         egl = ctypes.CDLL('libEGL.so.1')
         egl.eglGetProcAddress.restype = ctypes.c_void_p
