@@ -217,7 +217,7 @@ def processes(base: str, speed: float, mode: Mode) -> Iterator[None]:
                 '-m', 'janusvln_ros.nodes.motion_executor', '--ros-args', '-p',
                 'use_sim_time:=true', '-p', f'execution_mode:={mode.value}', '-p',
                 'navigator_timeout:=0.0', '-p', 'clock_timeout:=20.0', '-p',
-                'clock_jump:=20.0']):  # a busy machine is no fault here
+                'clock_jump:=20.0', '-p', 'odometry_timeout:=5.0']):  # busy is no fault here
             started.append(subprocess.Popen([sys.executable, *command], env=environment,
                                             start_new_session=True, stdout=log, stderr=log))
         try:

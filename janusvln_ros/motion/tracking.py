@@ -140,9 +140,10 @@ class Tracker:
             self._driving = speed != 0.0
         if self._driving:
             return self._drive(speed, pose, dt), False
+        drove = self._linear.speed != 0.0
         rate = self._spin(self.goal.pose.yaw - pose.yaw, dt)
         velocity = self._advance(0.0, rate, dt, floor_turn=True)
-        return velocity, velocity == Velocity() and rate == 0.0
+        return velocity, velocity == Velocity() and rate == 0.0 and not drove
 
     def _drive(self, speed: float, pose: Pose, dt: float) -> Velocity:
         """Keep to the line while driving; turn towards it first when it points elsewhere."""
