@@ -9,6 +9,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 CONFIG = Path(__file__).parents[1] / 'config'
+COMPUTERS = sorted(path.stem for path in CONFIG.glob('computers/*.yaml'))
 
 ARGUMENTS = (
     DeclareLaunchArgument(
@@ -16,8 +17,8 @@ ARGUMENTS = (
         description='Folder of the checkpoint (Hugging Face layout); has to be given. random: '
         'small random weights that do not follow the instruction, to try the plumbing.'),
     DeclareLaunchArgument(
-        'computer', default_value='workstation', choices=['workstation', 'jetson', 'cpu'],
-        description='What the policy runs on: config/computer_<this>.yaml.'),
+        'computer', default_value='workstation_24gb', choices=COMPUTERS,
+        description='What the policy runs on: config/computers/<this>.yaml.'),
     DeclareLaunchArgument(
         'execution_mode', default_value='step', choices=['step', 'continuous'],
         description='step: decide at rest, as the published model was trained; continuous: keep '
@@ -56,7 +57,7 @@ def generate_launch_description() -> LaunchDescription:
         namespace=LaunchConfiguration('namespace'),
         parameters=[
             LaunchConfiguration('navigator_params'),
-            ParameterFile([str(CONFIG / 'computer_'), LaunchConfiguration('computer'), '.yaml']),
+            ParameterFile([f'{CONFIG}/computers/', LaunchConfiguration('computer'), '.yaml']),
             parameters],
         remappings=[('image', image), ('image/compressed', [image, '/compressed'])],
         ros_arguments=['--log-level', ['navigator:=', LaunchConfiguration('log_level')],

@@ -10,14 +10,17 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+COMPUTERS = sorted(
+    path.stem for path in Path(__file__).parents[1].glob('config/computers/*.yaml'))
+
 ARGUMENTS = (
     DeclareLaunchArgument(
         'checkpoint', default_value='random',
         description='Folder of the checkpoint (Hugging Face layout); random: small random '
         'weights that do not follow the instruction, to try the plumbing.'),
     DeclareLaunchArgument(
-        'computer', default_value='cpu', choices=['workstation', 'jetson', 'cpu'],
-        description='What the policy runs on: config/computer_<this>.yaml.'),
+        'computer', default_value='laptop_cpu', choices=COMPUTERS,
+        description='What the policy runs on: config/computers/<this>.yaml.'),
     DeclareLaunchArgument('house_seed', default_value='0', description='Number of the house.'),
     DeclareLaunchArgument('rooms', default_value='3', description='Rooms of the house, 1 to 6.'),
     DeclareLaunchArgument(

@@ -90,6 +90,8 @@ def load_policy(parameters: NavigatorParameters) -> Any:
         dtype = 'bfloat16' if device == 'cuda' else 'float32'
     options = {
         'device': device, 'dtype': dtype, 'image_width': parameters.image_width or None,
+        'language_weights': None if parameters.language_weights == 'dtype'
+        else parameters.language_weights,
         'memory': MemoryConfig(mode=parameters.memory_mode,
                                initial_frames=parameters.initial_frames,
                                recent_frames=parameters.recent_frames,

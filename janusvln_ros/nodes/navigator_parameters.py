@@ -18,7 +18,10 @@ class NavigatorParameters:
     device: str = parameter('auto', 'Where the policy runs; auto takes CUDA if there is any.',
                             choices=('auto', 'cuda', 'cpu'))
     dtype: str = parameter('auto', 'Precision; auto is bfloat16 on CUDA and float32 on a CPU.',
-                           choices=('auto', 'bfloat16', 'float32'))
+                           choices=('auto', 'bfloat16', 'float16', 'float32'))
+    language_weights: str = parameter(
+        'dtype', 'Weights of the language model: of dtype, or quantised to save memory (torchao).',
+        choices=('dtype', 'int8', 'int4'))
     image_width: int = parameter(0, "Width the policy sees, pixels; 0: the checkpoint's own.",
                                  low=0, high=4096)
     memory_mode: str = parameter(
