@@ -22,6 +22,7 @@ import sys
 import time
 
 from geometry_msgs.msg import Twist
+from janusvln_ros.msg import MotionStatus, NavigationAction
 from nav_msgs.msg import Odometry
 import numpy as np
 import rclpy
@@ -30,8 +31,6 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from tqdm import tqdm
-
-from janusvln_ros.msg import MotionStatus, NavigationAction
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30.0  # s for what takes a moment

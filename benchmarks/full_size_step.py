@@ -13,14 +13,13 @@ from pathlib import Path
 import tempfile
 import time
 
-import numpy as np
-import torch
-
 from janusvln_ros.policy import checkpoint, JanusPolicy, MemoryConfig
 from janusvln_ros.policy.config import FULL_SIZE
 from janusvln_ros.policy.preprocessing import Normalisation
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.tiny import random_tensors, write_random_checkpoint
+import numpy as np
+import torch
 
 INSTRUCTION = 'Walk past the dining table, turn left at the red sofa and stop next to the doorway.'
 

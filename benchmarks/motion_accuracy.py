@@ -30,14 +30,13 @@ import subprocess
 import sys
 import tempfile
 
-import numpy as np
-from tqdm import tqdm
-
 from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, State
+import numpy as np
+from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
 STEP_LENGTH, STEP_ANGLE = 0.25, math.radians(15.0)
@@ -232,14 +231,13 @@ def processes(base: str, speed: float, mode: Mode) -> Iterator[None]:
 def drive_processes(base: str, speed: float, mode: Mode, latency: float,
                     sequences: list[list[int]]) -> Iterator[Trial]:
     """Run sequences on processes over DDS; yield each when it is finished."""
+    from janusvln_ros.msg import MotionStatus, NavigationAction
     from nav_msgs.msg import Odometry
     import rclpy
     from rclpy.duration import Duration
     from rclpy.parameter import Parameter
     from rclpy.qos import qos_profile_sensor_data
     from std_srvs.srv import Trigger
-
-    from janusvln_ros.msg import MotionStatus, NavigationAction
     context = rclpy.Context()
     rclpy.init(args=[], context=context)
     node = rclpy.create_node('motion_accuracy', context=context, parameter_overrides=[

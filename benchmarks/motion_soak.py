@@ -25,14 +25,13 @@ import signal
 import subprocess
 import sys
 
-from tqdm import tqdm
-
 from janusvln_ros.motion.base_model import BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.states import ExecutorConfig, Request, State
 from janusvln_ros.motion.tracking import Velocity
+from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 20.0  # simulated s for what must happen
@@ -239,13 +238,12 @@ def processes(speed: float) -> Generator[int, None, None]:
 def soak_processes(life: Life, hours: float, speed: float) -> Progress:
     """Run over DDS; return the progress at the end."""
     from geometry_msgs.msg import Twist
+    from janusvln_ros.msg import MotionStatus, NavigationAction
     from nav_msgs.msg import Odometry
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     from std_msgs.msg import Bool, String
     from std_srvs.srv import Trigger
-
-    from janusvln_ros.msg import MotionStatus, NavigationAction
     rclpy.init(args=[])
     node = rclpy.create_node('motion_soak')
     actions = node.create_publisher(NavigationAction, 'navigation_action', 1)

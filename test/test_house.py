@@ -6,9 +6,8 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
-import pytest
-
 from janusvln_ros.cli import COMMANDS
+import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'janusvln_ros'

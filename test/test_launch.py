@@ -23,13 +23,12 @@ LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 
 rclpy = pytest.importorskip('rclpy')
 
-from rclpy.node import Node  # noqa: E402
-
 from janusvln_ros.nodes.executor_parameters import KINDS  # noqa: E402
 from janusvln_ros.nodes.navigator_parameters import (  # noqa: E402
     EpisodeParameters,
     NavigatorParameters,
 )
+from rclpy.node import Node  # noqa: E402
 
 needs_launch = pytest.mark.skipif(
     not importlib.util.find_spec('launch_ros') or not shutil.which('ros2'),

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.world import MOVE_FORWARD, STOP
+import numpy as np
 
 BASELINES = ('expert', 'random', 'forward', 'stop')
 # Shares of the actions of expert trajectories, as VLN-CE's random agent takes them.

@@ -9,8 +9,6 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from tqdm import tqdm
-
 from janusvln_ros.evaluation import splits
 from janusvln_ros.evaluation.ablations import agent_of, ROWS, write_ablations
 from janusvln_ros.evaluation.agents import AgentSpec, BASELINES
@@ -19,6 +17,7 @@ from janusvln_ros.evaluation.grammar import CATEGORIES
 from janusvln_ros.evaluation.report import markdown, write_report
 from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, rank_and_size, Run
 from janusvln_ros.evaluation.samples import write_samples
+from tqdm import tqdm
 
 _MEMORY = ('mode', 'initial_frames', 'recent_frames', 'history_frames', 'kept_fraction')
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from janusvln_ros.evaluation.cache import stored_episode
 from janusvln_ros.evaluation.episodes import Episode, floor_points, GroundTruth
 from janusvln_ros.evaluation.metrics import EpisodeMetrics, score_episode
@@ -20,6 +18,7 @@ from janusvln_ros.evaluation.tasks import SUCCESS_RADIUS
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.world import KinematicWorld, STOP
+import numpy as np
 
 
 class HouseEnvironment:

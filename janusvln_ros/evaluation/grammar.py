@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import re
 
-import numpy as np
-
 from janusvln_ros.sim.house import CATEGORIES as THINGS
 from janusvln_ros.sim.house import COLOURS
+import numpy as np
 
 VERSION = 1  # raise it when an instruction, or how an episode is drawn, changes
 

@@ -14,8 +14,6 @@ from typing import Any
 import habitat
 from habitat.tasks.nav.nav import NavigationGoal
 from habitat.tasks.vln.vln import InstructionData, VLNEpisode
-import numpy as np
-
 from janusvln_ros.evaluation.episodes import (
     Episode,
     from_habitat,
@@ -24,6 +22,7 @@ from janusvln_ros.evaluation.episodes import (
     rotation_to_yaw,
 )
 from janusvln_ros.evaluation.metrics import EpisodeMetrics, score_episode
+import numpy as np
 
 _CONFIGS = Path(__file__).parent / 'habitat'
 _STOP = 0

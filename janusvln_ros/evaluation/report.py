@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-
 from janusvln_ros.evaluation.cache import stored_episode
 from janusvln_ros.evaluation.episodes import floor_points
 from janusvln_ros.evaluation.metrics import METRICS, summarise, summarise_by
@@ -19,6 +17,7 @@ from janusvln_ros.evaluation.splits import find_split, house_of
 from janusvln_ros.evaluation.tasks import SUCCESS_RADIUS
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as DrawnPath
+import numpy as np
 
 HEADINGS = {
     'ne': 'NE [m]', 'os': 'OS', 'sr': 'SR', 'spl': 'SPL', 'ndtw': 'nDTW', 'sdtw': 'SDTW',

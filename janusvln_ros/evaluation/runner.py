@@ -22,14 +22,13 @@ from pathlib import Path
 import signal
 from typing import Any
 
-from tqdm import tqdm
-
 from janusvln_ros.evaluation.agents import Agent, AgentSpec
 from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.evaluation.splits import find_split
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
 from janusvln_ros.sim.camera import CameraModel
+from tqdm import tqdm
 
 _ACTIONS = ('STOP', 'MOVE_FORWARD', 'TURN_LEFT', 'TURN_RIGHT')
 _VIDEO_FPS = 5

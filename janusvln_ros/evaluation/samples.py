@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
 from janusvln_ros.evaluation.agents import ExpertAgent
 from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.evaluation.report import picture, STYLE
@@ -16,6 +13,8 @@ from janusvln_ros.evaluation.splits import find_split
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as DrawnPath
+import numpy as np
+from tqdm import tqdm
 
 _PICTURES = 9  # of an episode, the first and the last among them
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from functools import cached_property
 import math
 
-import numpy as np
-
 from janusvln_ros.sim.free_space import DistanceField, FreeSpace, places_around
 from janusvln_ros.sim.house import clearance, Door, Furniture, House, WALL_HEIGHT
+import numpy as np
 
 CAMERA_HEIGHT = 1.25  # m
 HALF_VIEW = math.radians(33)  # of the 39.5 degrees that the camera sees to either side

@@ -15,8 +15,6 @@ import math
 import re
 import zlib
 
-import numpy as np
-
 from janusvln_ros.evaluation import grammar
 from janusvln_ros.evaluation.episodes import (
     Episode,
@@ -32,6 +30,7 @@ from janusvln_ros.evaluation.tasks import FORMS, possible, SUCCESS_RADIUS, Task
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.house import generate_house, GENERATOR_VERSION, House, ROBOT_RADIUS
 from janusvln_ros.sim.world import KinematicWorld, MOVE_FORWARD, STOP
+import numpy as np
 
 VERSION = f'v{GENERATOR_VERSION}.{grammar.VERSION}'
 MAX_STEPS = 200  # of an episode; the expert needs 90 at most

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 import itertools
 import math
 
-import numpy as np
-
 from janusvln_ros.evaluation.grammar import Noun
 from janusvln_ros.evaluation.scene import Scene, thin
 from janusvln_ros.sim.house import Door, Furniture, House
+import numpy as np
 
 SUCCESS_RADIUS = 1.0  # m, geodesic, to the nearest place right next to what is asked for
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-
 from janusvln_ros.replay.recorder import BagWriter
 from janusvln_ros.replay.topics import RecordedTopic, TOPICS
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 
 def record_topics(node: Node, bag: BagWriter) -> None:

@@ -17,17 +17,6 @@ import threading
 import time
 from types import FrameType
 
-from nav_msgs.msg import Odometry
-import numpy as np
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data, QoSProfile
-from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import Image
-from std_msgs.msg import String
-from tqdm import tqdm
-
 from janusvln_ros.evaluation.episodes import Episode
 from janusvln_ros.evaluation.splits import build_episode, find_split, house_of
 from janusvln_ros.imaging.encodings import to_rgb
@@ -42,6 +31,16 @@ from janusvln_ros.replay.recorder import BagWriter
 from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as MapPath
+from nav_msgs.msg import Odometry
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from tqdm import tqdm
 
 _START_TIMEOUT = 180.0  # s, a large checkpoint takes its time
 _CAMERA_RATE = 10.0  # Hz; the video has as many frames a second

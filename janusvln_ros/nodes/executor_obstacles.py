@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import Image, LaserScan
-
 from janusvln_ros.motion.obstacles import depth_clearance, scan_clearance
 from janusvln_ros.nodes.executor_parameters import (
     depth_mount,
@@ -17,6 +12,10 @@ from janusvln_ros.nodes.executor_parameters import (
     obstacle_sensors,
     scan_mount,
 )
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image, LaserScan
 
 _DEPTH = {'16UC1': ('u2', 0.001), 'mono16': ('u2', 0.001), '32FC1': ('f4', 1.0)}
 

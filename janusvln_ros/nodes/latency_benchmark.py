@@ -17,6 +17,9 @@ import tempfile
 import threading
 import time
 
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.nodes.navigator import LATCHED, LATEST
+from janusvln_ros.nodes.processes import node_environment, NodeFailed, NodeProcesses
 import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -25,10 +28,6 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from tqdm import tqdm
-
-from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.navigator import LATCHED, LATEST
-from janusvln_ros.nodes.processes import node_environment, NodeFailed, NodeProcesses
 
 _START_TIMEOUT = 300.0  # s
 _KEPT = 100  # images whose time of sending is remembered

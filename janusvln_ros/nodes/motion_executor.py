@@ -18,21 +18,6 @@ from typing import Any
 from builtin_interfaces.msg import Time as TimeMessage
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, Quaternion, Twist, TwistStamped
-from nav_msgs.msg import Odometry, Path
-from rcl_interfaces.msg import SetParametersResult
-import rclpy
-from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
-from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
-from std_msgs.msg import Bool, String
-from std_srvs.srv import Trigger
-
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.sentences import parse, SentenceError
@@ -49,6 +34,20 @@ from janusvln_ros.nodes.executor_parameters import (
     StandingParameters,
 )
 from janusvln_ros.nodes.parameters import check_choice, declare
+from nav_msgs.msg import Odometry, Path
+from rcl_interfaces.msg import SetParametersResult
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
 
 _RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 _RELIABLE_10 = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)

@@ -23,6 +23,15 @@ from typing import Any
 import uuid
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from janusvln_ros.action import Navigate
+from janusvln_ros.imaging.encodings import ImageError, to_rgb
+from janusvln_ros.imaging.overlay import ACTIONS, annotate
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.nodes.episode import Episode, MotionReport, Reason, Result, State, STOP
+from janusvln_ros.nodes.navigator_diagnostics import diagnostics, Latencies, Rate
+from janusvln_ros.nodes.navigator_goals import NavigateServer
+from janusvln_ros.nodes.navigator_parameters import EpisodeParameters, NavigatorParameters
+from janusvln_ros.nodes.parameters import check_choice, declare, read
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
@@ -38,16 +47,6 @@ from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
-
-from janusvln_ros.action import Navigate
-from janusvln_ros.imaging.encodings import ImageError, to_rgb
-from janusvln_ros.imaging.overlay import ACTIONS, annotate
-from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.episode import Episode, MotionReport, Reason, Result, State, STOP
-from janusvln_ros.nodes.navigator_diagnostics import diagnostics, Latencies, Rate
-from janusvln_ros.nodes.navigator_goals import NavigateServer
-from janusvln_ros.nodes.navigator_parameters import EpisodeParameters, NavigatorParameters
-from janusvln_ros.nodes.parameters import check_choice, declare, read
 
 LATEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                     reliability=ReliabilityPolicy.RELIABLE)
@@ -75,9 +74,8 @@ def load_policy(parameters: NavigatorParameters) -> Any:
     if not parameters.checkpoint:
         raise ValueError('parameter checkpoint is empty: give the folder of a checkpoint, or '
                          '"random" to try the plumbing')
-    import torch
-
     from janusvln_ros.policy import JanusPolicy, MemoryConfig
+    import torch
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
     device = parameters.device

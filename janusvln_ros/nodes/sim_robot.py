@@ -21,18 +21,6 @@ from types import FrameType
 from builtin_interfaces.msg import Time as TimeMessage
 import cv2
 from geometry_msgs.msg import Quaternion, TransformStamped, Twist, TwistStamped
-from nav_msgs.msg import Odometry
-import numpy as np
-import rclpy
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_srvs.srv import Trigger
-
 from janusvln_ros.evaluation.splits import house_of
 from janusvln_ros.nodes.parameters import declare, parameter
 from janusvln_ros.sim.camera import CameraModel
@@ -46,6 +34,17 @@ from janusvln_ros.sim.house import (
 from janusvln_ros.sim.physics import Odometry as WheelOdometry
 from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
 from janusvln_ros.sim.renderer import Renderer
+from nav_msgs.msg import Odometry
+import numpy as np
+import rclpy
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_srvs.srv import Trigger
 
 try:
     from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster

@@ -19,10 +19,6 @@ import tempfile
 import time
 from typing import Any
 
-import numpy as np
-import torch
-from tqdm import tqdm
-
 from janusvln_ros.policy import checkpoint, estimate, JanusPolicy, MemoryConfig
 from janusvln_ros.policy.benchmark_figure import draw
 from janusvln_ros.policy.benchmark_recompute import Recompute
@@ -32,6 +28,9 @@ from janusvln_ros.policy.preprocessing import Normalisation
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.quantization import KINDS
 from janusvln_ros.policy.tiny import random_tensors, write_random_checkpoint
+import numpy as np
+import torch
+from tqdm import tqdm
 
 MODES = 'recompute', 'sampled', 'windowed'
 PARTS = 'preprocess', 'geometry', 'vision', 'prefill', 'decode'

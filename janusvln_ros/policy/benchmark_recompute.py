@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-import torch
-
 from janusvln_ros.policy.episode import Episode, FrameTables, geometry_memory, language_memory
 from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.policy import JanusPolicy, Stopwatch
 from janusvln_ros.policy.preprocessing import Normalisation, patch_grid
 from janusvln_ros.policy.resampling import FrameUpload
+import numpy as np
+import torch
 
 
 class RecomputeEpisode(Episode):

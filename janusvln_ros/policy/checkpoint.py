@@ -14,15 +14,14 @@ from pathlib import Path
 import shutil
 from typing import Any
 
-from safetensors import safe_open, SafetensorError
-from safetensors.torch import save_file
-import torch
-from torch import nn
-
 from janusvln_ros.policy import quantization
 from janusvln_ros.policy.config import CheckpointError, JanusConfig, read_json
 from janusvln_ros.policy.fusion import GeometryMerger
 from janusvln_ros.policy.model import JanusModel
+from safetensors import safe_open, SafetensorError
+from safetensors.torch import save_file
+import torch
+from torch import nn
 
 UNUSED = ('vggt.point_head.', 'vggt.depth_head.', 'vggt.aggregator.patch_embed.mask_token')
 INDEX = 'model.safetensors.index.json'

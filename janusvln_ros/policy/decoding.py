@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
-import torch
-
 from janusvln_ros.policy.config import CheckpointError, read_json
 from janusvln_ros.policy.prompt import PromptEncoder
+import torch
 
 MAX_NEW_TOKENS = 24
 

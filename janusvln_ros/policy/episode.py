@@ -10,10 +10,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-import torch
-from torch.nn import functional
-
 from janusvln_ros.policy.decoding import AnswerTree, MAX_NEW_TOKENS
 from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.geometry import GeometryTables
@@ -25,6 +21,9 @@ from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import Prompt
 from janusvln_ros.policy.pruning import kept_tokens, TokenPruner
 from janusvln_ros.policy.semantics import VisionTables
+import numpy as np
+import torch
+from torch.nn import functional
 
 SCRATCH_STEP = 128  # tokens
 

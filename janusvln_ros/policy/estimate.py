@@ -15,10 +15,6 @@ from pathlib import Path
 import time
 from typing import Any, NamedTuple
 
-import torch
-from torch import nn
-import yaml
-
 from janusvln_ros.policy import checkpoint, quantization, tiny
 from janusvln_ros.policy.config import FULL_SIZE, JanusConfig
 from janusvln_ros.policy.episode import geometry_memory, language_memory
@@ -26,6 +22,9 @@ from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid, patch_grid
 from janusvln_ros.policy.prompt import Prompt
+import torch
+from torch import nn
+import yaml
 
 PIXEL_PASSES = 8  # times that preprocessing reads or writes the resized float32 frame
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from janusvln_ros.policy.semantics import PatchMerger
+import torch
 
 
 class GeometryMerger(PatchMerger):

@@ -12,12 +12,11 @@ from collections.abc import Callable
 import math
 from typing import NamedTuple
 
+from janusvln_ros.policy.config import GeometryConfig
+from janusvln_ros.policy.layers import LayerNorm, rotate
 import torch
 from torch import nn
 from torch.nn import functional
-
-from janusvln_ros.policy.config import GeometryConfig
-from janusvln_ros.policy.layers import LayerNorm, rotate
 
 # (block, q, k, v), each (B, heads, P, head_dim) -> (B, heads, P, head_dim)
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

@@ -11,9 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
-
 from janusvln_ros.policy.layers import rotate
+import torch
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
 from janusvln_ros.policy.config import JanusConfig
 from janusvln_ros.policy.fusion import GeometryMerger
 from janusvln_ros.policy.geometry import Aggregator
 from janusvln_ros.policy.language import LanguageModel
 from janusvln_ros.policy.semantics import VisionTower
+import torch
+from torch import nn
 
 
 class JanusModel(nn.Module):

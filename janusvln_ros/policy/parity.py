@@ -18,18 +18,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-from safetensors.torch import load_file
-import torch
-from tqdm import tqdm
-
 from janusvln_ros.policy.config import CheckpointError
 from janusvln_ros.policy.decoding import Action, penalise
 from janusvln_ros.policy.episode import history
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.policy import Decision, JanusPolicy
 from janusvln_ros.policy.preprocessing import GEOMETRY_MEAN, GEOMETRY_STD
+import numpy as np
+from PIL import Image
+from safetensors.torch import load_file
+import torch
+from tqdm import tqdm
 
 REL_L2 = 1e-4  # of every float tensor
 LOGITS = 2e-4  # largest absolute difference

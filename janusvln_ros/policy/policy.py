@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 import time
 
-import numpy as np
-import torch
-
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import CheckpointError, JanusConfig
 from janusvln_ros.policy.decoding import Action, AnswerTree, Generation, read_repetition_penalty
@@ -34,6 +31,8 @@ from janusvln_ros.policy.preprocessing import check_frame, Normalisation, patch_
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.quantization import KINDS
 from janusvln_ros.policy.resampling import FrameUpload
+import numpy as np
+import torch
 
 EMBEDDINGS = 'model.embed_tokens.weight'  # looked up once per episode, so host memory is enough
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 
+from janusvln_ros.policy.config import CheckpointError, read_json
+from janusvln_ros.policy.preprocessing import Grid
 from tokenizers import Tokenizer
 import torch
 from transformers import AutoTokenizer
-
-from janusvln_ros.policy.config import CheckpointError, read_json
-from janusvln_ros.policy.preprocessing import Grid
 
 SYSTEM = (
     'You are a visual language navigation model, and your should go to the locations to complete '

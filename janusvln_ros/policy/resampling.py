@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import math
 
+from janusvln_ros.policy.preprocessing import crop, resize, resized_height
 import numpy as np
 import torch
-
-from janusvln_ros.policy.preprocessing import crop, resize, resized_height
 
 PRECISION_BITS = 32 - 8 - 2  # of PIL's fixed-point weights
 SHIFTS = 0, 8, 16  # of the parts of a weight

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from janusvln_ros.policy.config import VisionConfig
+from janusvln_ros.policy.layers import GatedMLP, RMSNorm, rotate
 import torch
 from torch import nn
 from torch.nn import functional
-
-from janusvln_ros.policy.config import VisionConfig
-from janusvln_ros.policy.layers import GatedMLP, RMSNorm, rotate
 
 ROPE_BASE = 10000.0
 

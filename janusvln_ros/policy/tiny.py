@@ -13,13 +13,12 @@ import json
 from pathlib import Path
 import tempfile
 
-from tokenizers import decoders, normalizers, pre_tokenizers, Regex, Tokenizer, trainers
-from tokenizers.models import BPE
-import torch
-
 from janusvln_ros.policy import checkpoint, prompt
 from janusvln_ros.policy.config import JanusConfig
 from janusvln_ros.policy.preprocessing import VISION_MEAN, VISION_STD
+from tokenizers import decoders, normalizers, pre_tokenizers, Regex, Tokenizer, trainers
+from tokenizers.models import BPE
+import torch
 
 SPECIAL = (
     '<|endoftext|>',

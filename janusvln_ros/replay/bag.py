@@ -10,10 +10,9 @@ import sys
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
-from rosbags.rosbag2 import Reader
-
 from janusvln_ros.replay.messages import RawMessage, Topic, types_for
 from janusvln_ros.replay.salvage import CutError, SalvagedMcap, SalvagedSqlite, unpack
+from rosbags.rosbag2 import Reader
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -11,9 +11,6 @@ import re
 import sys
 import tempfile
 
-import torch
-from tqdm import tqdm
-
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.tiny import write_random_checkpoint
 from janusvln_ros.replay.compare import compare, Comparison
@@ -23,6 +20,8 @@ from janusvln_ros.replay.recordings import open_recording
 from janusvln_ros.replay.report import Filmstrip, Subject, write_report
 from janusvln_ros.replay.run import DecisionFiles, Keeper, Outcome, Progress, run
 from janusvln_ros.replay.selection import RecordedFrames, Selection
+import torch
+from tqdm import tqdm
 
 LIVE = 'live'  # what --compare takes for the decisions in the bag
 _SHOWN_DIFFERENCES = 20

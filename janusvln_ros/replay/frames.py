@@ -9,13 +9,12 @@ import re
 
 import av
 import cv2
-import numpy as np
-from rosbags.serde import SerdeError
-
 from janusvln_ros.imaging.encodings import ImageError, to_rgb
 from janusvln_ros.replay.bag import Bag
 from janusvln_ros.replay.messages import RawMessage
 from janusvln_ros.replay.timeline import stamp_of
+import numpy as np
+from rosbags.serde import SerdeError
 
 PICTURES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 VIDEOS = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm')

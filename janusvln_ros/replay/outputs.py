@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
 from janusvln_ros.replay import topics
@@ -15,6 +13,7 @@ from janusvln_ros.replay.frames import Frame
 from janusvln_ros.replay.messages import RawMessage
 from janusvln_ros.replay.recorder import BagWriter
 from janusvln_ros.replay.run import Step
+import numpy as np
 
 VIDEO_RATE = 4.0  # decisions shown in a second
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]

@@ -26,6 +26,8 @@ from pathlib import Path
 import threading
 from types import TracebackType
 
+from janusvln_ros.replay.messages import standard_types
+from janusvln_ros.replay.topics import is_latched
 from rosbags.interfaces import (
     Connection,
     Qos,
@@ -36,9 +38,6 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-
-from janusvln_ros.replay.messages import standard_types
-from janusvln_ros.replay.topics import is_latched
 
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 _UNKNOWN_HASH = 'RIHS01_' + '0' * 64

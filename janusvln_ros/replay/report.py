@@ -11,13 +11,12 @@ from pathlib import Path
 import statistics
 
 import cv2
-import numpy as np
-
 from janusvln_ros.replay.compare import Comparison
 from janusvln_ros.replay.decisions import ACTIONS, format_stamp
 from janusvln_ros.replay.frames import Frame
 from janusvln_ros.replay.run import Outcome, Step, timing_line
 from janusvln_ros.replay.timeline import Odometry
+import numpy as np
 
 MAX_PICTURES = 240  # some 12 kB each
 PICTURE_WIDTH = 400  # pixels

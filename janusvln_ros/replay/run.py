@@ -9,14 +9,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
-import numpy as np
-
 from janusvln_ros.imaging.encodings import ImageError
 from janusvln_ros.policy import Action, JanusPolicy
 from janusvln_ros.replay.decisions import ACTIONS, Decision
 from janusvln_ros.replay.frames import Frame, shortened
 from janusvln_ros.replay.selection import Chosen, Selection
 from janusvln_ros.replay.timeline import RecordedAction
+import numpy as np
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ import sys
 from typing import BinaryIO
 from urllib.parse import quote
 
-from lz4.frame import LZ4FrameDecompressor
-
 from janusvln_ros.replay.messages import RawMessage, Topic
+from lz4.frame import LZ4FrameDecompressor
 
 if sys.version_info >= (3, 14):
     from compression import zstd

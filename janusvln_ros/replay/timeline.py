@@ -7,12 +7,11 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 import math
 
-from rosbags.serde import SerdeError
-from tqdm import tqdm
-
 from janusvln_ros.replay import topics
 from janusvln_ros.replay.bag import Bag, BagError
 from janusvln_ros.replay.decisions import ACTIONS
+from rosbags.serde import SerdeError
+from tqdm import tqdm
 
 REST_SPEED = 0.02  # m/s: slower than this is standing
 REST_TURN = math.radians(2.0)  # rad/s

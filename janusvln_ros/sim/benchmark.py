@@ -14,12 +14,11 @@ import os
 import sys
 import time
 
-import numpy as np
-
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import free_start, generate_house
 from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
 from janusvln_ros.sim.world import KinematicWorld
+import numpy as np
 
 
 def measure_steps(

@@ -14,9 +14,6 @@ from pathlib import Path
 import sys
 
 import cv2
-import numpy as np
-from tqdm import tqdm
-
 from janusvln_ros.sim.camera import CameraModel, random_camera
 from janusvln_ros.sim.house import (
     CATEGORIES,
@@ -29,6 +26,8 @@ from janusvln_ros.sim.house import (
 )
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.renderer import Renderer
+import numpy as np
+from tqdm import tqdm
 
 
 def main(argv: list[str] | None = None) -> int:

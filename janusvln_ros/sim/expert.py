@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 import math
 
-import numpy as np
-
 from janusvln_ros.sim.free_space import DistanceField, FreeSpace
 from janusvln_ros.sim.world import MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
+import numpy as np
 
 FORWARD_STEP = 0.25  # m
 TURN_STEP = math.radians(15)

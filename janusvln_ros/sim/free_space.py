@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from janusvln_ros.sim.house import clearance, House, ROBOT_RADIUS, WALL_THICKNESS
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
-
-from janusvln_ros.sim.house import clearance, House, ROBOT_RADIUS, WALL_THICKNESS
 
 RESOLUTION = 0.05  # m, edge of a cell
 COMFORT = 0.45  # m, room around the robot's middle that a comfortable way keeps where it can

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import math
 
 import cv2
-import numpy as np
-
 from janusvln_ros.sim.house import Door, DOOR_FRAME, Furniture, House, Room, WALL_THICKNESS
 from janusvln_ros.sim.shapes import RGB
+import numpy as np
 
 _PAPER = (255, 255, 255)
 _FLOOR = (243, 239, 231)

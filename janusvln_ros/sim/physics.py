@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
-import numpy as np
-
 from janusvln_ros.sim.gl import mujoco
 from janusvln_ros.sim.house import House, ROBOT_RADIUS, WALL_HEIGHT
+import numpy as np
 
 TIMESTEP = 0.004  # s
 COMMAND_TIMEOUT = 0.5  # s, after which the base stops by itself

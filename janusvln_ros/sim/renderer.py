@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 
 import cv2
-import numpy as np
-
 from janusvln_ros.sim import textures
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.gl import make_context, mujoco
 from janusvln_ros.sim.house import Door, DOOR_FRAME, House, WALL_THICKNESS
 from janusvln_ros.sim.shapes import house_lights, house_shapes, Shape
+import numpy as np
 
 _MAX_SHAPES = 4000
 _NEAR, _FAR = 0.03, 40.0  # m

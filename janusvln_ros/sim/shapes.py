@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import math
 
-import numpy as np
-
 from janusvln_ros.sim import textures
 from janusvln_ros.sim.house import (
     Door,
@@ -23,6 +21,7 @@ from janusvln_ros.sim.house import (
     WALL_HEIGHT,
     WALL_THICKNESS,
 )
+import numpy as np
 
 RGB = {  # of the colours' names, 0 to 1, before light falls on them
     'red': (0.86, 0.10, 0.10),

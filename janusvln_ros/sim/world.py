@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import clearance, House, ROBOT_RADIUS
 from janusvln_ros.sim.renderer import Renderer
+import numpy as np
 
 STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = range(4)  # as in NavigationAction.msg
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from janusvln_ros.evaluation.grammar import CATEGORIES
 from janusvln_ros.evaluation.splits import find_split, Split
 from janusvln_ros.training.farm import in_processes
 from janusvln_ros.training.walks import save_walk, Walker
+from tqdm import tqdm
 
 # Houses of the train split, but more episodes than it has.
 WALKS = Split('train_walks', 1_000_000_000, find_split('train').first_seed,

@@ -7,11 +7,10 @@ import os
 from pathlib import Path
 import sys
 
-import torch
-
 from janusvln_ros.policy.config import CheckpointError
 from janusvln_ros.training.parallel import processes, rank
 from janusvln_ros.training.stages import DONE, read_config, Runner
+import torch
 
 
 def _parser() -> argparse.ArgumentParser:

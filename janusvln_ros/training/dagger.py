@@ -12,10 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from tqdm import tqdm
-
 from janusvln_ros.evaluation.grammar import CATEGORIES
 from janusvln_ros.policy.decoding import Action
 from janusvln_ros.policy.memory import MemoryConfig
@@ -23,6 +19,9 @@ from janusvln_ros.policy.policy import JanusPolicy
 from janusvln_ros.training.collect import Plan, WALKS
 from janusvln_ros.training.farm import in_processes
 from janusvln_ros.training.walks import save_walk, Walk, Walker
+import numpy as np
+import torch
+from tqdm import tqdm
 
 _STRETCH = 5  # steps for which the dice are thrown once
 _MISTAKES = 25  # after which the expert takes over

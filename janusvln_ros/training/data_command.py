@@ -9,8 +9,6 @@ import os
 from pathlib import Path
 import sys
 
-from tqdm import tqdm
-
 from janusvln_ros.evaluation.grammar import CATEGORIES
 from janusvln_ros.evaluation.splits import find_split
 from janusvln_ros.policy.decoding import Action
@@ -25,6 +23,7 @@ from janusvln_ros.training.layout import (
 )
 from janusvln_ros.training.views import write_views
 from janusvln_ros.training.walks import Walker
+from tqdm import tqdm
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,9 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch.nn import functional
-
 from janusvln_ros.policy.episode import history
 from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.language import Rotary
@@ -29,6 +26,8 @@ from janusvln_ros.policy.preprocessing import (
     VISION_STD,
 )
 from janusvln_ros.policy.prompt import Prompt
+import torch
+from torch.nn import functional
 
 
 def vision_rows(frames: torch.Tensor) -> torch.Tensor:

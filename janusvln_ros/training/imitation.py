@@ -13,11 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import torch
-from torch import nn
-from torch.nn import functional
-
 from janusvln_ros.policy.decoding import Action
 from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.memory import MemoryConfig
@@ -34,6 +29,10 @@ from janusvln_ros.training.forward import (
     see_patches,
 )
 from janusvln_ros.training.walks import phrase, Walk
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
 
 BEARINGS = 24  # bins of 15 degrees, the first around straight ahead
 IGNORED = -100  # target that torch's cross entropy leaves out

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import (
     CATEGORIES,
@@ -22,6 +20,7 @@ from janusvln_ros.sim.house import (
     WALL_HEIGHT,
     WALL_THICKNESS,
 )
+import numpy as np
 
 ROWS, COLUMNS = 24, 32  # rays
 PATCH_ROWS, PATCH_COLUMNS = 6, 8  # of the encoders at 112 x 84 pixels

@@ -16,12 +16,11 @@ import os
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 from janusvln_ros.evaluation.episodes import read_episodes
 from janusvln_ros.policy.decoding import Action
 from janusvln_ros.policy.episode import history
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
+import numpy as np
 
 ANNOTATIONS = 'annotations.json'
 _ENDINGS = {f'_{action.name.lower()}': int(action) for action in Action}

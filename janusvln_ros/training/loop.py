@@ -20,14 +20,13 @@ import time
 from typing import Any, Protocol
 import warnings
 
+from janusvln_ros.training.log import Log
+from janusvln_ros.training.parallel import agree, rank, world
 import torch
 from torch import nn
 from torch.distributed import checkpoint
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 from tqdm import tqdm
-
-from janusvln_ros.training.log import Log
-from janusvln_ros.training.parallel import agree, rank, world
 
 # One process is what `no_dist` says; torch warns of it at every save.
 warnings.filterwarnings('ignore', 'torch.distributed is disabled, unavailable or uninitialized')

@@ -10,11 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import nn
-from torch.nn import functional
-
 from janusvln_ros.evaluation.grammar import HELD_OUT_PAIRS
 from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.memory import MemoryConfig
@@ -28,6 +23,10 @@ from janusvln_ros.training.labels import (
     PATCH_COLUMNS,
     PATCH_ROWS,
 )
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
 
 _FULL = 12.0  # rays of a cell's 64 at which a class counts as wholly there
 _CELLS = CELL_ROWS * CELL_COLUMNS

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 import json
 from pathlib import Path
 
-import numpy as np
-
 from janusvln_ros.policy.decoding import Action
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
 from janusvln_ros.training.collect import walk_files
 from janusvln_ros.training.layout import read_picture, Trajectory
 from janusvln_ros.training.walks import Ask, load_walk, UNKNOWN, Walk
+import numpy as np
 
 
 class WalkFiles(Sequence[Walk]):

@@ -20,12 +20,6 @@ from pathlib import Path
 import shutil
 from typing import Any
 
-import torch
-from torch import nn
-from torch.distributed.checkpoint.state_dict import get_model_state_dict, StateDictOptions
-from torch.nn.attention import sdpa_kernel, SDPBackend
-import yaml
-
 from janusvln_ros.evaluation.grammar import CATEGORIES
 from janusvln_ros.evaluation.splits import find_split
 from janusvln_ros.policy import checkpoint
@@ -44,6 +38,11 @@ from janusvln_ros.training.parallel import checkpoint_activations, estimate, ran
 from janusvln_ros.training.pretrain import PretrainingNetwork, Views
 from janusvln_ros.training.sources import ExampleFiles, Several, TrajectoryFiles, WalkFiles
 from janusvln_ros.training.views import write_views
+import torch
+from torch import nn
+from torch.distributed.checkpoint.state_dict import get_model_state_dict, StateDictOptions
+from torch.nn.attention import sdpa_kernel, SDPBackend
+import yaml
 
 CHECKPOINT = 'checkpoint'
 DONE = 'done'
@@ -285,7 +284,7 @@ class Runner:
 
     def _load(self, folder: Path) -> JanusModel:
         config = JanusConfig.from_folder(folder)
-        return checkpoint.load(folder, config, torch.device('cpu'), torch.float32)
+        return checkpoint.load(folder, config, self.device, torch.float32)
 
     def _source(self, entry: Mapping[str, str], width: int, most: int) -> Sequence:
         (kind, place), *more = entry.items()

@@ -16,10 +16,6 @@ import re
 import tempfile
 from typing import Any
 
-from tokenizers import AddedToken, decoders, models, pre_tokenizers, Regex, Tokenizer, trainers
-import torch
-from torch import nn
-
 from janusvln_ros.evaluation.grammar import PHRASINGS, tokenise, vocabulary
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import JanusConfig
@@ -27,6 +23,9 @@ from janusvln_ros.policy.decoding import Action
 from janusvln_ros.policy.model import JanusModel
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION, SYSTEM
 from janusvln_ros.policy.tiny import NOT_SPECIAL, SPECIAL, WORDS, write_companions
+from tokenizers import AddedToken, decoders, models, pre_tokenizers, Regex, Tokenizer, trainers
+import torch
+from torch import nn
 
 VOCABULARY = 1024
 IMAGE_WIDTH = 112  # pixels

@@ -11,10 +11,6 @@ from collections.abc import Iterator, Sequence
 import math
 from pathlib import Path
 
-import numpy as np
-from numpy.lib.format import open_memmap
-from tqdm import tqdm
-
 from janusvln_ros.evaluation.grammar import TRAINING_PAIRS
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.sim.camera import CameraModel, random_camera
@@ -30,6 +26,9 @@ from janusvln_ros.training.labels import (
     PATCH_ROWS,
     Surroundings,
 )
+import numpy as np
+from numpy.lib.format import open_memmap
+from tqdm import tqdm
 
 FRAMES = 6  # of a tour
 TOURS = 2  # in a house

@@ -16,8 +16,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from janusvln_ros.evaluation.grammar import choose_phrasing, Noun, say
 from janusvln_ros.evaluation.scene import Scene
 from janusvln_ros.evaluation.splits import build_episode, house_of, route_of, Split
@@ -28,6 +26,7 @@ from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.house import Furniture, House
 from janusvln_ros.sim.world import KinematicWorld, MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
 from janusvln_ros.training.labels import Surroundings
+import numpy as np
 
 SEEN = 4  # rays of a picture's 768 that have to meet a thing
 UNKNOWN = -1  # action that nobody can know, or that is not to be learned

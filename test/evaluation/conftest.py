@@ -1,8 +1,7 @@
 """Built episodes are kept for the tests of one run only."""
 
-import pytest
-
 from janusvln_ros.evaluation import cache
+import pytest
 
 
 @pytest.fixture(scope='session', autouse=True)

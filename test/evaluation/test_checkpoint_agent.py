@@ -1,7 +1,5 @@
 """A checkpoint as an agent, with and without parts of its memory."""
 
-import pytest
-
 from janusvln_ros.evaluation.ablations import agent_of, plot, ROWS, write_ablations
 from janusvln_ros.evaluation.agents import AgentSpec
 from janusvln_ros.evaluation.command import main
@@ -10,6 +8,7 @@ from janusvln_ros.evaluation.metrics import summarise
 from janusvln_ros.evaluation.splits import find_split
 from janusvln_ros.policy.tiny import write_random_checkpoint
 from janusvln_ros.sim.camera import CameraModel
+import pytest
 
 
 @pytest.fixture(scope='module')

@@ -2,11 +2,10 @@
 
 import importlib.util
 
-import pytest
-
 from janusvln_ros.evaluation.command import main
 from janusvln_ros.evaluation.episodes import read_episodes, read_ground_truth
 from janusvln_ros.evaluation.splits import build_episode, find_split, VERSION
+import pytest
 
 
 def test_exports_vln_ce_files(tmp_path):

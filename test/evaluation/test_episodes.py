@@ -6,9 +6,6 @@ import math
 
 from hypothesis import given
 from hypothesis import strategies as st
-import numpy as np
-import pytest
-
 from janusvln_ros.evaluation.episodes import (
     Episode,
     from_habitat,
@@ -23,6 +20,8 @@ from janusvln_ros.evaluation.episodes import (
     write_ground_truth,
     yaw_to_rotation,
 )
+import numpy as np
+import pytest
 
 R2R = {
     'episode_id': 1, 'trajectory_id': 4, 'scene_id': 'mp3d/7y3sRwLe3Va/7y3sRwLe3Va.glb',

@@ -3,13 +3,12 @@
 import itertools
 import string
 
-import numpy as np
-import pytest
-
 from janusvln_ros.evaluation import grammar
 from janusvln_ros.evaluation.grammar import Noun, PHRASINGS
 from janusvln_ros.evaluation.tasks import FORMS
 from janusvln_ros.sim.house import CATEGORIES, COLOURS
+import numpy as np
+import pytest
 
 SLOTS = {
     'a': Noun('chair', 'red'), 'b': Noun('lamp'), 'door': Noun('door', 'blue'),

@@ -4,9 +4,6 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import numpy as np
-import pytest
-
 from janusvln_ros.evaluation.metrics import (
     bootstrap_interval,
     dtw,
@@ -17,6 +14,8 @@ from janusvln_ros.evaluation.metrics import (
     summarise,
     summarise_by,
 )
+import numpy as np
+import pytest
 
 LINE = [[0, 0], [1, 0], [2, 0], [3, 0]]
 

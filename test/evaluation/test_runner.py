@@ -9,10 +9,9 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from janusvln_ros.evaluation.agents import AgentSpec
 from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, read_records, Run
+import pytest
 
 HOUSE = EnvironmentSpec('val_unseen_small', width=64, height=48)
 

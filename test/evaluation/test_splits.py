@@ -5,15 +5,14 @@ import math
 import subprocess
 import sys
 
-import numpy as np
-import pytest
-
 from janusvln_ros.evaluation import grammar, splits
 from janusvln_ros.evaluation.episodes import floor_points
 from janusvln_ros.evaluation.scene import Scene
 from janusvln_ros.evaluation.splits import build_episode, find_split, house_of, route_of
 from janusvln_ros.evaluation.tasks import FORMS, SUCCESS_RADIUS
 from janusvln_ros.sim.house import clearance
+import numpy as np
+import pytest
 
 FIRST = 35  # episodes of val_unseen_small that are looked at: every form at least once
 

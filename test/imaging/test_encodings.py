@@ -5,10 +5,9 @@ from types import SimpleNamespace
 import cv2
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from janusvln_ros.imaging.encodings import ENCODINGS, ImageError, to_rgb
 import numpy as np
 import pytest
-
-from janusvln_ros.imaging.encodings import ENCODINGS, ImageError, to_rgb
 
 BYTES = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono16': 2, 'yuv422': 2, 'uyvy': 2,
          'yuv422_yuy2': 2, 'yuyv': 2}

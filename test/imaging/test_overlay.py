@@ -1,9 +1,8 @@
 """The annotated frame: its size, and that each fact it shows changes it where it should."""
 
+from janusvln_ros.imaging.overlay import ACTIONS, annotate, wrap
 import numpy as np
 import pytest
-
-from janusvln_ros.imaging.overlay import ACTIONS, annotate, wrap
 
 FACTS = {'instruction': 'go to the red chair', 'step': 3, 'action_name': 'TURN_LEFT',
          'probabilities': (0.1, 0.2, 0.6, 0.1), 'latency': 0.2, 'memory': (4, 56)}

@@ -1,10 +1,9 @@
 """The MP4 file, read back."""
 
 import av
+from janusvln_ros.imaging.video import VideoWriter
 import numpy as np
 import pytest
-
-from janusvln_ros.imaging.video import VideoWriter
 
 
 @pytest.mark.parametrize('size', [(64, 48), (65, 49)])

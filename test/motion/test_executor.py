@@ -3,8 +3,6 @@ from dataclasses import replace
 import math
 import random
 
-import pytest
-
 from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.executor import Executor
@@ -12,6 +10,7 @@ from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.limits import AxisLimits
 from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, Result, State
 from janusvln_ros.motion.tracking import Velocity
+import pytest
 
 ZERO = Velocity()
 CONFIG = ExecutorConfig()

@@ -4,7 +4,6 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.executor import Executor

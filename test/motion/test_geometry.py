@@ -3,9 +3,8 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import pytest
-
 from janusvln_ros.motion.geometry import Pose, PoseBuffer, wrap
+import pytest
 
 COORDINATE = st.floats(-50.0, 50.0)
 POSES = st.builds(Pose, COORDINATE, COORDINATE, COORDINATE)

@@ -3,9 +3,8 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import pytest
-
 from janusvln_ros.motion.limits import advance, approach_speed, AxisLimits, AxisState
+import pytest
 
 LIMITS = st.builds(AxisLimits, speed=st.floats(0.05, 3.0), acceleration=st.floats(0.05, 10.0),
                    jerk=st.floats(0.1, 100.0))

@@ -1,10 +1,9 @@
 """The free way ahead, from scans and depth images of scenes whose answer is known."""
 import math
 
+from janusvln_ros.motion.obstacles import depth_clearance, Footprint, Mount, scan_clearance
 import numpy as np
 import pytest
-
-from janusvln_ros.motion.obstacles import depth_clearance, Footprint, Mount, scan_clearance
 
 ROBOT = Footprint(front=0.2, half_width=0.22)
 ANGLES = np.linspace(-math.pi, math.pi, 720, endpoint=False)

@@ -3,10 +3,9 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import pytest
-
 from janusvln_ros.motion.commands import Action, Command, Kind
 from janusvln_ros.motion.sentences import parse, SentenceError
+import pytest
 
 MOVES = {
     'move forward 75 cm': 0.75,

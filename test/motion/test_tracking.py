@@ -1,11 +1,10 @@
 """The tracker on a base that does exactly what it is told, plus what is done to it here."""
 import math
 
-import pytest
-
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.limits import AxisLimits
 from janusvln_ros.motion.tracking import CommandHistory, Goal, Tracker, TrackingConfig, Velocity
+import pytest
 
 DT = 0.02
 CONFIG = TrackingConfig(AxisLimits(0.3, 0.5, 2.5), AxisLimits(1.0, 2.0, 12.0), 0.01,

@@ -5,10 +5,9 @@ What the executor hears of a navigator, as a process: a heartbeat, and one actio
 """
 import sys
 
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 import rclpy
 from rclpy.qos import QoSProfile
-
-from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 
 
 def main() -> None:

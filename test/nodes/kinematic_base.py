@@ -12,14 +12,13 @@ import sys
 import time
 
 from geometry_msgs.msg import Twist, TwistStamped
+from janusvln_ros.motion.base_model import BaseConfig, BaseModel
 from nav_msgs.msg import Odometry
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
-
-from janusvln_ros.motion.base_model import BaseConfig, BaseModel
 
 DT = 0.005  # s, of the model
 ODOMETRY_EVERY = 4  # steps: 50 Hz

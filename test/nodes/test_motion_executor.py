@@ -11,6 +11,7 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist, TwistStamped
+from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path as PathMessage
 import pytest
@@ -22,8 +23,6 @@ from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import LaserScan
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
-
-from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction
 
 pytestmark = pytest.mark.ros
 HERE = Path(__file__).parent

@@ -2,15 +2,14 @@
 import math
 from pathlib import Path
 
-import pytest
-import rclpy
-
 from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.states import Request, Result
 from janusvln_ros.nodes.executor_parameters import executor_config
 from janusvln_ros.nodes.motion_executor import MotionExecutor
+import pytest
+import rclpy
 
 CONFIG = Path(__file__).parents[2] / 'config'
 BASES = {

@@ -3,15 +3,14 @@ import array
 import math
 import time
 
+from janusvln_ros.nodes.executor_obstacles import depth_metres, ObstacleSensors
+from janusvln_ros.nodes.executor_parameters import FixedParameters
 import numpy as np
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, LaserScan
-
-from janusvln_ros.nodes.executor_obstacles import depth_metres, ObstacleSensors
-from janusvln_ros.nodes.executor_parameters import FixedParameters
 
 
 def depth_image(metres, encoding='16UC1', padding=0, big=False):

@@ -3,8 +3,6 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, RuleBasedStateMachine
-import pytest
-
 from janusvln_ros.nodes.episode import (
     Episode,
     Limits,
@@ -18,6 +16,7 @@ from janusvln_ros.nodes.episode import (
     TURN_LEFT,
     TURN_RIGHT,
 )
+import pytest
 
 SECOND = 1_000_000_000
 EVEN = (0.25, 0.25, 0.25, 0.25)

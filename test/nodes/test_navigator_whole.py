@@ -14,15 +14,14 @@ import pytest
 rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('mujoco')
 
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus  # noqa: E402
+from janusvln_ros.nodes.navigator import LATCHED, LATEST  # noqa: E402
+from janusvln_ros.sim.house import clearance, generate_house  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from std_msgs.msg import Bool, String  # noqa: E402
-
-from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus  # noqa: E402
-from janusvln_ros.nodes.navigator import LATCHED, LATEST  # noqa: E402
-from janusvln_ros.sim.house import clearance, generate_house  # noqa: E402
 
 pytestmark = pytest.mark.ros
 HOUSE = 4

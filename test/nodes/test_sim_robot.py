@@ -13,6 +13,10 @@ import pytest
 rclpy = pytest.importorskip('rclpy')
 
 from geometry_msgs.msg import Twist, TwistStamped  # noqa: E402
+from janusvln_ros.msg import MotionStatus, NavigationAction  # noqa: E402
+from janusvln_ros.sim.camera import CameraModel  # noqa: E402
+from janusvln_ros.sim.house import clearance, free_start, generate_house  # noqa: E402
+from janusvln_ros.sim.renderer import Renderer  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
@@ -20,11 +24,6 @@ from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy  # 
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
-
-from janusvln_ros.msg import MotionStatus, NavigationAction  # noqa: E402
-from janusvln_ros.sim.camera import CameraModel  # noqa: E402
-from janusvln_ros.sim.house import clearance, free_start, generate_house  # noqa: E402
-from janusvln_ros.sim.renderer import Renderer  # noqa: E402
 
 pytestmark = pytest.mark.ros
 PATIENCE = 30.0  # s of wall time, on a busy machine

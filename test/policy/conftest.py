@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
+from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.tiny import write_random_checkpoint
 import numpy as np
 import pytest
 import torch
-
-from janusvln_ros.policy import JanusPolicy, MemoryConfig
-from janusvln_ros.policy.tiny import write_random_checkpoint
 
 DATA = Path(__file__).parent / 'data'
 GOLDEN = DATA / 'goldens' / 'tiny_act'

@@ -3,14 +3,13 @@
 import json
 
 import cv2
-import numpy as np
-import pytest
-import torch
-
 from janusvln_ros.policy import benchmark, JanusPolicy, MemoryConfig
 from janusvln_ros.policy.benchmark_figure import draw, log_ticks, ticks
 from janusvln_ros.policy.benchmark_recompute import Recompute
 from janusvln_ros.policy.preprocessing import Normalisation
+import numpy as np
+import pytest
+import torch
 
 CPU = torch.device('cpu')
 

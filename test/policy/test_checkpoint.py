@@ -6,13 +6,12 @@ from pathlib import Path
 import shutil
 import time
 
+from janusvln_ros.policy import checkpoint, CheckpointError, JanusPolicy
+from janusvln_ros.policy.config import FULL_SIZE, JanusConfig
 import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 import torch
-
-from janusvln_ros.policy import checkpoint, CheckpointError, JanusPolicy
-from janusvln_ros.policy.config import FULL_SIZE, JanusConfig
 
 DATA = Path(__file__).parent / 'data'
 GOLDEN = DATA / 'goldens' / 'tiny_act' / 'checkpoint'

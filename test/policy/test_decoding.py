@@ -4,14 +4,13 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import pytest
-import torch
-from transformers import RepetitionPenaltyLogitsProcessor
-
 from janusvln_ros.policy import Action
 from janusvln_ros.policy.decoding import AnswerTree, MAX_NEW_TOKENS, penalise
 from janusvln_ros.policy.language import PlainAttention, Rotary
 from janusvln_ros.policy.prompt import PromptEncoder
+import pytest
+import torch
+from transformers import RepetitionPenaltyLogitsProcessor
 
 GOLDEN = Path(__file__).parent / 'data' / 'goldens' / 'tiny_act' / 'checkpoint'
 ENCODER = PromptEncoder(GOLDEN)

@@ -3,13 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from janusvln_ros.policy import estimate, JanusPolicy, MemoryConfig
+from janusvln_ros.policy.estimate import Computer, Part, Workload
 import pytest
 import torch
 from torch.nn.attention import sdpa_kernel, SDPBackend
 from torch.utils.flop_counter import FlopCounterMode
-
-from janusvln_ros.policy import estimate, JanusPolicy, MemoryConfig
-from janusvln_ros.policy.estimate import Computer, Part, Workload
 
 PROFILES = sorted((Path(__file__).parents[2] / 'config' / 'computers').glob('*.yaml'))
 FULL = {mode: Workload(memory=MemoryConfig(mode)) for mode in ('sampled', 'windowed')}

@@ -1,13 +1,12 @@
 """Details of the encoders that the golden episode cannot tell apart."""
 
-import torch
-from torch import nn
-
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import FULL_SIZE, GeometryConfig
 from janusvln_ros.policy.fusion import GeometryMerger
 from janusvln_ros.policy.geometry import PatchEmbed
 from janusvln_ros.policy.layers import RMSNorm
+import torch
+from torch import nn
 
 
 def test_norms_have_the_published_epsilons():

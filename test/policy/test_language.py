@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import torch
-from torch.nn import functional
-
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.language import PlainAttention, Rotary
 from janusvln_ros.policy.layers import rotate
 from janusvln_ros.policy.parity import Recorder
 from janusvln_ros.policy.preprocessing import Grid
+import torch
+from torch.nn import functional
 
 GOLDEN = Path(__file__).parent / 'data' / 'goldens' / 'tiny_act' / 'checkpoint'
 CPU = torch.device('cpu')

@@ -4,12 +4,11 @@ import gc
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from janusvln_ros.policy import MemoryConfig
+from janusvln_ros.policy.memory import FeatureMemory, KeyValueMemory
 import numpy as np
 import pytest
 import torch
-
-from janusvln_ros.policy import MemoryConfig
-from janusvln_ros.policy.memory import FeatureMemory, KeyValueMemory
 
 CPU = torch.device('cpu')
 

@@ -7,13 +7,12 @@ masks.
 
 from hypothesis import example, given, Phase, settings
 from hypothesis import strategies as st
-import numpy as np
-import torch
-from torch.nn import functional
-
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.layers import rotate
 from janusvln_ros.policy.preprocessing import Normalisation, patch_grid, resize
+import numpy as np
+import torch
+from torch.nn import functional
 
 SIZES = (160, 120), (161, 121), (96, 128), (112, 112), (200, 112)
 

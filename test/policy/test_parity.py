@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 import shutil
 
+from janusvln_ros.policy import parity
+from janusvln_ros.policy.decoding import Action
 import pytest
 from safetensors.torch import load_file, save_file
 import torch
-
-from janusvln_ros.policy import parity
-from janusvln_ros.policy.decoding import Action
 
 DATA = Path(__file__).parent / 'data'
 EPISODE = DATA / 'goldens' / 'tiny_act' / 'episodes' / 'ep0_actions'

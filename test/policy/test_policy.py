@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-
 from janusvln_ros.policy import Action, JanusPolicy, MemoryConfig
 from janusvln_ros.policy.decoding import MAX_NEW_TOKENS, penalise
 from janusvln_ros.policy.episode import history
 from janusvln_ros.policy.language import PlainAttention, Rotary
 from janusvln_ros.policy.parity import Recorder
+import numpy as np
+import pytest
+import torch
 
 GOLDEN = Path(__file__).parent / 'data' / 'goldens' / 'tiny_act' / 'checkpoint'
 MODES = ['sampled', 'windowed']

@@ -5,14 +5,13 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from janusvln_ros.policy import preprocessing
+from janusvln_ros.policy.parity import digest
 import numpy as np
 from PIL import Image
 import pytest
 import torch
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-
-from janusvln_ros.policy import preprocessing
-from janusvln_ros.policy.parity import digest
 
 DATA = Path(__file__).parent / 'data'
 FRAMES = json.loads((DATA / 'frames.json').read_text())

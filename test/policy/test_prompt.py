@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 import unicodedata
 
-import pytest
-import torch
-
 from janusvln_ros.policy import prompt
 from janusvln_ros.policy.config import CheckpointError
 from janusvln_ros.policy.parity import read_meta
 from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import PromptEncoder
+import pytest
+import torch
 
 GOLDEN = Path(__file__).parent / 'data' / 'goldens' / 'tiny_act'
 SPECIAL = ['<|im_end|>', '<|im_start|>', '<|image_pad|>', '<|vision_start|>', '<|endoftext|>',

@@ -1,10 +1,9 @@
 """Which tokens of an old frame stay."""
 
-import pytest
-import torch
-
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.pruning import kept_tokens, redundancy, TokenPruner
+import pytest
+import torch
 
 CPU = torch.device('cpu')
 

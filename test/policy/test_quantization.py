@@ -1,10 +1,9 @@
 """INT8 and INT4 weights of the language model."""
 
+from janusvln_ros.policy import JanusPolicy, MemoryConfig, quantization
 import pytest
 import torch
 from torch import nn
-
-from janusvln_ros.policy import JanusPolicy, MemoryConfig, quantization
 
 pytest.importorskip('torchao', reason='quantised weights are optional')
 

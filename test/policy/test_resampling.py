@@ -2,13 +2,12 @@
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from janusvln_ros.policy.preprocessing import crop, resize, resized_height
+from janusvln_ros.policy.resampling import FrameUpload, Resampler, takes, weights
 import numpy as np
 from PIL import Image
 import pytest
 import torch
-
-from janusvln_ros.policy.preprocessing import crop, resize, resized_height
-from janusvln_ros.policy.resampling import FrameUpload, Resampler, takes, weights
 
 CPU = torch.device('cpu')
 

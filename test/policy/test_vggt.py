@@ -1,12 +1,11 @@
 """Our aggregator against the published one, on a single frame, where `vggt` is installed."""
 
-import pytest
-import torch
-from torch.nn import functional
-
 from janusvln_ros.policy.config import GeometryConfig
 from janusvln_ros.policy.geometry import Aggregator
 from janusvln_ros.policy.preprocessing import Normalisation
+import pytest
+import torch
+from torch.nn import functional
 
 published = pytest.importorskip('vggt.models.aggregator')
 

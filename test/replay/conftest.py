@@ -6,16 +6,15 @@ import math
 from pathlib import Path
 
 import cv2
-import numpy as np
-import pytest
-import torch
-
 from janusvln_ros.imaging.encodings import to_rgb
 from janusvln_ros.policy import Action, JanusPolicy
 from janusvln_ros.policy.tiny import write_random_checkpoint
 from janusvln_ros.replay.command import main
 from janusvln_ros.replay.messages import standard_types
 from janusvln_ros.replay.recorder import BagWriter
+import numpy as np
+import pytest
+import torch
 
 TYPES = standard_types()
 START = 1_700_000_000_000_000_000  # ns

@@ -16,11 +16,6 @@ import tempfile
 import threading
 import time
 
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from std_msgs.msg import String
-
 from janusvln_ros.evaluation.splits import build_episode, find_split
 from janusvln_ros.msg import NavigatorStatus
 from janusvln_ros.nodes.processes import NodeProcesses
@@ -30,6 +25,10 @@ from janusvln_ros.replay.bag import Bag
 from janusvln_ros.replay.command import main as replay
 from janusvln_ros.replay.recorder import BagWriter
 from janusvln_ros.replay.timeline import stamp_of
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import String
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / 'test' / 'replay' / 'data'

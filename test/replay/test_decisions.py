@@ -4,9 +4,6 @@ from dataclasses import replace
 import json
 
 from hypothesis import given, strategies
-import numpy as np
-import pytest
-
 from janusvln_ros.replay.compare import compare
 from janusvln_ros.replay.decisions import (
     ACTIONS,
@@ -16,6 +13,8 @@ from janusvln_ros.replay.decisions import (
     parse_stamp,
     read_decisions,
 )
+import numpy as np
+import pytest
 
 FLOAT32 = strategies.floats(0, 1, width=32)
 DECISIONS = strategies.builds(

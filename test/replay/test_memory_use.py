@@ -4,10 +4,9 @@ from pathlib import Path
 import subprocess
 import sys
 
+from janusvln_ros.replay.recorder import BagWriter
 import numpy as np
 import pytest
-
-from janusvln_ros.replay.recorder import BagWriter
 
 FRAMES = (40, 240)  # 37 and 221 MB of raw images
 PROGRAM = """

@@ -6,11 +6,10 @@ A bag that was recorded in the simulator still gives the decisions of that day.
 
 from pathlib import Path
 
-import pytest
-
 from janusvln_ros.policy.tiny import write_random_checkpoint
 from janusvln_ros.replay.command import main
 from janusvln_ros.replay.decisions import read_decisions
+import pytest
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).with_name('data')

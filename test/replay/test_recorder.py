@@ -3,10 +3,6 @@
 import sqlite3
 import threading
 
-import numpy as np
-import pytest
-from rosbags.rosbag2 import Reader
-
 from janusvln_ros.replay.messages import (
     message_folder,
     standard_types,
@@ -15,6 +11,9 @@ from janusvln_ros.replay.messages import (
 )
 from janusvln_ros.replay.recorder import BagWriter
 from janusvln_ros.replay.topics import is_latched, TOPICS
+import numpy as np
+import pytest
+from rosbags.rosbag2 import Reader
 
 
 def string(writer: BagWriter, text: str) -> object:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import av
 import cv2
+from janusvln_ros.replay.decisions import ACTIONS, Decision, read_decisions
+from janusvln_ros.replay.messages import types_for
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
-
-from janusvln_ros.replay.decisions import ACTIONS, Decision, read_decisions
-from janusvln_ros.replay.messages import types_for
 
 
 def live(drive) -> list[tuple]:

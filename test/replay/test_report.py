@@ -7,14 +7,13 @@ import re
 import shutil
 import subprocess
 
-import numpy as np
-import pytest
-
 from janusvln_ros.replay.compare import compare
 from janusvln_ros.replay.decisions import ACTIONS, Decision
 from janusvln_ros.replay.report import Filmstrip, MAX_PATH_POINTS, Subject, write_report
 from janusvln_ros.replay.run import Outcome, Step, Timing
 from janusvln_ros.replay.timeline import Odometry, RecordedAction
+import numpy as np
+import pytest
 
 NASTY = 'Go to the </script><b onload="x">"red" & \u00e9 chair\' @@DATA@@ <!--'
 BROWSER = shutil.which('chromium') or shutil.which('google-chrome')

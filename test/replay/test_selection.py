@@ -3,8 +3,6 @@
 import math
 
 from hypothesis import given, strategies
-import pytest
-
 from janusvln_ros.replay.frames import Frame
 from janusvln_ros.replay.selection import (
     AfterMotions,
@@ -14,6 +12,7 @@ from janusvln_ros.replay.selection import (
     RecordedFrames,
 )
 from janusvln_ros.replay.timeline import Motion, Odometry, RecordedAction, Timeline
+import pytest
 
 SECOND = 10**9
 

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
+from janusvln_ros.replay.decisions import ACTIONS, read_decisions
+from janusvln_ros.replay.messages import standard_types, types_for
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg
-
-from janusvln_ros.replay.decisions import ACTIONS, read_decisions
-from janusvln_ros.replay.messages import standard_types, types_for
 
 CAMERA = '/image'
 

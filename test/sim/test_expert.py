@@ -2,13 +2,12 @@
 
 import math
 
-import numpy as np
-import pytest
-
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.house import generate_house
 from janusvln_ros.sim.world import KinematicWorld, MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
+import numpy as np
+import pytest
 
 
 def walk(world, expert, limit=300):

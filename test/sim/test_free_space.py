@@ -4,9 +4,6 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import numpy as np
-import pytest
-
 from janusvln_ros.sim.free_space import FreeSpace, places_around
 from janusvln_ros.sim.house import (
     clearance,
@@ -16,6 +13,8 @@ from janusvln_ros.sim.house import (
     ROBOT_RADIUS,
     Room,
 )
+import numpy as np
+import pytest
 
 OPEN = House(0, (Room(0, 'office', 0.0, 0.0, 6.0, 6.0),), (), ())
 

@@ -7,9 +7,6 @@ import math
 import cv2
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import numpy as np
-import pytest
-
 from janusvln_ros.sim.house import (
     CATEGORIES,
     clearance,
@@ -21,6 +18,8 @@ from janusvln_ros.sim.house import (
     ROBOT_RADIUS,
     WALL_THICKNESS,
 )
+import numpy as np
+import pytest
 
 SEEDS = st.integers(0, 2**40)
 CELL = 0.05  # m

@@ -1,10 +1,9 @@
 """The plan of a house: what stands where is drawn there, in its colour."""
-import numpy as np
-import pytest
-
 from janusvln_ros.sim.house import free_start, generate_house
 from janusvln_ros.sim.map import draw_map, HouseMap, Path
 from janusvln_ros.sim.shapes import RGB
+import numpy as np
+import pytest
 
 
 @pytest.mark.parametrize('seed', range(4))

@@ -1,9 +1,6 @@
 """The base with its dynamics: it drives, turns, brakes, collides, and stops by itself."""
 import math
 
-import numpy as np
-import pytest
-
 from janusvln_ros.sim.house import (
     clearance,
     free_start,
@@ -14,6 +11,8 @@ from janusvln_ros.sim.house import (
     Room,
 )
 from janusvln_ros.sim.physics import COMMAND_TIMEOUT, MAX_SPEED, MAX_TURN_RATE, PhysicsWorld
+import numpy as np
+import pytest
 
 HALL = House(0, (Room(0, 'office', -3.0, -3.0, 3.0, 3.0),), (), ())
 

@@ -5,9 +5,6 @@ import math
 import subprocess
 import sys
 
-import numpy as np
-import pytest
-
 from janusvln_ros.sim import renderer as renderer_module
 from janusvln_ros.sim.camera import CameraModel, random_camera
 from janusvln_ros.sim.house import (
@@ -22,6 +19,8 @@ from janusvln_ros.sim.house import (
 )
 from janusvln_ros.sim.renderer import Renderer, rooms_in_sight
 from janusvln_ros.sim.shapes import furniture_shapes
+import numpy as np
+import pytest
 
 HASHES = """
 import hashlib

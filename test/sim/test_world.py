@@ -4,9 +4,6 @@ import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import numpy as np
-import pytest
-
 from janusvln_ros.sim.benchmark import measure_steps
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import (
@@ -19,6 +16,8 @@ from janusvln_ros.sim.house import (
     Room,
 )
 from janusvln_ros.sim.world import KinematicWorld, MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
+import numpy as np
+import pytest
 
 ROOM = House(0, (Room(0, 'office', -2.0, -2.0, 2.0, 2.0),), (), ())
 

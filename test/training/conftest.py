@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-import torch
-
 from janusvln_ros.training import tiny
 from janusvln_ros.training.collect import collect, Plan
+import pytest
+import torch
 
 
 @pytest.fixture(scope='session', autouse=True)

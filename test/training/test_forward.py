@@ -1,13 +1,12 @@
 """What training computes for whole episodes is what the policy computes step by step."""
 
-import numpy as np
-import pytest
-import torch
-
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.preprocessing import patch_grid
 from janusvln_ros.training import forward
+import numpy as np
+import pytest
+import torch
 
 INSTRUCTIONS = ('Go to the red chair.', 'Turn left. Walk past the yellow lamp and stop.')
 FRAMES = 12

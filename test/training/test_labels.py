@@ -2,12 +2,11 @@
 
 import math
 
-import numpy as np
-import pytest
-
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import COLOURS, Door, Furniture, House, Room
 from janusvln_ros.training.labels import class_of, CLASSES, Surroundings
+import numpy as np
+import pytest
 
 ROOM = Room(0, 'office', 0.0, -3.0, 6.0, 3.0)
 

@@ -4,9 +4,6 @@ import json
 from pathlib import Path
 
 import cv2
-import numpy as np
-import pytest
-
 from janusvln_ros.evaluation.episodes import Episode, Instruction, write_episodes
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
@@ -18,6 +15,8 @@ from janusvln_ros.training.layout import (
     read_pictures,
 )
 from janusvln_ros.training.sources import ExampleFiles, Several, TrajectoryFiles
+import numpy as np
+import pytest
 
 ACTIONS = ['turn_left'] * 3 + ['move_forward'] * 8 + ['turn_right', 'stop']
 

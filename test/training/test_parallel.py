@@ -1,13 +1,15 @@
 """The full-size network can be described without its weights."""
 
-import pytest
-import torch
-
-from janusvln_ros.policy.checkpoint import build
+from janusvln_ros.policy.checkpoint import build, load
 from janusvln_ros.policy.config import GeometryConfig, JanusConfig, LanguageConfig, VisionConfig
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.training.imitation import ImitationNetwork
-from janusvln_ros.training.parallel import estimate, UNITS
+from janusvln_ros.policy.prompt import PromptEncoder
+from janusvln_ros.training.imitation import ImitationNetwork, Lessons
+from janusvln_ros.training.parallel import checkpoint_activations, estimate, UNITS
+from janusvln_ros.training.sources import WalkFiles
+import pytest
+import torch
+from torch.distributed.checkpoint.state_dict import get_model_state_dict
 
 FULL = JanusConfig(
     LanguageConfig(3584, 18944, 28, 28, 4, 1e-6, 1e6, (16, 24, 24), 152064, 128000),
@@ -49,3 +51,24 @@ def test_memory_of_a_gpu(network):
     assert sum(many.values()) < 24 and sum(few.values()) < 40
     kept = estimate(network, FULL, tokens=tokens, processes=8, recompute=False)
     assert kept['activations'] > 3 * few['activations']
+
+
+def test_recomputed_activations_give_the_same_gradients(fresh, walks):
+    lessons = Lessons(WalkFiles([walks]), PromptEncoder(fresh), walks_per_batch=2, questions=5,
+                      seed=0)
+    gradients = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        network = ImitationNetwork(
+            load(fresh, JanusConfig.from_folder(fresh), torch.device('cpu'), torch.float32),
+            trained=('merger', 'model', 'lm_head'), memory=MemoryConfig('windowed'))
+        if recompute:
+            checkpoint_activations(network)
+            assert any('_checkpoint_wrapped' in name for name, _ in network.named_modules())
+        network(lessons.batch(0, 0))[0].backward()
+        gradients.append([p.grad for p in network.parameters() if p.requires_grad])
+        names = get_model_state_dict(network)
+        assert 'model.model.layers.0.mlp.up_proj.weight' in names
+    assert len(gradients[0]) == len(gradients[1]) > 30
+    for one, two in zip(*gradients):
+        assert torch.equal(one, two)

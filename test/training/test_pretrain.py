@@ -1,9 +1,5 @@
 """Pre-training reads what the simulator knows, and never the pairs that evaluation holds out."""
 
-import numpy as np
-import pytest
-import torch
-
 from janusvln_ros.evaluation.grammar import HELD_OUT_PAIRS
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import JanusConfig
@@ -12,6 +8,9 @@ from janusvln_ros.training.log import read
 from janusvln_ros.training.loop import LoopConfig, train
 from janusvln_ros.training.pretrain import PretrainingNetwork, Views
 from janusvln_ros.training.views import write_views
+import numpy as np
+import pytest
+import torch
 
 
 @pytest.fixture(scope='module')

@@ -3,14 +3,13 @@
 from pathlib import Path
 import re
 
+from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.training import command, log
+from janusvln_ros.training.stages import Imitate, read_config
 import numpy as np
 import pytest
 from safetensors import safe_open
 import yaml
-
-from janusvln_ros.policy import JanusPolicy, MemoryConfig
-from janusvln_ros.training import command, log
-from janusvln_ros.training.stages import Imitate, read_config
 
 ROOT = Path(__file__).parents[2]
 LEARNING = {'learning_rate': 1e-3, 'log_every': 1}

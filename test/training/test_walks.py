@@ -2,9 +2,6 @@
 
 import math
 
-import numpy as np
-import pytest
-
 from janusvln_ros.evaluation.grammar import HELD_OUT_PAIRS, Noun
 from janusvln_ros.evaluation.scene import Scene
 from janusvln_ros.evaluation.splits import house_of
@@ -17,6 +14,8 @@ from janusvln_ros.training.dagger import Mixture, worth_keeping
 from janusvln_ros.training.imitation import draw, IGNORED, Lessons
 from janusvln_ros.training.sources import WalkFiles
 from janusvln_ros.training.walks import load_walk, phrase, save_walk, UNKNOWN, Walker
+import numpy as np
+import pytest
 
 
 @pytest.fixture(scope='module')
