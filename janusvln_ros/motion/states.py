@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 import math
 
-from janusvln_ros.motion.commands import Command, Kind
+from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.limits import AxisLimits
 from janusvln_ros.motion.tracking import TrackingConfig
 
@@ -104,10 +104,10 @@ class Request:
 class Status:
     """What MotionStatus says; result, progress and message belong to the request named."""
 
-    state: State = State.FAULT
-    result: Result = Result.NONE
-    request: Request = field(default_factory=lambda: Request(Command(Kind.STOP)))
-    motion_end: float = 0.0
-    progress: float = 0.0
-    open_loop: bool = False
-    message: str = ''
+    state: State
+    result: Result
+    request: Request
+    motion_end: float  # s, when the last motion ended and the base stood; 0 before the first
+    progress: float  # m or rad
+    open_loop: bool
+    message: str

@@ -1,11 +1,16 @@
-"""The files config/robot_*.yaml: every one is accepted, and makes its kind of base step well."""
+"""
+Constants and parameters: those of the interfaces, and the files config/robot_*.yaml.
+
+Every file is accepted, and makes a model of its kind of base step well.
+"""
 import math
 from pathlib import Path
 
 from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
-from janusvln_ros.motion.commands import Command
+from janusvln_ros.motion.commands import Action, Command, Kind
 from janusvln_ros.motion.executor import Executor
-from janusvln_ros.motion.states import Request, Result
+from janusvln_ros.motion.states import Request, Result, State
+from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction
 from janusvln_ros.nodes.executor_parameters import executor_config
 from janusvln_ros.nodes.motion_executor import MotionExecutor
 import pytest
@@ -17,6 +22,14 @@ BASES = {
     'turtlebot4': BaseConfig(delay=0.1, odometry_delay=0.04, linear_acceleration=0.5),
     'go2': BaseConfig(delay=0.18, odometry_delay=0.05, linear_acceleration=2.0, drift=0.1),
     'g1': BaseConfig(delay=0.3, odometry_delay=0.05, linear_acceleration=1.5, scale=0.9)}
+
+
+@pytest.mark.parametrize(('ours', 'message', 'prefix'), [
+    (State, MotionStatus, 'STATE_'), (Result, MotionStatus, 'RESULT_'),
+    (Action, NavigationAction, ''), (Kind, MidLevelCommand, '')])
+def test_constants_are_those_of_the_interfaces(ours, message, prefix):
+    for constant in ours:
+        assert getattr(message, prefix + constant.name) == constant
 
 
 def test_every_robot_file_has_a_base_here():
