@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from janusvln_ros.policy.config import LanguageConfig
+from janusvln_ros.policy.layers import GatedMLP, RMSNorm, rotate
+from janusvln_ros.policy.memory import KeyValueMemory
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
-
-from janusvln_ros.policy.config import LanguageConfig
-from janusvln_ros.policy.layers import GatedMLP, RMSNorm, rotate
-from janusvln_ros.policy.memory import KeyValueMemory
 
 # (layer, q, k, v), not rotated, to q's shape (B, heads, L, head_dim); k and v have fewer heads
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -137,8 +136,9 @@ class MemoryAttention:
     """
     Attention of a step's tokens over the memory, which they join, and causally over themselves.
 
-    The last of them may form a tree that hangs on the token before. On CUDA the causal part needs
-    no mask in storage, so that flash attention can take it; the few tokens of the tree have one.
+    The last of them may form a tree that hangs on the token before. Nothing long has a mask, so
+    that flash attention can take it: on CUDA the causal part is its own, and a tree's tokens all
+    see what lies before the tree; what they see of each other is added to that afterwards.
     """
 
     def __init__(
@@ -164,9 +164,7 @@ class MemoryAttention:
         else:
             shape = self._chain, self._end
             self._causal = memory.keys.new_full(shape, -torch.inf).triu_(past + 1)
-        if tree is not None:
-            self._bias = memory.keys.new_zeros(len(tree), past + len(rotation[0]))
-            self._bias[:, past + self._chain :].masked_fill_(~tree, -torch.inf)
+        self._hidden = None if tree is None else ~tree
 
     def __call__(
         self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
@@ -183,10 +181,28 @@ class MemoryAttention:
         )
         if chain == q.shape[2]:
             return out
-        # the heads of a group as more queries: kernels with a mask do not all know groups
+        return torch.cat((out, self._tree(q[:, :, chain:], keys, values)), dim=2)
+
+    def _tree(self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Attend from the tree (1, heads, n, head_dim) to all before it and to its branches."""
         group = q.shape[1] // keys.shape[1]
-        branches = q[:, :, chain:].unflatten(1, (-1, group)).flatten(2, 3)
-        branches = functional.scaled_dot_product_attention(
-            branches, keys, values, attn_mask=self._bias.repeat(group, 1)
-        )
-        return torch.cat((out, branches.unflatten(2, (group, -1)).flatten(1, 2)), dim=2)
+        q = q.unflatten(1, (-1, group)).flatten(2, 3)  # the heads of a group as more queries
+        past, past_weight = _attend_all(q, keys[:, :, : self._end], values[:, :, : self._end])
+        scores = q.float() @ keys[:, :, self._end :].float().mT * q.shape[-1] ** -0.5
+        scores.masked_fill_(self._hidden.repeat(group, 1), -torch.inf)
+        own = scores.softmax(-1) @ values[:, :, self._end :].float()
+        share = torch.sigmoid(scores.logsumexp(-1) - past_weight)[..., None]
+        out = torch.lerp(past.float(), own, share).to(q.dtype)
+        return out.unflatten(2, (group, -1)).flatten(1, 2)
+
+
+def _attend_all(
+    q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention without a mask, and the logarithm of its weights' sum, float32 (B, heads, L)."""
+    if not q.is_cuda:
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, keys, values)
+    if q.dtype != torch.float32:
+        return torch.ops.aten._scaled_dot_product_flash_attention(q, keys, values)[:2]
+    scores = q @ keys.mT * q.shape[-1] ** -0.5  # no flash attention in float32 there
+    return scores.softmax(-1) @ values, scores.logsumexp(-1)
