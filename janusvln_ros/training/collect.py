@@ -72,5 +72,3 @@ def walk_files(folder: Path) -> list[Path]:
     if not files:
         raise FileNotFoundError(f'no walks in {folder}; make some: janusvln data walks {folder}')
     return files
-
-

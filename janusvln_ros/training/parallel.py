@@ -10,16 +10,15 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 import os
 
+from janusvln_ros.policy.config import JanusConfig
+from janusvln_ros.policy.geometry import Block as GeometryBlock
+from janusvln_ros.policy.language import DecoderLayer
+from janusvln_ros.policy.semantics import Block as VisionBlock
 import torch
 from torch import distributed, nn
 from torch.distributed.algorithms._checkpoint import checkpoint_wrapper
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, MixedPrecisionPolicy
-
-from janusvln_ros.policy.config import JanusConfig
-from janusvln_ros.policy.geometry import Block as GeometryBlock
-from janusvln_ros.policy.language import DecoderLayer
-from janusvln_ros.policy.semantics import Block as VisionBlock
 
 UNITS = (DecoderLayer, VisionBlock, GeometryBlock)  # sharded one by one
 _GIB = 2 ** 30
@@ -63,9 +62,11 @@ def checkpoint_activations(network: nn.Module) -> None:
 def shard(network: nn.Module, device: torch.device, dtype: str) -> None:
     """Shard a network over all processes, block by block; the rest with the whole."""
     mesh = init_device_mesh(device.type, (world(),))
-    policy = MixedPrecisionPolicy()
+    # The geometry encoder's residual stream is float32 also where weights are not.
+    policy = MixedPrecisionPolicy(cast_forward_inputs=False)
     if dtype == 'bfloat16' and device.type == 'cuda':
-        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32,
+                                      cast_forward_inputs=False)
     for module in network.modules():
         if isinstance(module, UNITS):
             fully_shard(module, mesh=mesh, mp_policy=policy)

@@ -151,4 +151,3 @@ def _texts() -> Iterator[str]:
 def _change(path: Path, **fields: Any) -> None:
     content = {**json.loads(path.read_text(encoding='utf-8')), **fields}
     path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
-
