@@ -1,11 +1,14 @@
 """The command line: pages, files, errors."""
 
 import importlib.util
+from pathlib import Path
 
+from janusvln_ros import evaluation
 from janusvln_ros.evaluation.command import main
 from janusvln_ros.evaluation.episodes import read_episodes, read_ground_truth
 from janusvln_ros.evaluation.splits import build_episode, find_split, VERSION
 import pytest
+import yaml
 
 
 def test_exports_vln_ce_files(tmp_path):
@@ -47,3 +50,15 @@ def test_habitat_is_asked_for_only_where_it_is_needed(tmp_path, capsys):
     assert main(['--env', 'habitat', '--policy', 'stop', '--split', 'val_unseen', '--output',
                  str(tmp_path)]) == 1
     assert "No module named 'habitat'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', ['r2r', 'rxr'])
+def test_habitat_configurations_are_the_published_ones(name):
+    path = Path(evaluation.__file__).parent / 'habitat' / f'{name}.yaml'
+    config = yaml.safe_load(path.read_text())['habitat']
+    camera = config['simulator']['agents']['main_agent']['sim_sensors']['rgb_sensor']
+    assert camera == {'width': 640, 'height': 480, 'hfov': 79, 'position': [0.0, 1.25, 0.0]}
+    assert config['simulator']['forward_step_size'] == 0.25
+    assert config['simulator']['turn_angle'] == 15
+    assert config['environment']['max_episode_steps'] == 500
+    assert config['task']['measurements']['success']['success_distance'] == 3.0
