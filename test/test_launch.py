@@ -185,4 +185,3 @@ def test_profile_gives_images_room():
     assert int(memory.findtext('segment_size')) >= 16 * 640 * 480 * 3
     assert int(memory.findtext('maxMessageSize')) >= 4 * 640 * 480 * 3
     assert root.findtext('.//useBuiltinTransports') == 'false'
-

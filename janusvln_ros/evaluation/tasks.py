@@ -465,4 +465,3 @@ def _inside(scene: Scene, door: Door, room: int) -> np.ndarray:
 def _reach(piece: Furniture, axis: np.ndarray) -> float:
     """Give how far a footprint reaches from its middle along an axis, in metres."""
     return float(np.abs((piece.corners() - (piece.x, piece.y)) @ axis).max())
-

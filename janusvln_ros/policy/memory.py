@@ -68,7 +68,7 @@ class MemoryUsage(NamedTuple):
 
     frames: int  # retained
     capacity: int  # retained at most
-    bytes: int  # of all storage, host memory included
+    bytes: int  # noqa: A003, of all storage, host memory included
 
 
 class KeyValueMemory:
@@ -186,7 +186,7 @@ class KeyValueMemory:
                 left = store[:, :, oldest].index_select(2, kept) if aged else None
                 store[:, :, oldest] = store[:, :, new]
                 if aged:
-                    store[:, :, start : start + self.aged_tokens] = left
+                    store[:, :, start:start + self.aged_tokens] = left
         self.seen += 1
         anchors = self.anchors.shape[2]
         if anchors and self.seen == self.capacity:

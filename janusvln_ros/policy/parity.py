@@ -362,7 +362,7 @@ def check_windowed(
         )
         heads = policy.model.config.language.num_key_value_heads
         for name, got in {
-            'fused': seen['embeddings'][start + 1 : end - 1][: len(want.get('fused', ()))],
+            'fused': seen['embeddings'][start + 1:end - 1][: len(want.get('fused', ()))],
             'last_layer_key_mean': seen['keys'][start:end].mean(0).unflatten(0, (heads, -1)),
             'last_layer_value_mean': seen['values'][start:end].mean(0).unflatten(0, (heads, -1)),
         }.items():

@@ -173,7 +173,7 @@ def _chunk(body: memoryview, whole: bool, where: str) -> Iterator[tuple[int, mem
         _, _, size, checksum, compression, _ = _fields(body, 'QQQIsQ')
     except struct.error:
         return
-    packed = body[28 + 4 + len(compression) + 8 :]
+    packed = body[28 + 4 + len(compression) + 8:]
     inflaters: dict[str, tuple[Callable, type[Exception]]] = {
         'zstd': (zstd.ZstdDecompressor, zstd.ZstdError),
         'lz4': (LZ4FrameDecompressor, RuntimeError),
@@ -208,7 +208,7 @@ def _chunk_records(plain: memoryview) -> Iterator[tuple[int, memoryview]]:
         if offset + length > len(plain):
             return
         if opcode in (_SCHEMA, _CHANNEL, _MESSAGE):
-            yield opcode, plain[offset : offset + length]
+            yield opcode, plain[offset:offset + length]
         offset += length
 
 
