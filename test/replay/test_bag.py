@@ -9,10 +9,10 @@ import struct
 from hypothesis import given, HealthCheck, settings, strategies
 from janusvln_ros.replay.bag import Bag, BagError, is_bag
 from janusvln_ros.replay.messages import standard_types
+from janusvln_ros.replay.salvage import zstd
 import lz4.frame
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.rosbag2.writer import zstd
 
 TYPES = standard_types()
 STRING = 'std_msgs/msg/String'

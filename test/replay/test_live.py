@@ -10,20 +10,18 @@ import subprocess
 import threading
 import time
 
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.replay.bag import Bag
+from janusvln_ros.replay.decisions import read_decisions
+from janusvln_ros.replay.recorder import BagWriter
 import pytest
-
-rclpy = pytest.importorskip('rclpy')
-
-from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus  # noqa: E402
-from janusvln_ros.replay.bag import Bag  # noqa: E402
-from janusvln_ros.replay.decisions import read_decisions  # noqa: E402
-from janusvln_ros.replay.recorder import BagWriter  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
-from rclpy.serialization import deserialize_message  # noqa: E402
-from rosgraph_msgs.msg import Clock  # noqa: E402
-from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
 
 pytestmark = pytest.mark.ros
 PATIENCE = 60.0  # s of wall time, on a busy machine
