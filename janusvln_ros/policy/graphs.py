@@ -7,13 +7,26 @@ can be recorded once and replayed. On other devices, and until then, the functio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 
 import torch
 
 
 class StepGraphs:
     """Recorded functions by name; to be dropped together with the storage they work on."""
+
+    _replaying = True
+
+    @classmethod
+    @contextmanager
+    def eager(cls) -> Iterator[None]:
+        """Let every function run while the context lasts: a replay calls no hooks of modules."""
+        cls._replaying = False
+        try:
+            yield
+        finally:
+            cls._replaying = True
 
     def __init__(self) -> None:
         self._recorded: dict[str, tuple[Hashable, _Graph | None]] = {}
@@ -27,7 +40,7 @@ class StepGraphs:
         storage, tables. state: all but the inputs' shapes that has to be as it was for a replay to
         be valid. In a new state the function just runs; in the same state again it is recorded.
         """
-        if not inputs[0].is_cuda:
+        if not (inputs[0].is_cuda and self._replaying):
             return function(*inputs)
         state = state, tuple(x.shape for x in inputs)
         known, graph = self._recorded.get(name, (None, None))

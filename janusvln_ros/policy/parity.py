@@ -21,6 +21,7 @@ from typing import Any
 from janusvln_ros.policy.config import CheckpointError
 from janusvln_ros.policy.decoding import Action, penalise
 from janusvln_ros.policy.episode import history
+from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.policy import Decision, JanusPolicy
 from janusvln_ros.policy.preprocessing import GEOMETRY_MEAN, GEOMETRY_STD
@@ -162,7 +163,7 @@ class Recorder:
     def step(self, rgb: np.ndarray) -> Decision:
         """Take a step of the policy, recorded."""
         self.seen.clear()
-        with self.recording():
+        with StepGraphs.eager(), self.recording():
             return self.policy.step(rgb)
 
     def frame_norm(self, name: str, part: int) -> torch.Tensor:
