@@ -79,9 +79,9 @@ def allocated(device: torch.device) -> int:
         if issubclass(type(item), torch.Tensor) and item.layout == torch.strided:
             try:
                 storage = item.untyped_storage()
+                storages[storage.data_ptr()] = storage.nbytes()
             except (NotImplementedError, RuntimeError):  # a quantised weight: its parts count
                 continue
-            storages[storage.data_ptr()] = storage.nbytes()
     return sum(storages.values())
 
 

@@ -3,7 +3,7 @@
 import json
 
 import cv2
-from janusvln_ros.policy import benchmark, JanusPolicy, MemoryConfig
+from janusvln_ros.policy import benchmark, JanusPolicy, MemoryConfig, quantization
 from janusvln_ros.policy.benchmark_figure import draw, log_ticks, ticks
 from janusvln_ros.policy.benchmark_recompute import Recompute
 from janusvln_ros.policy.preprocessing import Normalisation
@@ -84,6 +84,15 @@ def test_growing_memory_is_told():
     series = {name: [0.1] * 80 for name in (*benchmark.PARTS, 'total', 'processor')}
     held = benchmark.summarise(series, [10, 20, 20, 21], full=20)['allocated_bytes']
     assert held == {'first': 20, 'least': 20, 'most': 21}
+
+
+def test_quantised_weights_count_by_what_they_store():
+    pytest.importorskip('torchao')
+    linear = torch.nn.Linear(512, 512, bias=False).requires_grad_(False)
+    before = benchmark.allocated(CPU)
+    quantization.quantize(linear, 'int8')
+    saved = 4 * 512 * 512 - quantization.weight_bytes((512, 512), 'int8')
+    assert before - benchmark.allocated(CPU) == pytest.approx(saved, rel=0.01)
 
 
 def test_estimate_of_the_profiles(capsys):
