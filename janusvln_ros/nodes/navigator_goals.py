@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from janusvln_ros.action import Navigate
+from janusvln_ros.nodes.episode import Reason
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
-from janusvln_ros.action import Navigate
-from janusvln_ros.nodes.episode import Reason
+_RESULT_TIMEOUT = 60  # s that results are kept; clients ask for them when the goal is accepted
 
 
 class NavigateServer(ActionServer):
@@ -28,7 +29,8 @@ class NavigateServer(ActionServer):
         self._accepts, self._starts, self._cancels = accepts, starts, cancels
         super().__init__(node, Navigate, 'navigate', lambda handle: None,
                          goal_callback=self._on_goal, cancel_callback=self._on_cancel,
-                         handle_accepted_callback=self._on_accepted)
+                         handle_accepted_callback=self._on_accepted,
+                         result_timeout=_RESULT_TIMEOUT)
 
     def notify_execute(self, goal_handle: ServerGoalHandle, execute_callback: Any) -> None:
         """Hold the execution back; `settle` does it."""

@@ -8,28 +8,25 @@ import sys
 import threading
 import time
 
+from action_msgs.msg import GoalStatus
+from diagnostic_msgs.msg import DiagnosticArray
+from janusvln_ros.action import Navigate
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.nodes.navigator import LATCHED, LATEST
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
 import pytest
-
-rclpy = pytest.importorskip('rclpy')
-
-from action_msgs.msg import GoalStatus  # noqa: E402
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from lifecycle_msgs.msg import Transition  # noqa: E402
-from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
-from rcl_interfaces.msg import Parameter, ParameterValue  # noqa: E402
-from rcl_interfaces.srv import SetParameters  # noqa: E402
-from rclpy.action import ActionClient  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy  # noqa: E402
-from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
-from std_srvs.srv import Trigger  # noqa: E402
-
-from janusvln_ros.action import Navigate  # noqa: E402
-from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus  # noqa: E402
-from janusvln_ros.nodes.navigator import LATCHED, LATEST  # noqa: E402
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import SetParameters
+import rclpy
+from rclpy.action import ActionClient
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
 pytestmark = pytest.mark.ros
 PATIENCE = 20.0  # s of wall time, on a busy machine
@@ -136,17 +133,18 @@ class Robot(Node):
     def lifecycle_state(self):
         return self.call(GetState, 'navigator/get_state').current_state.label
 
+    def ask(self, function, *arguments):
+        """Ask in the spinning thread: rclpy's action client loses answers that are too quick."""
+        task = self.executor.create_task(function, *arguments)
+        self.wait(lambda: task.done() and task.result().done(), 'answer')
+        return task.result().result()
+
     def send_goal(self, words, feedback=None):
         assert self.client.wait_for_server(PATIENCE)
-        future = self.client.send_goal_async(Navigate.Goal(instruction=words),
-                                             feedback_callback=feedback)
-        self.wait(future.done, 'answer to the goal')
-        return future.result()
+        return self.ask(self.client.send_goal_async, Navigate.Goal(instruction=words), feedback)
 
     def result(self, goal):
-        future = goal.get_result_async()
-        self.wait(future.done, 'result of the goal')
-        return future.result()
+        return self.ask(goal.get_result_async)
 
     def value(self, key):
         self.wait(lambda: self.diagnostics, 'diagnostics')
@@ -197,7 +195,7 @@ def ready(robot, start):
         process = start(*parameters, **options)
         robot.wait(lambda: robot.statuses
                    and robot.statuses[-1].state == NavigatorStatus.STATE_IDLE
-                   and robot.instruction.get_subscription_count(), 'active navigator', 60)
+                   and robot.instruction.get_subscription_count(), 'active navigator', 150)
         return process
     return ready
 
@@ -360,9 +358,8 @@ def test_cancel_stops_the_robot_at_once(robot, ready):
     robot.motion_time = 60.0
     goal = robot.send_goal('F')
     robot.wait_steps(1)
-    cancel = goal.cancel_goal_async()
+    robot.ask(goal.cancel_goal_async)
     robot.wait(lambda: robot.actions[-1].action == NavigationAction.STOP, 'STOP', 2.0)
-    robot.wait(cancel.done, 'answer to the cancel')
     result = robot.result(goal)
     assert result.status == GoalStatus.STATUS_CANCELED
     assert result.result.code == Navigate.Result.CANCELED
@@ -372,7 +369,7 @@ def test_decision_under_way_when_canceled_never_moves_the_robot(robot, ready):
     ready()
     goal = robot.send_goal('1 F')
     robot.wait(lambda: robot.statuses[-1].state == NavigatorStatus.STATE_DECIDING, 'decision')
-    goal.cancel_goal_async()
+    robot.ask(goal.cancel_goal_async)
     robot.result(goal)
     time.sleep(1.5)
     assert [action.action for action in robot.actions] == [NavigationAction.STOP]
@@ -429,7 +426,7 @@ def test_pause_resume_and_reset_memory(robot, ready):
 
 
 def test_compressed_images(robot, ready):
-    cv2 = pytest.importorskip('cv2')
+    import cv2
     robot.camera_on = False
     robot.images = robot.create_publisher(
         CompressedImage, 'image/compressed', qos_profile_sensor_data)
@@ -493,7 +490,8 @@ def test_raw_vga_at_30_hz_arrives(robot, ready, reliability):
         due += 1 / 30
         time.sleep(max(0.0, due - time.monotonic()))
     time.sleep(1.5)
-    assert int(robot.value('frames')) - before >= 114
+    # Without the profile 19 to 89 of 120 arrive by best effort; a busy machine may skip a few.
+    assert int(robot.value('frames')) - before >= 100
 
 
 def malformed(generator):
@@ -531,7 +529,7 @@ def resident_megabytes(process):
 
 
 def test_ten_thousand_malformed_images(robot, ready):
-    process = ready('frame_timeout:=60.0')
+    process = ready('frame_timeout:=60.0', 'status_timeout:=60.0')
     robot.say('F')
     robot.wait_steps(2)
     robot.camera_on = False
