@@ -14,22 +14,19 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
+from janusvln_ros.nodes.executor_parameters import KINDS
+from janusvln_ros.nodes.navigator_parameters import (
+    EpisodeParameters,
+    NavigatorParameters,
+)
 import pytest
+import rclpy
+from rclpy.node import Node
 import yaml
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / 'config'
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
-
-rclpy = pytest.importorskip('rclpy')
-
-from janusvln_ros.nodes.executor_parameters import KINDS  # noqa: E402
-from janusvln_ros.nodes.navigator_parameters import (  # noqa: E402
-    EpisodeParameters,
-    NavigatorParameters,
-)
-from rclpy.node import Node  # noqa: E402
-
 needs_launch = pytest.mark.skipif(
     not importlib.util.find_spec('launch_ros') or not shutil.which('ros2'),
     reason='launch and ros2cli are not on PyPI')

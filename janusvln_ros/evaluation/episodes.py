@@ -102,7 +102,7 @@ class Episode:
 
     @property
     def reference_points(self) -> np.ndarray:
-        """Reference path on the floor in our frame, float64 (n, 2), metres."""
+        """Return the reference path on the floor in our frame, float64 (n, 2), metres."""
         return floor_points(self.reference_path)
 
 

@@ -35,7 +35,7 @@ class Comparison:
 
     @property
     def agreeing(self) -> int:
-        """Number of steps with the same action."""
+        """Return the number of steps with the same action."""
         return self.steps - len(self.differences)
 
     @property

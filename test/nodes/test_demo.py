@@ -7,11 +7,8 @@ import signal
 import time
 import uuid
 
+import av
 import pytest
-
-pytest.importorskip('rclpy')
-av = pytest.importorskip('av')
-pytest.importorskip('mujoco')
 
 pytestmark = pytest.mark.ros
 MARK = 'JANUSVLN_TEST_RUN'
@@ -65,7 +62,7 @@ def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
         frames = sum(1 for _ in video.decode(video=0))
     assert frames > 5
     assert (tmp_path / 'out' / 'map.png').stat().st_size > 10000
-    rosbags = pytest.importorskip('rosbags.highlevel')
+    import rosbags.highlevel as rosbags
     with rosbags.AnyReader([tmp_path / 'bag']) as bag:
         counts = {connection.topic: connection.msgcount for connection in bag.connections}
     assert counts['/instruction'] == 2

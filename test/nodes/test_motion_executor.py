@@ -509,6 +509,6 @@ def test_help_names_every_parameter():
 
 
 def test_no_torch_in_the_executor():
-    code = ("import sys; import janusvln_ros.nodes.motion_executor;"
-            " assert not {'torch', 'transformers', 'cv2'} & set(sys.modules)")
+    code = """import sys; import janusvln_ros.nodes.motion_executor
+assert not {'torch', 'transformers', 'cv2'} & set(sys.modules)"""
     subprocess.run([sys.executable, '-c', code], check=True, timeout=PATIENCE)

@@ -56,7 +56,7 @@ def test_sensors_report_what_they_see_and_nothing_when_blind(ros_domain):
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     reports, wanted = [], []
-    _sensors = ObstacleSensors(
+    ObstacleSensors(
         node, FixedParameters(obstacle_sensor='both', depth_z=0.4, depth_hfov=1.38),
         lambda: bool(wanted), lambda *report: reports.append(report))
     scans = node.create_publisher(LaserScan, 'scan', qos_profile_sensor_data)

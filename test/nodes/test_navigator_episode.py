@@ -3,6 +3,8 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, RuleBasedStateMachine
+from janusvln_ros.action import Navigate
+import janusvln_ros.msg as messages
 from janusvln_ros.nodes.episode import (
     Episode,
     Limits,
@@ -70,18 +72,16 @@ class Robot:
 
 
 def test_constants_are_those_of_the_messages():
-    msg = pytest.importorskip('janusvln_ros.msg')
-    action = pytest.importorskip('janusvln_ros.action')
-    for enum, message, prefix in ((State, msg.NavigatorStatus, 'STATE_'),
-                                  (Reason, msg.NavigatorStatus, 'REASON_'),
-                                  (Motion, msg.MotionStatus, 'STATE_'),
-                                  (Result, msg.MotionStatus, 'RESULT_')):
+    for enum, message, prefix in ((State, messages.NavigatorStatus, 'STATE_'),
+                                  (Reason, messages.NavigatorStatus, 'REASON_'),
+                                  (Motion, messages.MotionStatus, 'STATE_'),
+                                  (Result, messages.MotionStatus, 'RESULT_')):
         for member in enum:
             assert getattr(message, prefix + member.name) == member
     for member in list(Reason)[1:]:
-        assert getattr(action.Navigate.Result, member.name) == member
-    assert [msg.NavigationAction.STOP, msg.NavigationAction.MOVE_FORWARD,
-            msg.NavigationAction.TURN_LEFT, msg.NavigationAction.TURN_RIGHT] == [
+        assert getattr(Navigate.Result, member.name) == member
+    assert [messages.NavigationAction.STOP, messages.NavigationAction.MOVE_FORWARD,
+            messages.NavigationAction.TURN_LEFT, messages.NavigationAction.TURN_RIGHT] == [
         STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT]
 
 

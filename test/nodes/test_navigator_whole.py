@@ -8,20 +8,17 @@ import sys
 import threading
 import time
 
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.nodes.navigator import LATCHED, LATEST
+from janusvln_ros.sim.house import clearance, generate_house
+from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
-
-rclpy = pytest.importorskip('rclpy')
-pytest.importorskip('mujoco')
-
-from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus  # noqa: E402
-from janusvln_ros.nodes.navigator import LATCHED, LATEST  # noqa: E402
-from janusvln_ros.sim.house import clearance, generate_house  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import qos_profile_sensor_data  # noqa: E402
-from std_msgs.msg import Bool, String  # noqa: E402
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from std_msgs.msg import Bool, String
 
 pytestmark = pytest.mark.ros
 HOUSE = 4
@@ -81,7 +78,7 @@ class Watcher(Node):
         return math.hypot(x - start[0], y - start[1])
 
     def assert_stands(self, seconds=1.5):
-        """The robot brakes, stands, and stays so."""
+        """Check that the robot brakes, stands, and stays so."""
         count = len(self.speeds)
         self.wait(lambda: len(self.speeds) > count + 3 and self.speeds[-1][0] < 0.005
                   and self.speeds[-1][1] < 0.02, 'standstill', 5.0)

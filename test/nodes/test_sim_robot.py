@@ -7,23 +7,21 @@ import threading
 import time
 
 import cv2
+from geometry_msgs.msg import Twist, TwistStamped
+from janusvln_ros.msg import MotionStatus, NavigationAction
+from janusvln_ros.sim.camera import CameraModel
+from janusvln_ros.sim.house import clearance, free_start, generate_house
+from janusvln_ros.sim.renderer import Renderer
+from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
-
-rclpy = pytest.importorskip('rclpy')
-
-from geometry_msgs.msg import Twist, TwistStamped  # noqa: E402
-from janusvln_ros.msg import MotionStatus, NavigationAction  # noqa: E402
-from janusvln_ros.sim.camera import CameraModel  # noqa: E402
-from janusvln_ros.sim.house import clearance, free_start, generate_house  # noqa: E402
-from janusvln_ros.sim.renderer import Renderer  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy  # noqa: E402
-from rosgraph_msgs.msg import Clock  # noqa: E402
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
-from std_srvs.srv import Trigger  # noqa: E402
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_srvs.srv import Trigger
 
 pytestmark = pytest.mark.ros
 PATIENCE = 30.0  # s of wall time, on a busy machine

@@ -24,7 +24,7 @@ def checkpoint_folder(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def golden_policies():
-    """The golden model in both memory modes, with a window of 2 + 4 frames."""
+    """Give the golden model in both memory modes, with a window of 2 + 4 frames."""
     return {
         mode: JanusPolicy.from_pretrained(
             GOLDEN / 'checkpoint', device='cpu', dtype='float32', image_width=112,

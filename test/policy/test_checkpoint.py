@@ -20,7 +20,7 @@ FLOAT32 = torch.float32
 
 @pytest.fixture
 def folder(tmp_path):
-    """A copy of the golden checkpoint, to be changed."""
+    """Give a copy of the golden checkpoint, to be changed."""
     return Path(shutil.copytree(GOLDEN, tmp_path / 'checkpoint'))
 
 

@@ -51,7 +51,7 @@ def test_command_passes_and_tells(capsys):
 
 @pytest.fixture
 def spoilt(tmp_path):
-    """A copy of the golden folder, to be changed."""
+    """Give a copy of the golden folder, to be changed."""
     shutil.copytree(DATA / 'goldens' / 'tiny_act', tmp_path / 'tiny_act')
     return tmp_path
 
