@@ -6,6 +6,7 @@ import cv2
 from janusvln_ros.policy import benchmark, JanusPolicy, MemoryConfig, quantization
 from janusvln_ros.policy.benchmark_figure import draw, log_ticks, ticks
 from janusvln_ros.policy.benchmark_recompute import Recompute
+from janusvln_ros.policy.estimate import tiny_config
 from janusvln_ros.policy.preprocessing import Normalisation
 import numpy as np
 import pytest
@@ -53,6 +54,17 @@ def test_recompute_decides_as_the_window_that_evicts_nothing(checkpoint_folder, 
         got = recompute.step(frame)[0][0]
         same = (got - want).norm() / want.norm() < 1e-5
         assert same == (step <= 4)  # the step after four frames still sees them all
+
+
+def test_full_size_is_made_of_random_weights(monkeypatch, make_frames):
+    monkeypatch.setattr(benchmark, 'FULL_SIZE', tiny_config())  # the real one takes 18 GB
+    policy = benchmark.load_policy(
+        'full', MemoryConfig('windowed', 1, 2), 'cpu', 'bfloat16', None, None)
+    policy.reset('Go.')
+    decision = policy.step(make_frames(1)[0])
+    assert decision.logits.isfinite().all()
+    assert policy.image_width == 224
+    assert policy.model.dtype == torch.bfloat16
 
 
 def test_interrupted_measurement_keeps_what_it_has():

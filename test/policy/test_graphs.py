@@ -2,10 +2,9 @@
 
 from types import SimpleNamespace
 
+from janusvln_ros.policy import graphs
 import pytest
 import torch
-
-from janusvln_ros.policy import graphs
 
 pytestmark = pytest.mark.usefixtures('recordings')
 
