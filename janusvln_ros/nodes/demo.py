@@ -107,8 +107,8 @@ class Observer(Node):
                 and self._instruction.get_subscription_count() > 0)
 
     def forget(self) -> None:
-        """Wait for a new simulator to be heard."""
-        self.pose = self.motion = None
+        """Wait for a new simulator to be heard; its poses are not those of the run before."""
+        self.run = self.pose = self.motion = None
         self.frames = 0
 
     def begin(self, run: Run) -> None:
