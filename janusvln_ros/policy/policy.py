@@ -244,7 +244,7 @@ class JanusPolicy:
         """Begin an episode with frames (width, height); tables and storage stay where they fit."""
         grid = patch_grid(*size, self.image_width)
         prompt = self.encoder.prompt(self._suffix, grid)
-        if self._tables is None or self._tables.frame_size != size:
+        if self._geometry_memory is None or self._tables.frame_size != size:
             self._geometry_memory = self._language_memory = None  # freed first
             self._tables = FrameTables.of(self.model, size, grid)
             self._upload = FrameUpload(size, self.image_width, self.model.device)

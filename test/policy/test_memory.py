@@ -106,6 +106,20 @@ def test_reset_keeps_the_storage(golden_policies, make_frames):
     assert policy.memory_usage().frames == 1
 
 
+def test_storage_that_was_not_to_be_had_is_asked_for_again(
+        golden_policies, make_frames, monkeypatch):
+    def allocate(*arguments):
+        raise torch.OutOfMemoryError('no room')
+
+    policy = golden_policies['windowed']
+    with monkeypatch.context() as patch:
+        patch.setattr('janusvln_ros.policy.policy.geometry_memory', allocate)
+        policy.reset('Go.')
+        with pytest.raises(torch.OutOfMemoryError):
+            policy.step(make_frames(1, 128, 96)[0])
+    assert policy.step(make_frames(1, 128, 96)[0]).logits.isfinite().all()
+
+
 @pytest.mark.parametrize('mode', ['sampled', 'windowed'])
 def test_frame_of_another_size_names_both_and_changes_nothing(golden_policies, make_frames, mode):
     policy = golden_policies[mode]
