@@ -34,7 +34,7 @@ from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
-from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, State
+from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, Result, State
 import numpy as np
 from tqdm import tqdm
 
@@ -198,6 +198,9 @@ def drive_in_process(base: str, mode: Mode, latency: float, sequences: list[list
                 if reason:
                     raise RuntimeError(f'"{command.sentence}" was refused: {reason}')
             loop.tick()
+        status = loop.executor.status
+        if status.result is not Result.SUCCEEDED:
+            raise RuntimeError(f'the end of sequence {number}: {status.message}')
         yield trial
 
 

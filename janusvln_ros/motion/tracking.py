@@ -137,19 +137,19 @@ class Tracker:
         if self._driving:
             self._aim_again(pose)
             speed = self._drive_speed(self.goal.along(pose), room, dt)
-            self._driving = speed != 0.0
-        if self._driving:
-            return self._drive(speed, pose, dt), False
-        drove = self._linear.speed != 0.0
-        rate = self._spin(self.goal.pose.yaw - pose.yaw, dt)
+            if speed != 0.0 or self._linear.speed != 0.0:
+                return self._drive(speed, pose, dt), False
+            self._driving = False
+        rate = self._turn_rate(self.goal.pose.yaw - pose.yaw, dt)
         velocity = self._advance(0.0, rate, dt, floor_turn=True)
-        return velocity, velocity == Velocity() and rate == 0.0 and not drove
+        return velocity, velocity == Velocity() and rate == 0.0
 
     def _drive(self, speed: float, pose: Pose, dt: float) -> Velocity:
         """Keep to the line while driving; turn towards it first when it points elsewhere."""
         line_error = wrap(self.goal.line - pose.yaw)
-        if self._must_align(line_error, dt):
-            return self._advance(0.0, self._spin(line_error, dt), dt, floor_turn=True)
+        if speed != 0.0 and self._must_align(line_error, dt):
+            rate = self._turn_rate(line_error, dt) if self._linear.speed == 0.0 else 0.0
+            return self._advance(0.0, rate, dt, floor_turn=True)
         aim = max(-_MAX_CORRECTION, min(_MAX_CORRECTION, _ACROSS_GAIN * self.goal.across(pose)))
         rate = _HEADING_GAIN * (line_error - math.copysign(1.0, speed) * aim)
         return self._advance(speed, rate, dt, floor_turn=False)
@@ -167,16 +167,13 @@ class Tracker:
                           or self._aligning and self._turn_rate(line_error, dt) != 0.0)
         return self._aligning
 
-    def _spin(self, error: float, dt: float) -> float:
-        """Return the turn rate to aim at on the spot: 0 while the base still drives."""
-        return self._turn_rate(error, dt) if self._linear.speed == 0.0 else 0.0
-
     def _drive_speed(self, along: float, room: float, dt: float) -> float:
         """Return the signed speed to aim at; 0 when the point has been reached."""
         config, limits = self.config, self.config.linear
         if abs(along) <= max(config.position_tolerance / 4.0, limits.minimum * dt / 2.0):
             return 0.0
-        if along < 0.0 and abs(along) <= config.position_tolerance:
+        leaving = along * self._linear.speed <= 0.0  # it stands, or has passed the point
+        if leaving and abs(along) <= config.position_tolerance:
             return 0.0
         distance = min(along, room) if along > 0.0 else -along
         return math.copysign(
