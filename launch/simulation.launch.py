@@ -10,12 +10,13 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+TINY = Path(__file__).parents[1] / 'models' / 'janusvln-tiny'
 COMPUTERS = sorted(
     path.stem for path in Path(__file__).parents[1].glob('config/computers/*.yaml'))
 
 ARGUMENTS = (
     DeclareLaunchArgument(
-        'checkpoint', default_value='random',
+        'checkpoint', default_value=str(TINY) if (TINY / 'config.json').is_file() else 'random',
         description='Folder of the checkpoint (Hugging Face layout); random: small random '
         'weights that do not follow the instruction, to try the plumbing.'),
     DeclareLaunchArgument(

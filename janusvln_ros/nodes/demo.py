@@ -26,7 +26,7 @@ from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.bag_recording import record_topics
 from janusvln_ros.nodes.episode import Reason
 from janusvln_ros.nodes.navigator import LATCHED, LATEST
-from janusvln_ros.nodes.processes import NodeFailed, NodeProcesses
+from janusvln_ros.nodes.processes import bundled_checkpoint, NodeFailed, NodeProcesses
 from janusvln_ros.replay.recorder import BagWriter
 from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.map import draw_map
@@ -168,8 +168,10 @@ def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     result = argparse.ArgumentParser(prog='janusvln demo', description=__doc__.split('\n\n')[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    result.add_argument('--checkpoint', default='random',
+    result.add_argument('--checkpoint', default=bundled_checkpoint(),
                         help='folder of a checkpoint, or "random" for random weights')
+    result.add_argument('--memory-mode', default='sampled', choices=('sampled', 'windowed'),
+                        help='semantic memory')
     result.add_argument('--device', default='auto', choices=('auto', 'cuda', 'cpu'),
                         help='where the policy runs')
     result.add_argument('--split', default='val_unseen_small',
@@ -256,7 +258,8 @@ def _start(nodes: NodeProcesses, arguments: argparse.Namespace, episode: Episode
     nodes.start('motion_executor', {'execution_mode': mode})
     nodes.start('navigator', {
         'checkpoint': f'"{arguments.checkpoint}"', 'device': arguments.device, 'autostart': True,
-        'execution_mode': mode, 'max_steps': arguments.max_steps})
+        'memory_mode': arguments.memory_mode, 'execution_mode': mode,
+        'max_steps': arguments.max_steps})
 
 
 def _start_simulator(nodes: NodeProcesses, episode: Episode) -> None:

@@ -88,9 +88,18 @@ def _end_with_parent() -> None:
 def node_environment() -> dict[str, str]:
     """Return the environment for nodes: ours, with the transport profile that images need."""
     environment = dict(os.environ)
-    profile = Path(__file__).parents[2] / 'config' / 'fastdds.xml'  # in a checkout
-    if not profile.is_file():
-        profile = Path(get_package_share_directory('janusvln_ros')) / 'config' / 'fastdds.xml'
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
-        environment.setdefault(name, str(profile))
+        environment.setdefault(name, str(_shared('config/fastdds.xml')))
     return environment
+
+
+def bundled_checkpoint() -> str:
+    """Return the folder of the small checkpoint that comes with the package, or 'random'."""
+    folder = _shared('models/janusvln-tiny')
+    return str(folder) if (folder / 'config.json').is_file() else 'random'
+
+
+def _shared(path: str) -> Path:
+    """Find what is beside the sources in a checkout, and in the package's share once installed."""
+    beside = Path(__file__).parents[2] / path
+    return beside if beside.exists() else Path(get_package_share_directory('janusvln_ros')) / path

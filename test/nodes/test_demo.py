@@ -32,8 +32,9 @@ def demo(start_command, tmp_path):
         mark = uuid.uuid4().hex
         log = open(tmp_path / 'demo.txt', 'wb')
         process = start_command(
-            'demo', '--out', str(tmp_path / 'out'), '--device', 'cpu', *arguments, stdout=log,
-            stderr=log, env={**os.environ, MARK: mark, 'OMP_NUM_THREADS': '1'})
+            'demo', '--out', str(tmp_path / 'out'), '--device', 'cpu', '--checkpoint', 'random',
+            *arguments, stdout=log, stderr=log,
+            env={**os.environ, MARK: mark, 'OMP_NUM_THREADS': '1'})
         return process, mark, tmp_path / 'demo.txt'
     return demo
 
