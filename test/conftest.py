@@ -27,26 +27,45 @@ _DOMAINS = pytest.StashKey[list[int]]()
 
 
 @pytest.fixture
-def start_command(ros_domain: int) -> Iterator[Callable[..., subprocess.Popen]]:
+def start_process(ros_domain: int) -> Iterator[Callable[..., subprocess.Popen]]:
     """
-    Give a function that starts `janusvln NAME ARGUMENTS...` as a process of its own.
+    Give a function that starts a command as a process of its own, from the root of the checkout.
 
-    Keyword arguments go to subprocess.Popen. What still runs when the test ends is killed, with
-    its children.
+    Keyword arguments go to subprocess.Popen. What still runs when the test ends is interrupted,
+    and killed with its children if that does not help: a killed one leaves its shared memory.
     """
     processes: list[subprocess.Popen] = []
 
-    def start(*arguments: str, **options: object) -> subprocess.Popen:
-        process = subprocess.Popen(
-            [sys.executable, '-m', 'janusvln_ros.cli', *arguments],
-            cwd=ROOT, start_new_session=True, **options)
-        processes.append(process)
-        return process
+    def start(command: list[str], **options: object) -> subprocess.Popen:
+        processes.append(subprocess.Popen(
+            command, start_new_session=True, **{'cwd': ROOT, **options}))
+        return processes[-1]
 
     yield start
+    for number in (signal.SIGCONT, signal.SIGINT):
+        for process in processes:
+            _signal_group(process, number)
     for process in processes:
         try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
+            process.wait(5.0)
+        except subprocess.TimeoutExpired:
             pass
+        _signal_group(process, signal.SIGKILL)
         process.wait()
+
+
+def _signal_group(process: subprocess.Popen, number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        pass
+
+
+@pytest.fixture
+def start_command(
+        start_process: Callable[..., subprocess.Popen]) -> Callable[..., subprocess.Popen]:
+    """Give a function that starts `janusvln NAME ARGUMENTS...` as start_process does."""
+    def start(*arguments: str, **options: object) -> subprocess.Popen:
+        return start_process([sys.executable, '-m', 'janusvln_ros.cli', *arguments], **options)
+
+    return start

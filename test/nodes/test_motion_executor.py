@@ -178,19 +178,13 @@ class Bench:
 
 
 @pytest.fixture
-def script(ros_domain):
+def script(start_process):
     """Give a function that starts a script of this folder as a process."""
-    processes = []
-
     def start(name, *arguments):
-        processes.append(subprocess.Popen([sys.executable, str(HERE / name), *arguments],
-                                          env={**os.environ, 'PYTHONPATH': str(HERE.parents[1])}))
-        return processes[-1]
+        return start_process([sys.executable, str(HERE / name), *arguments],
+                             env={**os.environ, 'PYTHONPATH': str(HERE.parents[1])})
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
+    return start
 
 
 @pytest.fixture

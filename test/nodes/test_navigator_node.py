@@ -3,7 +3,6 @@
 import array
 from pathlib import Path
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -168,9 +167,7 @@ def robot(ros_domain):
 
 
 @pytest.fixture
-def start(ros_domain):
-    processes = []
-
+def start(start_process):
     def start(*parameters, checkpoint='script', autostart=True):
         words = [word for name in (f'checkpoint:={checkpoint}', f'autostart:={autostart}',
                                    'device:=cpu', 'threads:=1', *parameters)
@@ -178,14 +175,9 @@ def start(ros_domain):
         script = Path(__file__).parent / 'scripted_navigator.py'
         command = ([sys.executable, '-m', 'janusvln_ros.cli', 'navigator']
                    if checkpoint == 'random' else [sys.executable, str(script)])
-        processes.append(subprocess.Popen([*command, '--ros-args', *words],
-                                          cwd=Path(__file__).parents[2]))
-        return processes[-1]
+        return start_process([*command, '--ros-args', *words])
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
+    return start
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -106,10 +105,9 @@ def watcher(ros_domain):
 
 
 @pytest.fixture
-def system(watcher, start_command):
+def system(watcher, start_process, start_command):
     """Give a function that starts the three nodes in an empty room, ready for an instruction."""
     script = str(Path(__file__).parent / 'scripted_navigator.py')
-    navigators = []
 
     def words(parameters):
         return ['--ros-args', *(word for item in parameters.items()
@@ -122,18 +120,13 @@ def system(watcher, start_command):
                  **dict(simulator), **dict(everyone)})),
             'executor': start_command('motion_executor', *words(
                 {**dict(executor), **dict(everyone)})),
-            'navigator': subprocess.Popen([sys.executable, script, *words(
+            'navigator': start_process([sys.executable, script, *words(
                 {'checkpoint': 'script', 'autostart': True, 'frame_timeout': 20.0,
-                 'status_timeout': 20.0, **dict(navigator), **dict(everyone)})],
-                cwd=Path(__file__).parents[2])}
-        navigators.append(processes['navigator'])
+                 'status_timeout': 20.0, **dict(navigator), **dict(everyone)})])}
         watcher.wait(watcher.ready, 'nodes')
         return processes
 
-    yield system
-    for process in navigators:
-        process.kill()
-        process.wait()
+    return system
 
 
 def test_robot_drives_what_the_policy_says(watcher, system):
