@@ -76,7 +76,7 @@ def fill(
         parent, _, leaf = name.rpartition('.')
         module = model.get_submodule(parent)
         setattr(module, leaf, nn.Parameter(tensor))
-        if language_weights and quantization.belongs(name):
+        if quantization.belongs(name, language_weights):
             quantization.quantize(module, language_weights)
     return model
 

@@ -92,12 +92,14 @@ def storage(work: Workload) -> dict[str, int]:
     largest tensors. Embeddings stay in host memory and are not in it.
     """
     model = work.model()
-    weights = {'encoders': 0, 'language model': 0}
+    weights, copy = {'encoders': 0, 'language model': 0}, 0
     for name, tensor in model.state_dict().items():
         if name == 'model.embed_tokens.weight':
             continue
         size = tensor.nbytes
-        if work.language_weights and quantization.belongs(name):
+        if quantization.belongs(name, work.language_weights):
+            if work.language_weights == 'int8':  # multiplied by as a copy
+                copy = max(copy, size)
             size = quantization.weight_bytes(tuple(tensor.shape), work.language_weights)
         language = name.startswith(('model.', 'lm_head.'))
         weights['language model' if language else 'encoders'] += size
@@ -114,7 +116,7 @@ def storage(work: Workload) -> dict[str, int]:
     language = tokens * (3 * config.language.intermediate_size + 4 * config.language.hidden_size)
     frame = frame_tokens(work) * config.geometry.embed_dim * (4 * item + 12)
     logits = (1 + work.answer_tokens) * config.language.vocab_size * 12
-    return {**weights, **held, 'work space': max(language * item, frame) + logits}
+    return {**weights, **held, 'work space': max(language * item + copy, frame) + logits}
 
 
 def frame_tokens(work: Workload) -> int:
@@ -207,9 +209,10 @@ def _language(work: Workload, model: JanusModel, past: int, attended: int, item:
         window = kept.end
     weights = 0
     for name, tensor in model.state_dict().items():
-        if quantization.belongs(name):
-            weights += (quantization.weight_bytes(tuple(tensor.shape), work.language_weights)
-                        if work.language_weights else tensor.nbytes)
+        if quantization.belongs(name, work.language_weights):
+            weights += quantization.weight_bytes(tuple(tensor.shape), work.language_weights)
+        elif name.startswith(('model.layers.', 'lm_head.')):
+            weights += tensor.nbytes
     width = config.num_heads * config.head_dim
     attention = 4 * width * config.num_layers * (tokens * window + tokens ** 2 // 2)
     linear = 2 * (products(model.model.layers) * tokens + products(model.lm_head) * (1 + tree))

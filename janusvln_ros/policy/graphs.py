@@ -59,6 +59,7 @@ class _Graph:
     def __init__(self, function: Callable[..., torch.Tensor],
                  inputs: tuple[torch.Tensor, ...]) -> None:
         self._inputs = [x.clone() for x in inputs]
+        torch.cuda.empty_cache()  # the recording has work space of its own
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._output = function(*self._inputs)

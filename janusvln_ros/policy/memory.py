@@ -198,7 +198,8 @@ class KeyValueMemory:
 
         cos, sin: (head_dim / 2) float32 of the whole turn since then.
         """
-        self.keys[:, :, : self.anchors.shape[2]] = rotate(self.anchors, cos, sin)
+        for layer, anchors in enumerate(self.anchors):  # all at once takes much work space
+            self.keys[layer, :, : anchors.shape[1]] = rotate(anchors, cos, sin)
 
 
 class FeatureMemory:

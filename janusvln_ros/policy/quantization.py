@@ -16,10 +16,15 @@ KINDS = ('int8', 'int4')
 GROUP_SIZES = 128, 64, 32  # input channels that share a scale; the first that divides
 
 
-def belongs(name: str) -> bool:
-    """Whether a tensor of the checkpoint is a weight that is quantised."""
+def belongs(name: str, kind: str | None) -> bool:
+    """
+    Whether a tensor of the checkpoint is a weight that is quantised.
+
+    INT8 leaves the head as it is: torchao multiplies by a copy in the input's dtype, which would
+    take more room than the head's INT8 weights save.
+    """
     layer = name.startswith('model.layers.') and name.endswith('_proj.weight')
-    return layer or name == 'lm_head.weight'
+    return kind is not None and (layer or kind == 'int4' and name == 'lm_head.weight')
 
 
 def group_size(channels: int) -> int:

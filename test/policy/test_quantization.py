@@ -24,15 +24,18 @@ def test_product_is_off_by_the_last_level_at_most(kind, levels, part):
     assert 0 < error < exact.abs().max() * (part / levels + rounding)
 
 
-def test_what_belongs_to_the_language_model():
-    quantised = [name for name in (
-        'model.layers.0.self_attn.q_proj.weight', 'model.layers.27.mlp.down_proj.weight',
-        'lm_head.weight', 'model.layers.0.self_attn.q_proj.bias', 'model.embed_tokens.weight',
-        'model.norm.weight', 'model.layers.0.input_layernorm.weight', 'visual.merger.mlp.0.weight',
-        'visual.blocks.0.mlp.gate_proj.weight', 'merger.mlp.0.weight',
-        'vggt.aggregator.frame_blocks.0.attn.proj.weight') if quantization.belongs(name)]
-    assert quantised == ['model.layers.0.self_attn.q_proj.weight',
-                         'model.layers.27.mlp.down_proj.weight', 'lm_head.weight']
+LAYERS = 'model.layers.0.self_attn.q_proj.weight', 'model.layers.27.mlp.down_proj.weight'
+OTHERS = ('model.layers.0.self_attn.q_proj.bias', 'model.embed_tokens.weight', 'model.norm.weight',
+          'model.layers.0.input_layernorm.weight', 'visual.merger.mlp.0.weight',
+          'visual.blocks.0.mlp.gate_proj.weight', 'merger.mlp.0.weight',
+          'vggt.aggregator.frame_blocks.0.attn.proj.weight')
+
+
+@pytest.mark.parametrize('kind, wanted', [
+    (None, ()), ('int8', LAYERS), ('int4', (*LAYERS, 'lm_head.weight'))])
+def test_what_belongs_to_the_language_model(kind, wanted):
+    names = (*LAYERS, 'lm_head.weight', *OTHERS)
+    assert tuple(name for name in names if quantization.belongs(name, kind)) == wanted
 
 
 def test_bytes_of_a_weight():
