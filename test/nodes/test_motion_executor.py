@@ -18,7 +18,7 @@ import pytest
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import LaserScan
 from std_msgs.msg import Bool, String
@@ -70,19 +70,18 @@ class Bench:
         self.scans = node.create_publisher(LaserScan, 'scan', qos_profile_sensor_data)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(node)
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
 
     def _spin(self):
-        try:
-            while self.context.ok():
-                self.executor.spin_once(timeout_sec=0.1)
-        except ExternalShutdownException:
-            pass
+        while not self._closing.is_set():
+            self.executor.spin_once(timeout_sec=0.1)
 
     def close(self):
-        self.context.shutdown()
+        self._closing.set()
         self._thread.join()
+        self.context.shutdown()
 
     def _on_command(self, message):
         twist = getattr(message, 'twist', message)
