@@ -256,9 +256,10 @@ def read_profile(path: Path) -> tuple[Workload, Computer, float]:
         hardware = content['/hardware']['ros__parameters']
         memory = {name: parameters[name] for name in
                   ('initial_frames', 'recent_frames', 'history_frames') if name in parameters}
+        weights = parameters.get('language_weights', 'dtype')  # the navigator's default
         work = Workload(
             dtype=getattr(torch, parameters['dtype']),
-            language_weights=parameters.get('language_weights') or None,
+            language_weights=None if weights == 'dtype' else weights,
             memory=MemoryConfig(parameters.get('memory_mode', 'sampled'), **memory))
         computer = Computer(hardware['name'], hardware['operations'], hardware['bandwidth'])
         if hardware['policy'] == 'tiny':  # the small random checkpoint
