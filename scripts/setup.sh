@@ -70,15 +70,15 @@ say 'builds janusvln_ros (interfaces, commands)'
 set +u
 source "$VENV/bin/activate"
 set -u
-build=(colcon --log-base build/log build --symlink-install --event-handlers console_direct-
+build=(build --symlink-install --event-handlers console_direct-
        --cmake-args -DBUILD_TESTING=OFF "-DPython3_EXECUTABLE=$VENV/bin/python")
 if ours; then
-  "${build[@]}"
+  colcon "${build[@]}"
   say 'done. Now:  source install/setup.bash'
 else
   export AMENT_PREFIX_PATH=$VENV CMAKE_PREFIX_PATH=$VENV
   # The environment is an ament prefix itself: what is installed into it needs no further sourcing.
-  "${build[@]}" --build-base build/wheels --merge-install --install-base "$VENV"
+  colcon --log-base "$VENV/log" "${build[@]}" --build-base "$VENV/build" --merge-install --install-base "$VENV"
   "$VENV/bin/python" scripts/extend_activate.py "$VENV/bin/activate"
   say 'done. Now:  source .venv/bin/activate'
 fi
