@@ -1,5 +1,6 @@
 """The house rules: which room may import which, and that every command is installed."""
 import ast
+import os
 from pathlib import Path
 import re
 import subprocess
@@ -98,3 +99,13 @@ def test_versions_are_pinned_and_metadata_has_one_source():
     shown = subprocess.run([sys.executable, 'setup.py', '--name', '--version'], cwd=ROOT,
                            check=True, capture_output=True, text=True).stdout.split()
     assert shown[-2:] == [package.findtext('name'), package.findtext('version')]
+
+
+def test_installed_command_starts_worker_processes(tmp_path: Path):
+    command = tmp_path / 'janusvln'
+    template = (ROOT / 'scripts' / 'janusvln.in').read_text()
+    command.write_text(template.replace('@Python3_EXECUTABLE@', sys.executable))
+    subprocess.run(
+        [sys.executable, command, 'evaluate', '--policy', 'stop', '--episodes', '2',
+         '--processes', '2', '--output', tmp_path / 'run'],
+        check=True, env={**os.environ, 'PYTHONPATH': str(ROOT)})
