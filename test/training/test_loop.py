@@ -194,7 +194,9 @@ def test_two_processes_learn_what_one_does(fresh, walks, tmp_path):
     losses = []
     for name, launcher in (
             ('one', ()),
-            ('two', (sys.executable, '-m', 'torch.distributed.run', '--standalone',
+            # --standalone, on machines too that cannot resolve their own name
+            ('two', (sys.executable, '-m', 'torch.distributed.run', '--rdzv-backend=c10d',
+                     '--rdzv-endpoint=127.0.0.1:0', '--local-addr=127.0.0.1',
                      '--nproc_per_node=2', '-m'))):
         config = _config(tmp_path, fresh, walks, name, steps=4)
         result = subprocess.run(_command(config, *launcher), env=_environment(), cwd=tmp_path,
