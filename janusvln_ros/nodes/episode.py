@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from janusvln_ros.motion.states import Result
+from janusvln_ros.motion.states import State as Motion
+
 STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = range(4)  # NavigationAction's constants
 _TURNS = (TURN_LEFT, TURN_RIGHT)
 _NANO = 1_000_000_000
@@ -42,30 +45,6 @@ class Reason(IntEnum):
     ESTOPPED = 8
     POLICY_ERROR = 9
     MOTION_FAILED = 10
-
-
-class Motion(IntEnum):
-    """MotionStatus.STATE_*."""
-
-    IDLE = 0
-    MOVING = 1
-    SETTLING = 2
-    FAULT = 3
-    ESTOPPED = 4
-
-
-class Result(IntEnum):
-    """MotionStatus.RESULT_*."""
-
-    NONE = 0
-    SUCCEEDED = 1
-    CANCELED = 2
-    TIMEOUT = 3
-    BLOCKED = 4
-    INPUT_LOST = 5
-    ESTOPPED = 6
-    BAD_INPUT = 7
-    DROPPED = 8
 
 
 _FATAL = {Result.CANCELED: Reason.CANCELED, Result.INPUT_LOST: Reason.INPUT_LOST,
