@@ -188,6 +188,7 @@ def ready(robot, start):
         robot.wait(lambda: robot.statuses
                    and robot.statuses[-1].state == NavigatorStatus.STATE_IDLE
                    and robot.instruction.get_subscription_count(), 'active navigator', 150)
+        time.sleep(0.3)  # the navigator's side of the match may come later than ours
         return process
     return ready
 
