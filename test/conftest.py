@@ -11,13 +11,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of real processes a second try: discovery may lose to a busy machine, once."""
-    for item in items:
-        if item.get_closest_marker('ros'):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture
 def ros_domain(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Give this test a DDS domain that no other test of the run uses, and local discovery only."""
