@@ -1,5 +1,5 @@
 """
-What the simulator knows about a picture: depth, and what stands in which part of it.
+What the simulator knows about a picture: how far, and what, everything in it is.
 
 A coarse grid of rays is cast against boxes that stand for walls, door frames and furniture. These
 labels train auxiliary heads, which are dropped when a checkpoint is saved.
@@ -24,9 +24,9 @@ import numpy as np
 
 ROWS, COLUMNS = 24, 32  # rays
 PATCH_ROWS, PATCH_COLUMNS = 6, 8  # of the encoders at 112 x 84 pixels
-CELL_ROWS, CELL_COLUMNS = 3, 4  # merged tokens
 # Furniture by kind and colour, then doors by colour.
 CLASSES = len(CATEGORIES) * len(COLOURS) + len(COLOURS)
+NOTHING = 255  # instead of a class: wall, floor or ceiling
 FARTHEST = 12.0  # m
 
 # Between which heights below its top, in metres, a thing that one sees through is solid.
@@ -38,7 +38,7 @@ class Labels(NamedTuple):
     """Labels of one picture."""
 
     depth: np.ndarray  # float16 (48,): mean distance in metres of each patch's rays, at most 12
-    presence: np.ndarray  # uint8 (12, CLASSES): how many of a cell's 64 rays meet each class
+    rays: np.ndarray  # uint8 (24, 32): the class that each ray meets, or NOTHING
     pieces: np.ndarray  # uint16 (furniture,): how many of all rays meet each piece of furniture
 
 
@@ -55,7 +55,7 @@ class Surroundings:
         walls = len(obstacles) - len(house.furniture) - 2 * len(house.doors)
         low = np.zeros(len(obstacles))
         high = np.full(len(obstacles), WALL_HEIGHT)
-        classes = np.full(len(obstacles), -1)
+        classes = np.full(len(obstacles), NOTHING)
         for number, door in enumerate(house.doors):
             posts = slice(walls + 2 * number, walls + 2 * number + 2)
             high[posts] = DOOR_HEIGHT + DOOR_FRAME
@@ -88,16 +88,11 @@ class Surroundings:
         length = np.linalg.norm(directions, axis=1)
         depth = np.minimum(near * length, FARTHEST).reshape(
             PATCH_ROWS, ROWS // PATCH_ROWS, PATCH_COLUMNS, COLUMNS // PATCH_COLUMNS)
-        classes = np.where(box >= 0, self._class[box], -1).reshape(
-            CELL_ROWS, ROWS // CELL_ROWS, CELL_COLUMNS, COLUMNS // CELL_COLUMNS)
-        presence = np.zeros((CELL_ROWS * CELL_COLUMNS, CLASSES), np.uint8)
-        cells = classes.transpose(0, 2, 1, 3).reshape(len(presence), -1)
-        for cell, seen in zip(presence, cells):
-            numbers, counts = np.unique(seen[seen >= 0], return_counts=True)
-            cell[numbers] = counts
+        rays = np.where(box >= 0, self._class[box], NOTHING).astype(np.uint8)
         own = box[(box >= self._first) & (box < self._first + self._count)] - self._first
         pieces = np.bincount(own, minlength=self._count).astype(np.uint16)
-        return Labels(depth.mean(axis=(1, 3)).ravel().astype(np.float16), presence, pieces)
+        return Labels(depth.mean(axis=(1, 3)).ravel().astype(np.float16),
+                      rays.reshape(ROWS, COLUMNS), pieces)
 
     def _first_hit(self, eye: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give for each ray how far the first hit is, in metres ahead, and the box hit, or -1."""

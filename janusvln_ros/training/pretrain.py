@@ -1,8 +1,9 @@
 """
 Pre-training of both encoders on drawn views: what is seen where, how far, how the camera moved.
 
-Heads read the tokens that the language model would get, so both mergers are trained as well; the
-heads are dropped afterwards. Pairs of thing and colour that evaluation holds out do not occur.
+Heads read the tokens that the language model would get, so both mergers are trained as well; every
+token answers for its 2 x 2 patches. The heads are dropped afterwards. Kind and colour are asked
+for apart, so that pairs which training does not have are not learned to be impossible.
 """
 
 from __future__ import annotations
@@ -10,29 +11,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from janusvln_ros.evaluation.grammar import HELD_OUT_PAIRS
 from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.model import JanusModel
 from janusvln_ros.sim.house import CATEGORIES, COLOURS
 from janusvln_ros.training.forward import measure, merge, merge_vision, see_patches
-from janusvln_ros.training.labels import (
-    CELL_COLUMNS,
-    CELL_ROWS,
-    CLASSES,
-    PATCH_COLUMNS,
-    PATCH_ROWS,
-)
+from janusvln_ros.training.labels import CLASSES, NOTHING, PATCH_COLUMNS, PATCH_ROWS
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-_FULL = 12.0  # rays of a cell's 64 at which a class counts as wholly there
-_CELLS = CELL_ROWS * CELL_COLUMNS
-_KINDS = len(CATEGORIES) + 1 + len(COLOURS)  # things, doors, colours
-_WEIGHTS = {'kinds': 10.0, 'fused_kinds': 10.0, 'pairs': 60.0, 'depth': 2.0, 'cell': 0.3,
-            'motion': 3.0}  # brings the losses to one size
+_CELLS = PATCH_ROWS // 2 * (PATCH_COLUMNS // 2)
+_KINDS = len(CATEGORIES) + 2  # and door, nothing
+_COLOURS = len(COLOURS) + 1  # and none
+_FILLED = 0.75  # share of a patch's rays at which one class fills it
+_PLAIN = 0.3  # weight of a ray that meets nothing: most do
+_WEIGHTS = {'kinds': 1.0, 'colours': 1.0, 'fused_kinds': 0.5, 'fused_colours': 0.5,
+            'depth': 1.0, 'geometry_depth': 1.0, 'motion': 2.0, 'cell': 0.1}
 
 
 class Views:
@@ -40,7 +36,7 @@ class Views:
 
     def __init__(self, folder: Path, tours: int, seed: int) -> None:
         """Open a folder's arrays; FileNotFoundError where they are not."""
-        names = ('rgb', 'depth', 'presence', 'motion', 'done')
+        names = ('rgb', 'depth', 'rays', 'motion', 'done')
         for name in names:
             if not (folder / f'{name}.npy').exists():
                 raise FileNotFoundError(f'no {name}.npy in {folder}; make views first: '
@@ -63,13 +59,18 @@ class PretrainingNetwork(nn.Module):
         super().__init__()
         hidden = model.config.language.hidden_size
         self.model = model
-        self.seen = nn.Linear(hidden, _KINDS + CLASSES)  # of semantics
-        self.place = nn.Linear(hidden, 4 + _CELLS + _KINDS)  # of the fusion: depth, cell, kinds
+        self.seen = nn.Linear(hidden, 4 * (_KINDS + _COLOURS))  # of semantics
+        self.fused = nn.Linear(hidden, 4 * (_KINDS + _COLOURS + 1))  # and depth
+        self.measured = nn.Linear(hidden, 4)  # of geometry: depth
         self.motion = nn.Linear(hidden, 3)  # of geometry
-        known = torch.ones(CLASSES)
-        known[[len(COLOURS) * CATEGORIES.index(thing) + COLOURS.index(colour)
-               for thing, colour in HELD_OUT_PAIRS]] = 0.0
-        self.register_buffer('known', known, persistent=False)
+        self.cell = nn.Linear(hidden, _CELLS)  # of the fusion: where in the picture it is
+        number = torch.arange(CLASSES)
+        kinds = torch.full((NOTHING + 1,), _KINDS - 1)
+        kinds[:CLASSES] = number // len(COLOURS)
+        colours = torch.full((NOTHING + 1,), _COLOURS - 1)
+        colours[:CLASSES] = number % len(COLOURS)
+        self.register_buffer('kinds', kinds, persistent=False)  # of each class
+        self.register_buffer('colours', colours, persistent=False)
         model.model.requires_grad_(False)
         model.lm_head.requires_grad_(False)
 
@@ -85,40 +86,53 @@ class PretrainingNetwork(nn.Module):
         grid = PATCH_ROWS, PATCH_COLUMNS
         semantics = merge_vision(self.model, see_patches(self.model, frames), *grid)
         geometry = merge(self.model, measure(self.model, frames, MemoryConfig()), *grid)
-        fused = fuse(semantics, geometry, self.model.config.lam)
-        pairs, kinds = _targets(batch['presence'].float())
-        entropy = functional.binary_cross_entropy_with_logits
-        seen = self.seen(semantics).float()
-        place = self.place(fused).float()
-        each = entropy(seen[..., _KINDS:], pairs, reduction='none')
-        depth = batch['depth'].float().unflatten(2, (PATCH_ROWS // 2, 2, PATCH_COLUMNS // 2, 2))
-        depth = depth.transpose(3, 4).flatten(4).flatten(2, 3).log()  # (E, T, M, 4)
-        cells = torch.arange(_CELLS, device=device).expand(place.shape[:3]).flatten()
+        tokens = fuse(semantics, geometry, self.model.config.lam)
+
+        rays = _by_token(batch['rays'].long())  # (E, T, M, 4, 16)
+        kinds = functional.one_hot(self.kinds[rays], _KINDS).float().mean(-2)
+        colours = functional.one_hot(self.colours[rays], _COLOURS).float().mean(-2)
+        depth = _by_token(batch['depth'].float().unflatten(2, grid))[..., 0].log()
+        seen_kinds, seen_colours = _per_patch(self.seen(semantics)).split((_KINDS, _COLOURS), -1)
+        fused_kinds, fused_colours, fused_depth = _per_patch(self.fused(tokens)).split(
+            (_KINDS, _COLOURS, 1), -1)
+        cells = torch.arange(_CELLS, device=device).expand(tokens.shape[:3])
         motion = self.motion(geometry.mean(2)).float()
         losses = {
-            'kinds': entropy(seen[..., :_KINDS], kinds),
-            'fused_kinds': entropy(place[..., 4 + _CELLS:], kinds),
-            'pairs': (each * self.known).mean(),
-            'depth': functional.smooth_l1_loss(place[..., :4], depth, beta=0.3),
-            'cell': functional.cross_entropy(
-                place[..., 4:4 + _CELLS].flatten(0, 2), cells),
+            'kinds': _entropy(seen_kinds, kinds),
+            'colours': _entropy(seen_colours, colours),
+            'fused_kinds': _entropy(fused_kinds, kinds),
+            'fused_colours': _entropy(fused_colours, colours),
+            'depth': functional.smooth_l1_loss(fused_depth[..., 0], depth, beta=0.3),
+            'geometry_depth': functional.smooth_l1_loss(
+                self.measured(geometry).float(), depth, beta=0.3),
             'motion': functional.smooth_l1_loss(
-                motion[:, 1:], batch['motion'].float()[:, 1:], beta=0.1)}
-        metrics = {name: value.item() for name, value in losses.items()}
-        metrics['pair_right'] = _precision(seen[..., _KINDS:], pairs)
+                motion[:, 1:], batch['motion'].float()[:, 1:], beta=0.1),
+            'cell': functional.cross_entropy(
+                self.cell(tokens).float().flatten(0, 2), cells.flatten())}
+        one = (rays == rays.mode(-1, keepdim=True).values).float().mean(-1)
+        filled = (one >= _FILLED) & (kinds[..., -1] < 1 - _FILLED)
+        right = ((seen_kinds.argmax(-1) == kinds.argmax(-1))
+                 & (seen_colours.argmax(-1) == colours.argmax(-1)))
+        metrics = {**losses, 'pair_right': (right & filled).sum() / filled.sum().clamp(min=1)}
+        # One transfer for all numbers.
+        metrics = dict(zip(metrics, torch.stack([*metrics.values()]).tolist()))
         return sum(_WEIGHTS[name] * value for name, value in losses.items()), metrics
 
 
-def _targets(rays: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give how far each class (…, CLASSES) and each kind and colour (…, 19) is there, 0 to 1."""
-    things = rays[..., :-len(COLOURS)].unflatten(-1, (len(CATEGORIES), len(COLOURS)))
-    doors = rays[..., -len(COLOURS):]
-    kinds = torch.cat((things.sum(-1), doors.sum(-1, keepdim=True), things.sum(-2) + doors), -1)
-    return (rays / _FULL).clamp(max=1), (kinds / _FULL).clamp(max=1)
+def _by_token(values: torch.Tensor) -> torch.Tensor:
+    """Sort a picture's values (E, T, rows, columns) by token and patch: (E, T, M, 4, n)."""
+    high, wide = values.shape[2] // PATCH_ROWS, values.shape[3] // PATCH_COLUMNS
+    values = values.unflatten(3, (-1, 2, wide)).unflatten(2, (-1, 2, high))
+    return values.permute(0, 1, 2, 5, 3, 6, 4, 7).flatten(6).flatten(4, 5).flatten(2, 3)
 
 
-def _precision(guess: torch.Tensor, there: torch.Tensor) -> float:
-    """Tell how often the likeliest class is there, among cells where one is wholly there."""
-    filled = there.amax(-1) >= 1
-    likeliest = guess[filled].argmax(-1, keepdim=True)
-    return there[filled].gather(-1, likeliest).gt(0.2).float().mean().item()
+def _per_patch(read: torch.Tensor) -> torch.Tensor:
+    """Split a read-out (…, 4 n) by the token's patches: float32 (…, 4, n)."""
+    return read.float().unflatten(-1, (4, -1))
+
+
+def _entropy(guess: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    """Give the cross entropy of distributions (…, n), the last of which is weighed less."""
+    each = -there * guess.log_softmax(-1)
+    each[..., -1] *= _PLAIN
+    return each.sum() / (there.sum() - (1 - _PLAIN) * there[..., -1].sum())

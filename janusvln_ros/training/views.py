@@ -19,11 +19,10 @@ from janusvln_ros.sim.house import generate_house
 from janusvln_ros.sim.renderer import Renderer
 from janusvln_ros.training.farm import in_processes
 from janusvln_ros.training.labels import (
-    CELL_COLUMNS,
-    CELL_ROWS,
-    CLASSES,
+    COLUMNS,
     PATCH_COLUMNS,
     PATCH_ROWS,
+    ROWS,
     Surroundings,
 )
 import numpy as np
@@ -42,9 +41,9 @@ def write_views(folder: Path, *, tours: int, seed: int, rooms: tuple[int, int],
     Draw tours into memory-mapped arrays in `folder`.
 
     rgb.npy uint8 (tours, 6, 84, 112, 3); depth.npy float16 (tours, 6, 48), metres;
-    presence.npy uint8 (tours, 6, 12, CLASSES), rays; motion.npy float16 (tours, 6, 3): metres
-    ahead and to the left, radians to the left since the frame before. done.npy bool (tours,): an
-    interrupted run goes on where it was.
+    rays.npy uint8 (tours, 6, 24, 32), the class that each meets, or 255; motion.npy float16
+    (tours, 6, 3): metres ahead and to the left, radians to the left since the frame before.
+    done.npy bool (tours,): an interrupted run goes on where it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays = _arrays(folder, tours)
@@ -61,7 +60,7 @@ def _arrays(folder: Path, tours: int) -> dict[str, np.memmap]:
     shapes = {
         'rgb': (np.uint8, (FRAMES, HEIGHT, WIDTH, 3)),
         'depth': (np.float16, (FRAMES, PATCH_ROWS * PATCH_COLUMNS)),
-        'presence': (np.uint8, (FRAMES, CELL_ROWS * CELL_COLUMNS, CLASSES)),
+        'rays': (np.uint8, (FRAMES, ROWS, COLUMNS)),
         'motion': (np.float16, (FRAMES, 3)),
         'done': (np.bool_, ()),
     }
@@ -87,7 +86,7 @@ def _draw(folder: Path, tours: int, seed: int, rooms: tuple[int, int], houses: S
                 labels = surroundings.look(*pose, camera)
                 arrays['rgb'][tour, frame] = resize(rgb, WIDTH)
                 arrays['depth'][tour, frame] = labels.depth
-                arrays['presence'][tour, frame] = labels.presence
+                arrays['rays'][tour, frame] = labels.rays
                 arrays['motion'][tour, frame] = motion
             arrays['done'][tour] = True
         yield number

@@ -4,7 +4,7 @@ import math
 
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import COLOURS, Door, Furniture, House, Room
-from janusvln_ros.training.labels import class_of, CLASSES, Surroundings
+from janusvln_ros.training.labels import class_of, CLASSES, NOTHING, Surroundings
 import numpy as np
 import pytest
 
@@ -27,19 +27,19 @@ def test_depth_of_an_empty_room():
     # Rows are symmetric, and so are the sides of a symmetric room.
     assert np.allclose(depth, depth[:, ::-1], atol=0.01)
     assert (depth[0] < depth[2]).all() and (depth[5] < depth[3]).all()
-    assert not labels.presence.any() and not len(labels.pieces)
+    assert (labels.rays == NOTHING).all() and not len(labels.pieces)
 
 
 @pytest.mark.parametrize('bearing, column', [(30, 0), (10, 1), (-10, 2), (-30, 3)])
-def test_a_thing_is_in_the_cell_where_it_is_seen(bearing, column):
+def test_a_thing_is_where_it_is_seen(bearing, column):
     angle = math.radians(bearing)
     piece = _cabinet(1.0 + 2.0 * math.cos(angle), 2.0 * math.sin(angle))
     labels = Surroundings(_house(piece)).look(1.0, 0.0, 0.0, CameraModel())
-    rays = labels.presence[:, class_of(piece)].reshape(3, 4)
-    assert rays.sum(axis=0).argmax() == column
+    rays = labels.rays == class_of(piece)
+    assert rays.sum(axis=0).reshape(4, 8).sum(axis=1).argmax() == column
     assert rays.sum() == labels.pieces[0] > 20
-    assert labels.presence.sum() == rays.sum()
-    assert rays[0].sum() == 0  # it is lower than the camera
+    assert (labels.rays[~rays] == NOTHING).all()
+    assert not rays[:12].any()  # it is lower than the camera
 
 
 def test_nearer_things_hide_farther_ones():
@@ -58,7 +58,7 @@ def test_doors_have_classes_of_their_own():
     labels = Surroundings(_house(behind, rooms=rooms, doors=(door,))).look(
         3.0, 0.0, 0.0, CameraModel())
     green = CLASSES - len(COLOURS) + COLOURS.index('green')
-    assert labels.presence[:, green].sum() > 10
+    assert (labels.rays == green).sum() > 10
     assert labels.pieces[0] > 5  # seen through the doorway
 
 

@@ -27,11 +27,10 @@ def _network(fresh):
 
 
 def test_views_hold_no_held_out_pairs(views):
-    presence = np.load(views / 'presence.npy')
-    for thing, colour in HELD_OUT_PAIRS:
-        number = len(COLOURS) * CATEGORIES.index(thing) + COLOURS.index(colour)
-        assert not presence[..., number].any()
-    assert presence.any()
+    classes = set(np.load(views / 'rays.npy').ravel().tolist())
+    held_out = {len(COLOURS) * CATEGORIES.index(thing) + COLOURS.index(colour)
+                for thing, colour in HELD_OUT_PAIRS}
+    assert not classes & held_out and len(classes) > 10
 
 
 def test_motion_is_what_the_actions_do(views):
@@ -67,10 +66,10 @@ def test_missing_views_are_named(tmp_path):
 def test_it_learns(fresh, views, tmp_path):
     network = _network(fresh)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    train(network, Views(views, 2, 0), LoopConfig(steps=25, learning_rate=1e-3, log_every=5),
+    train(network, Views(views, 4, 0), LoopConfig(steps=60, learning_rate=2e-3, log_every=5),
           tmp_path / 'run')
     curves = read(tmp_path / 'run' / 'log.csv')
-    assert curves['loss'][-1][1] < 0.4 * curves['loss'][0][1]
+    assert curves['loss'][-1][1] < 0.5 * curves['loss'][0][1]
     for name, value in network.state_dict().items():
         if name.startswith(('model.model.', 'model.lm_head.')):
             assert torch.equal(value, before[name]), name
