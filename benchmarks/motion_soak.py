@@ -45,9 +45,10 @@ class Sight:
     """What can be seen of the robot at one time (s)."""
 
     now: float
+    told: float  # when the status was given
     state: int
     named: tuple[str, int]  # instruction and step that the status is about
-    commands_motion: bool
+    motion_at: float  # when motion was last commanded
     moves: bool
 
 
@@ -55,16 +56,15 @@ class SoakError(Exception):
     """Something that must not happen."""
 
 
-Script = Generator[list[Event], Sight, None]
+Script = Generator[list[Event], Sight, Sight | None]
 
 
 class Life:
     """The script of what happens to the robot; counts what has."""
 
-    def __init__(self, seed: int, delay: float) -> None:
+    def __init__(self, seed: int) -> None:
         self.counts: Counter[str] = Counter()
         self._dice = random.Random(seed)
-        self._delay = delay  # simulated s that messages may be on their way
 
     def run(self) -> Script:
         """Live for ever: yields events, wants to be sent what is seen next."""
@@ -95,38 +95,40 @@ class Life:
             if ending == 'stop':
                 yield from self._until(lambda s: s.state == State.IDLE, 'end of an action')
             yield [('action', (name, step + 1, 0))]
-            yield from self._until(lambda s: s.named == (name, step + 1)
-                                   and s.state == State.IDLE, 'answer to STOP')
+            stopped = yield from self._until(lambda s: s.named == (name, step + 1)
+                                             and s.state == State.IDLE, 'answer to STOP')
         elif ending == 'e_stop':
             yield [('e_stop', True)]
-            yield from self._until(lambda s: s.state == State.ESTOPPED, 'answer to the e-stop')
+            stopped = yield from self._until(lambda s: s.state == State.ESTOPPED,
+                                             'answer to the e-stop')
         else:
             yield [('fault', ending)]
-            yield from self._until(lambda s: s.state not in (State.MOVING, State.SETTLING),
-                                   'end of a motion without odometry')
-        yield from self._wait(self._delay)  # what was commanded before may still be on its way
-        yield from self._stand()
+            stopped = yield from self._until(
+                lambda s: s.state not in (State.MOVING, State.SETTLING),
+                'end of a motion without odometry')
+        yield from self._stand(stopped)
         if ending == 'e_stop':
             yield [('action', (name, step + 1, action))]  # is refused
-            yield from self._stand()
+            yield from self._stand(stopped)
             yield [('e_stop', False)]
-            yield from self._wait(self._delay)
+            yield from self._stand(stopped)
             yield [('reset', None)]
         elif ending in FAULTS:
             yield [('fault', 'ok')]
-            yield from self._wait(self._delay)
-        yield from self._stand()
+        yield from self._stand(stopped)
         yield from self._until(lambda s: s.state == State.IDLE, 'recovery')
 
-    def _stand(self) -> Script:
-        """See that no motion is commanded, and after a second that there is none."""
+    def _stand(self, stopped: Sight) -> Script:
+        """See that no motion was commanded after a stop was told, nor takes place 1 s later."""
         sight = yield []
         begun = sight.now
         while sight.now < begun + 1.5:
-            if sight.commands_motion:
-                raise SoakError('motion was commanded while the robot should stand')
+            if sight.motion_at > stopped.told:
+                raise SoakError(f'motion was commanded while the robot should stand: {sight},'
+                                f' stopped: {stopped}')
             if sight.moves and sight.now > begun + 1.0:
-                raise SoakError('the base moved while the robot should stand')
+                raise SoakError(f'the base moved while the robot should stand: {sight},'
+                                f' stopped: {stopped}')
             sight = yield []
 
     def _wait(self, seconds: float) -> Script:
@@ -136,12 +138,14 @@ class Life:
             sight = yield []
 
     def _until(self, condition: Callable[[Sight], bool], what: str) -> Script:
+        """Return the sight of what was waited for."""
         sight = yield []
         end = sight.now + PATIENCE
         while not condition(sight):
             if sight.now > end:
                 raise SoakError(f'waited {PATIENCE} simulated s for: {what} ({sight})')
             sight = yield []
+        return sight
 
 
 def memory(process: int | str = 'self') -> float:
@@ -186,12 +190,13 @@ def soak_model(life: Life, progress: Progress) -> None:
               'nan': lambda stamp, pose: (stamp, Pose(math.nan, pose.y, pose.yaw)),
               'jump': lambda stamp, pose: (stamp, Pose(pose.x, pose.y + 5.0, pose.yaw)),
               'ok': loop.odometry}
-    script = None
+    script, motion_at = None, -math.inf
     while True:
         executor, request = loop.executor, loop.executor.status.request
-        sight = Sight(loop.now, executor.state, (request.instruction_id, request.step),
-                      loop.commanded not in (None, Velocity()),
-                      bool(loop.base.linear or loop.base.angular))
+        if loop.commanded not in (None, Velocity()):
+            motion_at = loop.now
+        sight = Sight(loop.now, loop.now, executor.state, (request.instruction_id, request.step),
+                      motion_at, bool(loop.base.linear or loop.base.angular))
         if not progress.tell(loop.now, life.counts):
             return
         if script is None:
@@ -220,9 +225,10 @@ def processes(speed: float) -> Generator[int, None, None]:
     started = [subprocess.Popen([sys.executable, *command], env=environment,
                                 start_new_session=True)
                for command in ([str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'), '--speed',
-                                str(speed)],
+                                str(speed), '--stamped'],
                                ['-m', 'janusvln_ros.nodes.motion_executor', '--ros-args', '-p',
-                                'use_sim_time:=true', '-p', 'clock_timeout:=20.0', '-p',
+                                'use_sim_time:=true', '-p', 'stamped_cmd_vel:=true', '-p',
+                                'clock_timeout:=20.0', '-p',
                                 'clock_jump:=20.0',  # a busy machine is no fault here
                                 '--log-level', 'fatal'])]
     try:
@@ -237,12 +243,13 @@ def processes(speed: float) -> Generator[int, None, None]:
 
 def soak_processes(life: Life, hours: float, speed: float) -> Progress:
     """Run over DDS; return the progress at the end."""
-    from geometry_msgs.msg import Twist
+    from geometry_msgs.msg import TwistStamped
     from janusvln_ros.msg import MotionStatus, NavigationAction
     from nav_msgs.msg import Odometry
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
-    from std_msgs.msg import Bool, String
+    from rclpy.task import Future
+    from std_msgs.msg import Bool, Header, String
     from std_srvs.srv import Trigger
     rclpy.init(args=[])
     node = rclpy.create_node('motion_soak')
@@ -251,25 +258,31 @@ def soak_processes(life: Life, hours: float, speed: float) -> Progress:
     fault = node.create_publisher(String, 'base_fault', 10)
     reset = node.create_client(Trigger, 'reset_e_stop')
     status = MotionStatus(message='none yet')
-    commanded = (0.0, False)  # simulated time, motion
-    now, script, more = 0.0, None, True
+    motion_at, script, more = -math.inf, None, True
+
+    def seconds(header: Header) -> float:
+        return header.stamp.sec + header.stamp.nanosec * 1e-9
 
     def on_status(message: MotionStatus) -> None:
         nonlocal status
         status = message
 
-    def on_velocity(twist: Twist) -> None:
-        nonlocal commanded
-        commanded = (now, bool(twist.linear.x or twist.angular.z))
+    def on_velocity(message: TwistStamped) -> None:
+        nonlocal motion_at
+        if message.twist.linear.x or message.twist.angular.z:
+            motion_at = seconds(message.header)
+
+    def on_reset(future: Future) -> None:
+        if not future.result().success:  # it has overtaken the release of the button
+            reset.call_async(Trigger.Request()).add_done_callback(on_reset)
 
     def on_truth(message: Odometry) -> None:
-        nonlocal now, script, more
-        now = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        nonlocal script, more
         if script is None and (status.message or status.state != State.IDLE):
             return
-        twist = message.twist.twist
-        sight = Sight(now, status.state, (status.instruction_id, status.step),
-                      commanded[1] and now - commanded[0] < 0.3,
+        twist, now = message.twist.twist, seconds(message.header)
+        sight = Sight(now, seconds(status.header), status.state,
+                      (status.instruction_id, status.step), motion_at,
                       bool(twist.linear.x or twist.angular.z))
         more = more and progress.tell(now, life.counts)
         if script is None:
@@ -286,12 +299,12 @@ def soak_processes(life: Life, hours: float, speed: float) -> Progress:
             elif kind == 'e_stop':
                 e_stop.publish(Bool(data=value))
             elif kind == 'reset':
-                reset.call_async(Trigger.Request())
+                reset.call_async(Trigger.Request()).add_done_callback(on_reset)
             else:
                 fault.publish(String(data=value))
 
     node.create_subscription(MotionStatus, 'motion_status', on_status, 1)
-    node.create_subscription(Twist, 'cmd_vel', on_velocity, 10)
+    node.create_subscription(TwistStamped, 'cmd_vel', on_velocity, 10)
     node.create_subscription(Odometry, 'base_truth', on_truth, 10)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
@@ -320,7 +333,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes end with this one
-    life = Life(options.seed, delay=0.1 * options.speed if options.over_dds else 0.02)
+    life = Life(options.seed)
     try:
         if options.over_dds:
             progress = soak_processes(life, options.hours, options.speed)

@@ -15,14 +15,15 @@ from geometry_msgs.msg import Twist, TwistStamped
 from janusvln_ros.motion.base_model import BaseConfig, BaseModel
 from nav_msgs.msg import Odometry
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
 DT = 0.005  # s, of the model
-ODOMETRY_EVERY = 4  # steps: 50 Hz
-CLOCK_EVERY = 2  # steps: 100 Hz
+STEPS = 4  # of the model between two messages: 50 Hz of odometry and clock
+MOST_BEHIND = 0.1  # s of wall time that are made up for on a busy machine; the rest is lost
 
 
 class KinematicBase(Node):
@@ -55,25 +56,25 @@ class KinematicBase(Node):
 
     def run(self) -> None:
         """Go on until the process is told to end."""
-        began, step = time.monotonic(), 0
+        executor = SingleThreadedExecutor()
+        executor.add_node(self)
+        period = STEPS * DT / (self._speed or 1.0)
+        due = time.monotonic()
         while rclpy.ok():
-            rclpy.spin_once(self, timeout_sec=0.0)
+            executor.spin_once(timeout_sec=max(0.0, due - time.monotonic()))
+            now = time.monotonic()
+            if now < due:
+                continue
+            due = max(due, now - MOST_BEHIND) + period
             if self._speed and self._fault == 'clock_freeze':
-                began = time.monotonic() - step * DT / self._speed
-                time.sleep(0.01)
                 continue
-            ahead = step * DT / (self._speed or 1.0) - (time.monotonic() - began)
-            if ahead > 0.0:
-                rclpy.spin_once(self, timeout_sec=ahead)
-                continue
-            self._model.advance(DT)
-            step += 1
-            if self._speed and step % CLOCK_EVERY == 0:
+            for _ in range(STEPS):
+                self._model.advance(DT)
+            if self._speed:
                 self._clock_publisher.publish(Clock(clock=self._stamp(self._model.time)))
-            if step % ODOMETRY_EVERY == 0:
-                self._truth.publish(self._odometry_message(self._model.time, self._model.pose))
-                if self._fault != 'silent':
-                    self._publish_odometry()
+            self._truth.publish(self._odometry_message(self._model.time, self._model.pose))
+            if self._fault != 'silent':
+                self._publish_odometry()
 
     def _stamp(self, model_time):
         if self._speed:
