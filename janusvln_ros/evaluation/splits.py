@@ -179,7 +179,7 @@ def _episode(
                  for language in grammar.LANGUAGES}
     if heading is None:
         return None
-    route = _reachable(scene, form, task, x, y)
+    route = reachable(scene, form, task, x, y)
     if route is None:
         return None
     length = route_length(scene, route, x, y)
@@ -246,7 +246,7 @@ def _start_heading(
     return float(heading + (-angle if turn == 'left' else angle)), turn
 
 
-def _reachable(
+def reachable(
     scene: Scene, form: str, task: Task, x: float, y: float,
 ) -> list[np.ndarray] | None:
     """Give the task's route with all places that can be reached; None for one that will not do."""

@@ -28,7 +28,7 @@ from janusvln_ros.training.forward import (
     Questions,
     see_patches,
 )
-from janusvln_ros.training.walks import phrase, Walk
+from janusvln_ros.training.walks import phrase, UNKNOWN, Walk
 import numpy as np
 import torch
 from torch import nn
@@ -36,7 +36,8 @@ from torch.nn import functional
 
 BEARINGS = 24  # bins of 15 degrees, the first around straight ahead
 IGNORED = -100  # target that torch's cross entropy leaves out
-OWN_SHARE = 0.25  # of the questions: the episode's own instruction
+SHARES = {'own': 0.35, 'reach': 0.3, 'tasks': 0.35}  # of the questions, by where they come from
+STOP_WEIGHT = 3.0  # of a question whose answer is to stop, a rare one
 PARTS = ('visual', 'vggt', 'visual_merger', 'merger', 'model', 'lm_head')
 
 
@@ -97,7 +98,7 @@ class Lessons:
         sampled = bool(self._sampled_every) and step % self._sampled_every == 0
         asked = max(1, self._questions // 4) if sampled else self._questions
         first = (step * self._batches + part) * self._per_batch
-        walks = [self._walks[self._place(first + i)] for i in range(self._per_batch)]
+        walks = [begin(self._walks[self._place(first + i)], rng) for i in range(self._per_batch)]
         drawn = [draw(walk, asked, rng) for walk in walks]
         shape = len(walks), max(len(asks) for asks in drawn)
         told = [[self._suffix(phrase(walk.asks[number], hint, rng))
@@ -137,19 +138,31 @@ class Lessons:
                      'sampled' if sampled else 'windowed')
 
 
+def begin(walk: Walk, rng: np.random.Generator) -> Walk:
+    """Let a walk begin with its first frame, or half the time with another that it may."""
+    firsts = sorted({ask.first for ask in walk.asks
+                     if max(ask.actions.max(), ask.hinted.max()) != UNKNOWN})
+    if not firsts:
+        raise ValueError(f'{walk.scene}: nothing can be asked of the walk '
+                         f'{walk.instruction!r}; every answer is unknown')
+    if len(firsts) == 1 or rng.random() < 0.5:
+        return walk.begin(firsts[0])
+    return walk.begin(int(rng.choice(firsts[1:])))
+
+
 def draw(walk: Walk, count: int, rng: np.random.Generator) -> list[tuple[int, int, bool]]:
     """Draw questions of a walk: (which, at which frame, with the first turn told)."""
     possible = [(number, int(step), hint) for number, ask in enumerate(walk.asks)
                 for hint, actions in ((False, ask.actions), (True, ask.hinted))
                 for step in np.flatnonzero(actions >= 0)]
-    if not possible:
-        raise ValueError(f'{walk.scene}: nothing can be asked of the walk '
-                         f'{walk.instruction!r}; every answer is unknown')
-    weights = np.ones(len(possible))
-    own = [i for i, (number, _, _) in enumerate(possible) if number == 0]
-    if own and len(own) < len(possible):
-        others = len(possible) - len(own)
-        weights[own] = OWN_SHARE / (1 - OWN_SHARE) * others / len(own)
+    asks = [walk.asks[number] for number, _, _ in possible]
+    kinds = np.array(['own' if 'text' in ask.slots else 'reach' if ask.form == 'reach' else 'tasks'
+                      for ask in asks])
+    weights = np.array([
+        STOP_WEIGHT if (ask.hinted if hint else ask.actions)[step] == Action.STOP else 1.0
+        for ask, (_, step, hint) in zip(asks, possible)])
+    for kind, share in SHARES.items():
+        weights[kinds == kind] *= share / max(weights[kinds == kind].sum(), 1e-9)
     chosen = rng.choice(len(possible), min(count, len(possible)), replace=False,
                         p=weights / weights.sum())
     return [possible[i] for i in chosen]

@@ -8,8 +8,7 @@ one that was not, and N processes learn from the same batches as one with N time
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 import math
 import os
@@ -26,6 +25,7 @@ import torch
 from torch import nn
 from torch.distributed import checkpoint
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 # One process is what `no_dist` says; torch warns of it at every save.
@@ -48,7 +48,7 @@ class LoopConfig:
     dtype: str = 'float32'  # 'bfloat16': autocast
     save_every: float = 300.0  # seconds
     log_every: int = 20  # steps
-    prefetch: int = 0  # threads that draw batches ahead
+    prefetch: int = 0  # processes that draw batches ahead
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -119,10 +119,10 @@ def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
     parts = range(rank(), config.batches, world())
     log = Log(folder, start) if rank() == 0 else None
     saved = time.monotonic()
-    ahead = _Ahead(data, config, start, parts)
-    with Interrupt() as interrupt, ahead, tqdm(
+    with Interrupt() as interrupt, tqdm(
             total=config.steps, initial=start, desc=folder.name, mininterval=5,
             disable=rank() > 0) as bar:
+        drawn = _draw_ahead(data, config, start, parts)
         for step in range(start, config.steps):
             rate = learning_rate(config, step)
             for group in optimiser.param_groups:
@@ -131,7 +131,7 @@ def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
                 torch.manual_seed((config.seed * 1_000_003 + step) * config.batches + part)
                 with torch.autocast(device.type, torch.bfloat16,
                                     enabled=config.dtype == 'bfloat16'):
-                    loss, metrics = network(ahead.take(step, part))
+                    loss, metrics = network(next(drawn))
                 (loss / len(parts)).backward()
                 if log is not None:
                     log.add({'loss': loss.item(), **metrics})
@@ -163,31 +163,27 @@ def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
     return step + 1 == config.steps
 
 
-class _Ahead:
-    """Draws batches in threads ahead of time; without threads, when they are taken."""
+class _Drawn(Dataset):
+    """Batches by (step, part)."""
 
-    def __init__(self, data: Data, config: LoopConfig, start: int, parts: range) -> None:
-        self._data, self._prefetch = data, config.prefetch
-        self._order = ((step, part) for step in range(start, config.steps) for part in parts)
-        self._drawn: dict = {}
-        self._pool = ThreadPoolExecutor(config.prefetch) if config.prefetch else None
+    def __init__(self, data: Data) -> None:
+        self._data = data
 
-    def __enter__(self) -> _Ahead:
-        return self
+    def __getitem__(self, number: tuple[int, int]) -> Any:
+        return self._data.batch(*number)
 
-    def take(self, step: int, part: int) -> Any:
-        if self._pool is None:
-            return self._data.batch(step, part)
-        while len(self._drawn) < 2 * self._prefetch:
-            following = next(self._order, None)
-            if following is None:
-                break
-            self._drawn[following] = self._pool.submit(self._data.batch, *following)
-        return self._drawn.pop((step, part)).result()
 
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+def _draw_ahead(data: Data, config: LoopConfig, start: int, parts: range) -> Iterator[Any]:
+    """Draw batches in processes ahead of time; without processes, when they are taken."""
+    order = [(step, part) for step in range(start, config.steps) for part in parts]
+    return iter(DataLoader(_Drawn(data), batch_size=None, sampler=order,
+                           num_workers=config.prefetch, worker_init_fn=_leave_signals))
+
+
+def _leave_signals(_: int) -> None:
+    """Let the process that trains decide when to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _save(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path, step: int) -> None:

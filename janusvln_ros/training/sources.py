@@ -95,7 +95,7 @@ class ExampleFiles(Sequence[Walk]):
 def _walk(name: str, instruction: str, frames: np.ndarray, actions: np.ndarray) -> Walk:
     """Make a walk of which only pictures, instruction and answers are known."""
     unknown = np.full(len(frames), np.nan)
-    ask = Ask('text', {'text': instruction}, None, actions, np.full_like(actions, UNKNOWN),
+    ask = Ask('text', {'text': instruction}, 0, None, actions, np.full_like(actions, UNKNOWN),
               unknown, unknown, np.zeros(len(frames), bool))
     return Walk(name, instruction, frames, np.full((len(frames), 3), np.nan), actions, actions,
                 (ask,))
