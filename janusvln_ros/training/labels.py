@@ -27,7 +27,7 @@ PATCH_ROWS, PATCH_COLUMNS = 6, 8  # of the encoders at 112 x 84 pixels
 # Furniture by kind and colour, then doors by colour.
 CLASSES = len(CATEGORIES) * len(COLOURS) + len(COLOURS)
 NOTHING = 255  # instead of a class: wall, floor or ceiling
-FARTHEST = 12.0  # m
+NEAREST, FARTHEST = 0.1, 12.0  # m
 
 # Between which heights below its top, in metres, a thing that one sees through is solid.
 _SOLID = {'table': (-0.2, 0.0), 'stool': (-0.15, 0.0), 'lamp': (-0.42, 0.0), 'chair': (-0.6, 0.0)}
@@ -37,7 +37,7 @@ _BED_HEIGHT = 0.6  # m, without its headboard
 class Labels(NamedTuple):
     """Labels of one picture."""
 
-    depth: np.ndarray  # float16 (48,): mean distance in metres of each patch's rays, at most 12
+    depth: np.ndarray  # float16 (48,): mean distance in metres of each patch's rays, 0.1 to 12
     rays: np.ndarray  # uint8 (24, 32): the class that each ray meets, or NOTHING
     pieces: np.ndarray  # uint16 (furniture,): how many of all rays meet each piece of furniture
 
@@ -86,7 +86,7 @@ class Surroundings:
         directions = _directions(camera, yaw)  # (rays, 3), 1 m ahead
         near, box = self._first_hit(np.array([x, y, camera.elevation]), directions)
         length = np.linalg.norm(directions, axis=1)
-        depth = np.minimum(near * length, FARTHEST).reshape(
+        depth = np.clip(near * length, NEAREST, FARTHEST).reshape(
             PATCH_ROWS, ROWS // PATCH_ROWS, PATCH_COLUMNS, COLUMNS // PATCH_COLUMNS)
         rays = np.where(box >= 0, self._class[box], NOTHING).astype(np.uint8)
         own = box[(box >= self._first) & (box < self._first + self._count)] - self._first

@@ -109,10 +109,10 @@ class PretrainingNetwork(nn.Module):
                 motion[:, 1:], batch['motion'].float()[:, 1:], beta=0.1),
             'cell': functional.cross_entropy(
                 self.cell(tokens).float().flatten(0, 2), cells.flatten())}
-        one = (rays == rays.mode(-1, keepdim=True).values).float().mean(-1)
-        filled = (one >= _FILLED) & (kinds[..., -1] < 1 - _FILLED)
-        right = ((seen_kinds.argmax(-1) == kinds.argmax(-1))
-                 & (seen_colours.argmax(-1) == colours.argmax(-1)))
+        most = rays.mode(-1).values
+        filled = ((rays == most[..., None]).float().mean(-1) >= _FILLED) & (most != NOTHING)
+        right = ((seen_kinds.argmax(-1) == self.kinds[most])
+                 & (seen_colours.argmax(-1) == self.colours[most]))
         metrics = {**losses, 'pair_right': (right & filled).sum() / filled.sum().clamp(min=1)}
         # One transfer for all numbers.
         metrics = dict(zip(metrics, torch.stack([*metrics.values()]).tolist()))
