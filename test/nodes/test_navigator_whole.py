@@ -1,12 +1,15 @@
 """Navigator, executor and simulated base together: what the robot does, also when a part dies."""
 
 import math
+import os
 from pathlib import Path
 import signal
+import subprocess
 import sys
 import threading
 import time
 
+from geometry_msgs.msg import Twist
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.navigator import LATCHED, LATEST
 from janusvln_ros.sim.house import clearance, generate_house
@@ -20,8 +23,10 @@ from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Bool, String
 
 pytestmark = pytest.mark.ros
+HERE = Path(__file__).parent
 HOUSE = 4
 PATIENCE = 60.0  # s of wall time, on a busy machine
+IMPATIENT = (('frame_timeout', 2.0), ('status_timeout', 2.0))  # the defaults, s
 
 
 class Watcher(Node):
@@ -30,10 +35,12 @@ class Watcher(Node):
     def __init__(self, context):
         super().__init__('watcher', context=context)
         self.poses, self.speeds, self.actions = [], [], []
+        self.driven_at = 0.0  # s of wall time, when motion was last commanded
         self.status = self.motion = None
         self.instruction = self.create_publisher(String, 'instruction', 10)
         self.e_stop = self.create_publisher(Bool, 'e_stop', 10)
         self.create_subscription(Odometry, 'ground_truth', self.on_pose, qos_profile_sensor_data)
+        self.create_subscription(Twist, 'cmd_vel', self.on_command, 10)
         self.create_subscription(
             NavigationAction, 'navigation_action', self.actions.append, LATEST)
         self.create_subscription(NavigatorStatus, 'navigator_status', self.on_status, LATCHED)
@@ -43,6 +50,10 @@ class Watcher(Node):
         position, turn = message.pose.pose.position, message.pose.pose.orientation
         self.poses.append((position.x, position.y, 2 * math.atan2(turn.z, turn.w)))
         self.speeds.append((abs(message.twist.twist.linear.x), abs(message.twist.twist.angular.z)))
+
+    def on_command(self, message):
+        if message.linear.x or message.angular.z:
+            self.driven_at = time.monotonic()
 
     def on_status(self, message):
         self.status = message
@@ -88,6 +99,36 @@ class Watcher(Node):
         assert max(turn for _, turn in self.speeds[count:]) < 0.02
 
 
+def ip(*words):
+    return subprocess.run(['ip', *words], capture_output=True, text=True, check=True)
+
+
+@pytest.fixture
+def cable(ros_domain, monkeypatch):
+    """Give the name of a network namespace that a cable joins to ours; its end there is `far`."""
+    name = f'far{os.getpid()}'
+    try:
+        ip('netns', 'add', name)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f'this user cannot make network namespaces: {error}')
+    try:
+        ip('link', 'add', name, 'type', 'veth', 'peer', 'name', 'far', 'netns', name)
+        ip('address', 'add', '10.213.0.1/30', 'dev', name)
+        ip('link', 'set', name, 'up')
+        ip('-n', name, 'address', 'add', '10.213.0.2/30', 'dev', 'far')
+        for device in ('lo', 'far'):
+            ip('-n', name, 'link', 'set', device, 'up')
+        # Fast DDS looks for network devices once in the life of a process, and ours is older.
+        ip('-n', name, 'route', 'add', 'default', 'via', '10.213.0.1')
+        monkeypatch.setenv('ROS_STATIC_PEERS', '10.213.0.1;10.213.0.2')
+        monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET')
+        monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
+        monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE')
+        yield name
+    finally:
+        ip('netns', 'delete', name)  # and the cable with it
+
+
 @pytest.fixture
 def watcher(ros_domain):
     context = rclpy.Context()
@@ -106,23 +147,27 @@ def watcher(ros_domain):
 
 @pytest.fixture
 def system(watcher, start_process, start_command):
-    """Give a function that starts the three nodes in an empty room, ready for an instruction."""
-    script = str(Path(__file__).parent / 'scripted_navigator.py')
+    """
+    Give a function that starts the three nodes in an empty room, ready for an instruction.
+
+    Words before the navigator's command, and options of its process, put it elsewhere.
+    """
+    script = str(HERE / 'scripted_navigator.py')
 
     def words(parameters):
         return ['--ros-args', *(word for item in parameters.items()
                                 for word in ('-p', '{}:={}'.format(*item)))]
 
-    def system(simulator=(), executor=(), navigator=(), everyone=()):
+    def system(simulator=(), executor=(), navigator=(), everyone=(), prefix=(), **options):
         processes = {
             'simulator': start_command('sim_robot', *words(
                 {'rooms': 1, 'house_seed': HOUSE, 'image_width': 64, 'image_height': 48,
                  **dict(simulator), **dict(everyone)})),
             'executor': start_command('motion_executor', *words(
                 {**dict(executor), **dict(everyone)})),
-            'navigator': start_process([sys.executable, script, *words(
+            'navigator': start_process([*prefix, sys.executable, script, *words(
                 {'checkpoint': 'script', 'autostart': True, 'frame_timeout': 20.0,
-                 'status_timeout': 20.0, **dict(navigator), **dict(everyone)})])}
+                 'status_timeout': 20.0, **dict(navigator), **dict(everyone)})], **options)}
         watcher.wait(watcher.ready, 'nodes')
         return processes
 
@@ -151,6 +196,53 @@ def test_killed_navigator_leaves_a_robot_that_finishes_its_step_and_stands(watch
     assert watcher.motion.result == MotionStatus.RESULT_SUCCEEDED
     watcher.assert_stands(2.5)
     assert watcher.distance(start) == pytest.approx(0.25, abs=0.03)
+
+
+def assert_cut_stops_the_robot(watcher, mode, cut, mend):
+    """Cut the link of a driving robot, see that it comes to stand, mend it and drive again."""
+    within, result = {
+        'step': (3.0, MotionStatus.RESULT_SUCCEEDED),  # s; the step is finished
+        'continuous': (2.0, MotionStatus.RESULT_INPUT_LOST)}[mode]  # navigator_timeout, braking
+    watcher.say('F')
+    watcher.wait_speed()
+    cut()
+    cut_at, actions = time.monotonic(), len(watcher.actions)
+    watcher.wait(lambda: watcher.motion.result == result, 'the end of the motion')
+    watcher.assert_stands(4.0)  # the navigator has ended its episode meanwhile
+    assert len(watcher.actions) <= actions + 1  # one may have been on its way
+    mend()
+    watcher.wait_end(NavigatorStatus.REASON_INPUT_LOST)
+    watcher.assert_stands()  # nor does what was held up move it
+    assert watcher.driven_at - cut_at < within + 1.0  # s that a busy machine may be late
+    start = watcher.poses[-1]
+    watcher.say('F 3 S')  # in continuous mode S ends a motion
+    watcher.wait_end(NavigatorStatus.REASON_SUCCEEDED)
+    watcher.assert_stands()
+    assert watcher.distance(start) == pytest.approx(0.25, abs=0.04)
+
+
+@pytest.mark.parametrize('mode', ['step', 'continuous'])
+def test_cut_link_leaves_a_standing_robot_that_works_again(
+        watcher, system, start_process, ros_domain, other_domain, mode):
+    """A frozen link lets nothing through and tells nobody, like a cable that is pulled."""
+    link = start_process([sys.executable, str(HERE / 'link.py'), str(ros_domain),
+                          str(other_domain)])
+    parameters = {'execution_mode': mode}.items()
+    system(executor=parameters, navigator=[*parameters, *IMPATIENT],
+           env={**os.environ, 'ROS_DOMAIN_ID': str(other_domain)})
+    assert_cut_stops_the_robot(watcher, mode, lambda: link.send_signal(signal.SIGSTOP),
+                               lambda: link.send_signal(signal.SIGCONT))
+
+
+@pytest.mark.parametrize('mode', ['step', 'continuous'])
+def test_pulled_cable_leaves_a_standing_robot_that_works_again(cable, watcher, system, mode):
+    """The navigator in a network namespace of its own, and all by UDP."""
+    parameters = {'execution_mode': mode}.items()
+    system(executor=parameters, navigator=[*parameters, *IMPATIENT],
+           prefix=['ip', 'netns', 'exec', cable])
+    assert_cut_stops_the_robot(
+        watcher, mode, lambda: ip('link', 'set', cable, 'down'),
+        lambda: ip('link', 'set', cable, 'up'))
 
 
 def test_frozen_executor_leaves_a_base_that_stops_by_itself(watcher, system):
