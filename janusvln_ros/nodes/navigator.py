@@ -93,7 +93,8 @@ def load_policy(parameters: NavigatorParameters) -> Any:
         'memory': MemoryConfig(mode=parameters.memory_mode,
                                initial_frames=parameters.initial_frames,
                                recent_frames=parameters.recent_frames,
-                               history_frames=parameters.history_frames)}
+                               history_frames=parameters.history_frames,
+                               kept_fraction=parameters.kept_fraction)}
     if parameters.checkpoint != 'random':
         return JanusPolicy.from_pretrained(parameters.checkpoint, **options)
     from janusvln_ros.policy.tiny import write_random_checkpoint

@@ -31,7 +31,10 @@ class NavigatorParameters:
                                     low=0, high=1000)
     recent_frames: int = parameter(48, 'Newest frames that both memories keep.', low=1, high=1000)
     history_frames: int = parameter(8, 'Past frames in the prompt (memory_mode sampled).',
-                                    low=0, high=64)
+                                    low=1, high=64)
+    kept_fraction: float = parameter(
+        1.0, 'Part of the image tokens that frames keep in the language model once 16 newer ones '
+        'have come; 1 is no pruning, less needs memory_mode windowed.', low=0.0, high=1.0)
     threads: int = parameter(0, "Processor threads of the policy; 0: torch's own choice.",
                              low=0, high=256)
     image_transport: str = parameter('raw', 'raw: topic image; compressed: image/compressed.',

@@ -255,7 +255,8 @@ def read_profile(path: Path) -> tuple[Workload, Computer, float]:
         parameters = content['/**']['ros__parameters']
         hardware = content['/hardware']['ros__parameters']
         memory = {name: parameters[name] for name in
-                  ('initial_frames', 'recent_frames', 'history_frames') if name in parameters}
+                  ('initial_frames', 'recent_frames', 'history_frames', 'kept_fraction')
+                  if name in parameters}
         weights = parameters.get('language_weights', 'dtype')  # the navigator's default
         work = Workload(
             dtype=getattr(torch, parameters['dtype']),

@@ -1,6 +1,7 @@
 """The navigator as a process of its own; camera and motion_executor are played by the test."""
 
 import array
+from dataclasses import replace
 from pathlib import Path
 import signal
 import sys
@@ -11,7 +12,8 @@ from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray
 from janusvln_ros.action import Navigate
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.navigator import LATCHED, LATEST
+from janusvln_ros.nodes.navigator import LATCHED, LATEST, load_policy
+from janusvln_ros.nodes.navigator_parameters import NavigatorParameters
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
@@ -188,7 +190,6 @@ def ready(robot, start):
         robot.wait(lambda: robot.statuses
                    and robot.statuses[-1].state == NavigatorStatus.STATE_IDLE
                    and robot.instruction.get_subscription_count(), 'active navigator', 150)
-        time.sleep(0.3)  # the navigator's side of the match may come later than ours
         return process
     return ready
 
@@ -237,6 +238,14 @@ def test_configure_fails_with_the_reason_and_can_be_tried_again(robot, start):
 
 def test_autostart_that_fails_ends_the_process(start):
     assert start(checkpoint='bad').wait(PATIENCE) == 1
+
+
+def test_pruning_needs_windowed_memory():
+    parameters = NavigatorParameters(checkpoint='random', device='cpu', threads=1,
+                                     memory_mode='windowed', kept_fraction=0.5)
+    assert load_policy(parameters).memory.prunes
+    with pytest.raises(ValueError, match='windowed'):
+        load_policy(replace(parameters, memory_mode='sampled'))
 
 
 def test_random_checkpoint_decides_from_frames_taken_at_rest(robot, ready):

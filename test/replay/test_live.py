@@ -16,6 +16,7 @@ from janusvln_ros.replay.decisions import read_decisions
 from janusvln_ros.replay.recorder import BagWriter
 import pytest
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -38,6 +39,7 @@ class Stage:
     def __init__(self, camera: str, record: Path, storage: str) -> None:
         self.actions: dict[int, NavigationAction] = {}  # by stamp in ns
         self.state = None
+        self.time = 0  # ns, of the navigator's clock
         self.camera = camera
         self.writer = BagWriter(record, storage)
         self.context = rclpy.Context()
@@ -59,7 +61,8 @@ class Stage:
         self.writer.write(topic, f'janusvln_ros/msg/{kind.__name__}', data, time.time_ns())
         message = deserialize_message(data, kind)
         if kind is NavigatorStatus:
-            self.state = message.state
+            self.state, stamp = message.state, message.header.stamp
+            self.time = stamp.sec * 10**9 + stamp.nanosec
         elif message.decision_time > 0:
             stamp = message.header.stamp
             self.actions[stamp.sec * 10**9 + stamp.nanosec] = message
@@ -94,6 +97,16 @@ class Stage:
         message = Clock()
         message.clock.sec, message.clock.nanosec = divmod(now, 10**9)
         self.clock.publish(message)
+
+    def instruct(self, data: bytes, now: int) -> None:
+        """
+        Publish an instruction once the navigator has all that came before.
+
+        Topics are in no order among each other; what has been acknowledged is taken first.
+        """
+        self.wait(lambda: self.time >= now, 'the time', lambda: self.set_clock(now))
+        assert self.publishers['/motion_status'].wait_for_all_acked(Duration(seconds=PATIENCE))
+        self.publishers['/instruction'].publish(data)
 
     def close(self) -> None:
         self.executor.shutdown()
@@ -161,8 +174,7 @@ def test_the_navigator_decides_as_in_the_recording(
                 status.instruction_id = names.get(status.instruction_id, status.instruction_id)
                 live.publishers[topic.name].publish(status)
             elif topic.name == '/instruction':
-                time.sleep(1.0)  # let the motion's end before it arrive first
-                live.publishers[topic.name].publish(data)
+                live.instruct(data, now)
     answers = [(a.step, a.action, tuple(map(float, a.probabilities)))
                for _, a in sorted(live.actions.items())]
     assert answers == [(step, action, p) for _, step, _, action, p in drive.decisions]
