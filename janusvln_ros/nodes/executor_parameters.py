@@ -25,6 +25,9 @@ class FixedParameters:
                                    low=1.0, high=100.0)
     stamped_cmd_vel: bool = parameter(False, 'Publish TwistStamped on cmd_vel, not Twist.')
     cmd_vel_frame: str = parameter('base_link', 'frame_id of a TwistStamped.')
+    realtime_priority: int = parameter(
+        5, 'SCHED_FIFO priority that this process gives itself if it has the right to (rtprio, '
+        'CAP_SYS_NICE), so that other programs do not delay a stop; 0: none.', low=0, high=98)
     obstacle_sensor: str = parameter(
         'scan', 'Where obstacles are looked for, with stop_distance above 0: topic scan '
         '(LaserScan), depth (Image, 16UC1 or 32FC1), or both.', choices=('scan', 'depth', 'both'))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import fields, replace
 import gc
 import math
+import os
+from pathlib import Path as FilePath
 import signal
 import sys
 import threading
@@ -75,6 +77,7 @@ class MotionExecutor(Node):
         self._updated_at = time.monotonic()  # when ROS time last went on
         self._refused = 0  # actions and sentences
         self._last_error = ''
+        self._priority = 'none'
         self._odometry_delay = math.nan  # s, from a pose's stamp to its arrival
         self._rates = {name: Rate() for name in ('control', 'odometry', 'action', 'obstacle')}
 
@@ -179,6 +182,21 @@ class MotionExecutor(Node):
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = self._core.reset_e_stop()
         return response
+
+    def take_priority(self) -> None:
+        """Let no ordinary program delay this process, if that is permitted (SCHED_FIFO)."""
+        priority = self._fixed.realtime_priority
+        if not priority:
+            return
+        try:
+            for thread in FilePath('/proc/self/task').iterdir():  # the middleware's as well
+                os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
+        except OSError as error:
+            self._priority = f'refused: {error.strerror}'
+            self.get_logger().info('no real-time priority: a busy computer may delay a stop'
+                                   f' ({error.strerror})')
+        else:
+            self._priority = str(priority)
 
     def parameter_values(self, **changes: object) -> dict[str, object]:
         """Return all parameters by name, with some of them changed."""
@@ -312,6 +330,7 @@ class MotionExecutor(Node):
             'execution mode': self._standing.execution_mode, 'output': self._fixed.output,
             'control rate (Hz)': self._rates['control'].hertz,
             'longest control gap (s)': self._rates['control'].longest_gap,
+            'real-time priority': self._priority,
             'odometry rate (Hz)': self._rates['odometry'].hertz,
             'odometry age (s)': odometry_age, 'odometry delay (s)': self._odometry_delay,
             'navigator age (s)': navigator_age,
@@ -389,6 +408,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    node.take_priority()
     gc.collect()
     gc.freeze()  # a search through all that the start has made takes 8 ms, 100 on a busy computer
     try:

@@ -113,9 +113,9 @@ class Bench:
 
     def ready(self):
         """Wait until all have found each other and the robot takes actions."""
-        wait_for(lambda: self.actions.get_subscription_count() == 1
-                 and self.e_stop.get_subscription_count() == 1
-                 and self.faults.get_subscription_count() == 1, 'executor and base')
+        wait_for(lambda: all(publisher.get_subscription_count() for publisher in (
+            self.actions, self.sentences, self.done, self.e_stop, self.faults)),
+            'executor and base')
         wait_for(lambda: self.truth and self.status.state == MotionStatus.STATE_IDLE
                  and not self.status.message, 'odometry to arrive')
 
@@ -230,12 +230,16 @@ def test_steps_are_executed_and_reported(robot):
     assert bench.diagnosis['state'] == 'IDLE'
     assert float(bench.diagnosis['odometry rate (Hz)']) > 5.0
     assert bench.heard['/diagnostics'].status[0].level == b'\x01'  # there is no navigator
+    taken = os.sched_getscheduler(bench.process.pid) == os.SCHED_FIFO
+    assert bench.diagnosis['real-time priority'] == '5' or (
+        not taken and 'refused' in bench.diagnosis['real-time priority'])
     bench.assert_stands()
 
 
 def test_stamped_velocity(robot):
     bench = robot('-p', 'stamped_cmd_vel:=true', '-p', 'cmd_vel_frame:=base',
-                  base=('--stamped',), stamped=True)
+                  '-p', 'realtime_priority:=0', base=('--stamped',), stamped=True)
+    assert os.sched_getscheduler(bench.process.pid) == os.SCHED_OTHER
     assert bench.do(3).result == MotionStatus.RESULT_SUCCEEDED
     header = bench.heard['cmd_vel'].header
     assert header.frame_id == 'base' and header.stamp.sec > 0
