@@ -238,7 +238,7 @@ class Episode:
 
     def check(self, now: int) -> None:
         """Let time pass; end the episode when something has taken too long."""
-        if now < self._now:  # the clock jumped back: all waits begin anew
+        if now < self._now or not self._now:  # the clock jumped back, or has begun: wait anew
             self._state_since = self._reported_at = self._started_at = now
             self._fault_since = None
             self._decided_at = None

@@ -328,6 +328,15 @@ def test_continuous_mode_decides_while_the_robot_moves_at_its_period():
     assert robot.takes()
 
 
+def test_instruction_that_comes_before_the_clock_waits_for_it():
+    episode = Episode('a', 'go', Limits(), 0)
+    episode.check(0)
+    episode.check(50 * SECOND)
+    assert not episode.ended
+    episode.check(53 * SECOND)
+    assert episode.reason == Reason.INPUT_LOST
+
+
 def test_clock_that_jumps_back_restarts_the_waits():
     robot = Robot()
     robot.now = 50.0
