@@ -253,10 +253,10 @@ def test_random_checkpoint_decides_from_frames_taken_at_rest(robot, ready):
     said = 0
     while len(robot.actions) < 6:
         said += 1
+        last = robot.statuses[-1].instruction_id
         robot.say('go to the red chair')
-        robot.wait(lambda: robot.statuses[-1].reason, 'end of the episode', 60)
-        robot.wait(lambda: robot.actions, 'an action')
-        time.sleep(0.2)
+        robot.wait(lambda last=last: robot.statuses[-1].instruction_id != last
+                   and robot.statuses[-1].reason, 'end of the episode', 60)
         assert said <= 20, 'these random weights only stop'
     for action, end in zip(robot.actions, robot.ends):
         assert abs(sum(action.probabilities) - 1) < 1e-4 and action.action in range(4)
