@@ -21,7 +21,7 @@ from janusvln_ros.nodes.navigator_parameters import (
 )
 import pytest
 import rclpy
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -125,33 +125,38 @@ def test_security_policy_is_what_the_node_needs(name, ros_domain, start_command)
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=ros_domain)
     spy = Node('spy', context=context)
-    needs_input = {'navigator': '/image', 'motion_executor': '/odom'}[name]
+    policy = ElementTree.parse(CONFIG / 'sros2_policy.xml').getroot()
+    allowed = [names(policy, name, *words) for words in (
+        ('topics', 'topic', 'publish'), ('topics', 'topic', 'subscribe'),
+        ('services', 'service', 'reply'), ('actions', 'action', 'execute'))]
+    optional |= {f'/{name}/get_type_description'}
+    used = []
     try:
         end = time.monotonic() + 30
-        while not spy.get_subscriptions_info_by_topic(needs_input):
-            assert time.monotonic() < end
+        while not used or any(listed - graph - optional for graph, listed in zip(used, allowed)):
+            used = used_by(spy, name)  # discovery brings one after the other
+            assert time.monotonic() < end, (used, allowed)
             time.sleep(0.1)
-        time.sleep(0.5)
-        said = {topic for topic, _ in spy.get_publisher_names_and_types_by_node(name, '/')}
-        heard = {topic for topic, _ in spy.get_subscriber_names_and_types_by_node(name, '/')}
-        served = {topic for topic, _ in spy.get_service_names_and_types_by_node(name, '/')}
     finally:
         process.kill()
         process.wait()
         spy.destroy_node()
         context.shutdown()
-    actions = {topic.partition('/_action/')[0] for topic in served if '/_action/' in topic}
-
-    def plain(topics):
-        return {topic for topic in topics if '/_action/' not in topic}
-    policy = ElementTree.parse(CONFIG / 'sros2_policy.xml').getroot()
-    for graph, listed in (
-            (plain(said), names(policy, name, 'topics', 'topic', 'publish')),
-            (plain(heard), names(policy, name, 'topics', 'topic', 'subscribe')),
-            (plain(served), names(policy, name, 'services', 'service', 'reply')),
-            (actions, names(policy, name, 'actions', 'action', 'execute'))):
+    for graph, listed in zip(used, allowed):
         assert graph <= listed
-        assert listed - graph <= optional | {f'/{name}/get_type_description'}
+
+
+def used_by(spy, name):
+    """Return what a node publishes, hears, serves and executes, as far as it is known yet."""
+    try:
+        said, heard, served = ({topic for topic, _ in ask(name, '/')} for ask in (
+            spy.get_publisher_names_and_types_by_node, spy.get_subscriber_names_and_types_by_node,
+            spy.get_service_names_and_types_by_node))
+    except NodeNameNonExistentError:
+        return []
+    actions = {topic.partition('/_action/')[0] for topic in served if '/_action/' in topic}
+    return [*({topic for topic in topics if '/_action/' not in topic}
+              for topics in (said, heard, served)), actions]
 
 
 TOPICS = {'/odom', '/image', '/executed_path', '/debug_image', '/navigation_action', '/cmd_vel',

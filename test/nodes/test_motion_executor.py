@@ -316,8 +316,11 @@ def test_bad_odometry_stops_the_robot(robot, fault, result):
     wait_for(lambda: bench.status.result == result, 'the result')
     assert bench.status.message
     bench.assert_stands()
+    if fault == 'jump':
+        wait_for(lambda: bench.status.state == MotionStatus.STATE_IDLE, 'the recovery')
     bench.faults.publish(String(data='ok'))
-    time.sleep(0.5)  # the way back is a jump as well
+    if fault == 'jump':  # the way back is one as well
+        wait_for(lambda: bench.status.state == MotionStatus.STATE_FAULT, 'the way back')
     wait_for(lambda: bench.status.state == MotionStatus.STATE_IDLE, 'the recovery')
     assert bench.do(1).result == MotionStatus.RESULT_SUCCEEDED
 
@@ -393,7 +396,8 @@ def test_exception_in_the_executor_stops_the_robot(ros_domain, script):
 def test_open_loop_where_it_is_allowed(robot):
     bench = robot('-p', 'allow_open_loop:=true')
     bench.faults.publish(String(data='silent'))
-    time.sleep(1.0)
+    wait_for(lambda: '/diagnostics' in bench.heard
+             and float(bench.diagnosis['odometry age (s)']) > 0.6, 'silence')
     status = bench.do(1)
     assert status.result == MotionStatus.RESULT_SUCCEEDED and status.open_loop
     assert math.hypot(*bench.pose[:2]) == pytest.approx(0.25, abs=0.05)
