@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 import json
+import math
 from pathlib import Path
 import signal
 import sys
@@ -43,6 +44,7 @@ from std_msgs.msg import String
 from tqdm import tqdm
 
 _START_TIMEOUT = 180.0  # s, a large checkpoint takes its time
+_LAST_ACTION = 5.0  # s that it may come after the end of its episode
 _CAMERA_RATE = 10.0  # Hz; the video has as many frames a second
 _RANDOM = ('This checkpoint has RANDOM weights: it shows that everything works together.\n'
            'The robot does NOT follow the instruction.')
@@ -315,9 +317,12 @@ def _follow(nodes: NodeProcesses, observer: Observer, run: Run, label: str, step
     tqdm.write(f'\n{label}  "{run.instruction}"\n'
                '  step  action          stop  forward   left  right   decision  latency    driven')
     observer.begin(run)
-    shown = 0
+    shown, deadline = 0, math.inf
     with tqdm(total=steps, unit='step', leave=False, disable=None) as bar:  # None: in files
-        while run.status is None or shown < len(observer.actions):
+        while (run.status is None or shown < len(observer.actions)
+               or (shown < run.status.step and time.monotonic() < deadline)):
+            if run.status is None:  # what it counts may come after it: topics are in no order
+                deadline = time.monotonic() + _LAST_ACTION
             nodes.check()
             for action, latency in observer.actions[shown:]:
                 shares = '  '.join(f'{100 * share:5.0f}%' for share in action.probabilities)
