@@ -2,7 +2,7 @@
 janusvln demo: a robot in a simulated house follows instructions, with nothing but this machine.
 
 Starts sim_robot, motion_executor and navigator as processes, gives one instruction after another,
-shows what happens, and writes an annotated video, a map and, if asked, a bag.
+shows what happens, and writes an annotated video, a map and a bag.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import json
 import math
 from pathlib import Path
+import shutil
 import signal
 import sys
 import threading
@@ -172,23 +173,23 @@ def parser() -> argparse.ArgumentParser:
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     result.add_argument('--checkpoint', default=bundled_checkpoint(),
                         help='folder of a checkpoint, or "random" for random weights')
-    result.add_argument('--memory-mode', default='sampled', choices=('sampled', 'windowed'),
+    result.add_argument('--memory-mode', default='windowed', choices=('sampled', 'windowed'),
                         help='semantic memory')
     result.add_argument('--device', default='auto', choices=('auto', 'cuda', 'cpu'),
                         help='where the policy runs')
     result.add_argument('--split', default='val_unseen_small',
                         help='episodes to take the house, the start and the instruction from')
     result.add_argument('--episode', type=int, default=0, help='number of the first episode')
-    result.add_argument('--count', type=int, default=2, help='episodes, each in its own house')
+    result.add_argument('--count', type=int, default=4, help='episodes, each in its own house')
     result.add_argument('--instruction', action='append', metavar='TEXT',
                         help="what to do in the first episode's house instead; may be given "
                         'several times')
-    result.add_argument('--max-steps', type=int, default=60, help='decisions per instruction')
+    result.add_argument('--max-steps', type=int, default=90, help='decisions per instruction')
     result.add_argument('--continuous', action='store_true',
                         help='keep deciding while the robot moves')
     result.add_argument('--out', type=Path, default=Path('out/demo'),
-                        help='folder for video.mp4, map.png, summary.json and the logs')
-    result.add_argument('--bag', type=Path, help='record the run to this new folder (MCAP)')
+                        help='folder for video.mp4, map.png, summary.json, bag and logs; those of '
+                        'the run before are replaced')
     return result
 
 
@@ -277,12 +278,12 @@ def _drive(nodes: NodeProcesses, arguments: argparse.Namespace, episodes: list[E
     executor = SingleThreadedExecutor()
     executor.add_node(observer)
     thread = threading.Thread(target=executor.spin, daemon=True)
-    bag = BagWriter(arguments.bag) if arguments.bag else None
+    shutil.rmtree(arguments.out / 'bag', ignore_errors=True)
+    bag = BagWriter(arguments.out / 'bag', compress=True)
     tasks = ([(episodes[0], text) for text in arguments.instruction] if arguments.instruction
              else [(episode, episode.instruction.text) for episode in episodes])
     try:
-        if bag:
-            record_topics(observer, bag)
+        record_topics(observer, bag)
         thread.start()
         for number, (episode, text) in enumerate(tasks):
             if episode is not tasks[max(0, number - 1)][0]:
@@ -297,8 +298,7 @@ def _drive(nodes: NodeProcesses, arguments: argparse.Namespace, episodes: list[E
         executor.shutdown()
         if thread.is_alive():
             thread.join(5.0)
-        if bag:
-            bag.close()
+        bag.close()
         observer.destroy_node()
         rclpy.shutdown()
 
@@ -368,10 +368,12 @@ def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> N
     (arguments.out / 'summary.json').write_text(
         json.dumps({'checkpoint': arguments.checkpoint, 'random_weights': random,
                     'runs': records}, indent=2) + '\n')
+    asked = [record for record in records if record['goal_reached'] is not None]
+    if asked:
+        reached = sum(record['goal_reached'] for record in asked)
+        print(f'\n  {reached} of {len(asked)} instructions followed to their goal')
     print(f'\n  video    {arguments.out / "video.mp4"}\n  map      {arguments.out / "map.png"}\n'
-          f'  summary  {arguments.out / "summary.json"}')
-    if arguments.bag:
-        print(f'  bag      {arguments.bag}')
+          f'  bag      {arguments.out / "bag"}\n  summary  {arguments.out / "summary.json"}')
     if random:
         print('\n' + _RANDOM)
 

@@ -9,6 +9,8 @@ import signal
 import traceback
 from typing import Any
 
+import cv2
+
 
 def in_processes(work: Callable[..., Iterator[Any]], jobs: Sequence[tuple]) -> Iterator[Any]:
     """
@@ -45,7 +47,9 @@ def in_processes(work: Callable[..., Iterator[Any]], jobs: Sequence[tuple]) -> I
 def _serve(work: Callable[..., Iterator[Any]], job: tuple, done: multiprocessing.Queue) -> None:
     """Run one job, telling of each result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    os.environ.setdefault('LP_NUM_THREADS', '1')  # Mesa would draw with a thread for every core
+    # Mesa and OpenCV would start a thread for every core in each of the processes.
+    os.environ.setdefault('LP_NUM_THREADS', '1')
+    cv2.setNumThreads(1)
     try:
         for value in work(*job):
             done.put(('result', value))

@@ -48,13 +48,14 @@ def wait_for(condition, seconds, text):
 
 
 def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
-    process, mark, text = demo('--max-steps', '3', '--count', '2', '--bag', str(tmp_path / 'bag'))
+    process, mark, text = demo('--max-steps', '3', '--count', '2')
     wait_for(lambda: process.poll() is not None, PATIENCE, text)
     printed = text.read_text()
     assert process.returncode == 0, printed
     assert not processes(mark)
     assert 'RANDOM weights' in printed and 'does NOT follow the instruction' in printed
     assert printed.count('"') >= 8 and 'summary' in printed
+    assert 'of 2 instructions followed to their goal' in printed
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
     assert summary['random_weights'] and len(summary['runs']) == 2
     for run in summary['runs']:
@@ -65,7 +66,7 @@ def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
     assert frames > 5
     assert (tmp_path / 'out' / 'map.png').stat().st_size > 10000
     import rosbags.highlevel as rosbags
-    with rosbags.AnyReader([tmp_path / 'bag']) as bag:
+    with rosbags.AnyReader([tmp_path / 'out' / 'bag']) as bag:
         counts = {connection.topic: connection.msgcount for connection in bag.connections}
     assert counts['/instruction'] == 2
     assert counts['/navigation_action'] >= sum(run['steps'] for run in summary['runs'])
