@@ -121,8 +121,9 @@ def test_survives_kill_9(tmp_path):
 
 def test_ctrl_c_keeps_what_is_done(tmp_path):
     folder = tmp_path / 'run'
-    process = subprocess.Popen(command(folder, '--processes', '2'), stderr=subprocess.PIPE,
-                               text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command(folder, '--processes', '2', '--episodes', '140'),  # many: it must not end before
+        stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_for_lines(process, folder, 1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, said = process.communicate(timeout=120)
