@@ -41,7 +41,7 @@ _ASTRAY = 0.06  # probability at each step that a few random actions follow
 _FIRST_TURN = math.radians(50), math.radians(150)  # bearings that 'Turn left.' stands for
 _TRIED = 4  # tasks of a form, until one can be asked
 _LOST = 10  # actions that are wrong for a task, after which it is given up
-FARTHEST = 20.0  # m
+_FARTHEST = 20.0  # m
 _COMPOSED = {form: propose for category, forms in FORMS.items() if category != 'reach'
              for form, propose in forms.items()}
 
@@ -264,7 +264,7 @@ def _follow(scene: Scene, route: Sequence[np.ndarray], poses: np.ndarray, first:
     """
     expert = Expert(scene.space, route)
     actions = np.full(len(poses), UNKNOWN, np.int8)
-    bearing, distance = np.zeros(len(poses)), np.full(len(poses), FARTHEST)
+    bearing, distance = np.zeros(len(poses)), np.full(len(poses), _FARTHEST)
     lost = 0
     for number, (x, y, yaw) in list(enumerate(poses))[first:]:
         try:
@@ -273,7 +273,7 @@ def _follow(scene: Scene, route: Sequence[np.ndarray], poses: np.ndarray, first:
             pass
         place = route[expert.reached]
         bearing[number] = _bearing(x, y, yaw, place[np.hypot(*(place - (x, y)).T).argmin()])
-        distance[number] = min(expert.fields[expert.reached].distance(x, y), FARTHEST)
+        distance[number] = min(expert.fields[expert.reached].distance(x, y), _FARTHEST)
         if taken is not None:
             lost += actions[number] != taken[number]
             if lost > _LOST or actions[number] == STOP:
