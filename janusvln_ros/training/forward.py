@@ -4,13 +4,15 @@ Whole episodes through the network at once, differentiably.
 What `janusvln_ros.policy` computes frame by frame against its memories is computed here for all
 frames of several episodes in one pass, by masks instead of memories; as long as the language
 model's window has evicted nothing, the results are the same (spec of the windowed mode: a step's
-logits equal those of one causal pass). Letters in shapes: E episodes, T frames, S supervised
-steps, M tokens of an image, P geometry tokens of a frame, D hidden size.
+logits equal those of one causal pass). Letters in shapes: E episodes, T frames, S questions, N
+tokens of an episode's questions, M tokens of an image, P geometry tokens of a frame, D hidden
+size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 from janusvln_ros.policy.episode import history
 from janusvln_ros.policy.fusion import fuse
@@ -128,17 +130,46 @@ class Questions:
     """
     What is asked of some episodes, and after which frames.
 
-    steps: (E, S) int64, the frame after which it is asked, -1 where nothing is. tokens: (E, S, s)
-    int64, suffix and answer, padded at the end. lengths: (E, S) int64, of the suffix alone.
+    An episode's questions stand one after another in a row of N tokens, padded at the end. All
+    are int64. steps: (E, S), the frame after which it is asked, -1 where nothing is. decisions:
+    (E, S), the place in the row where the answer is read. tokens: (E, N), suffixes with answers.
+    owners: (E, N), which question a token belongs to, -1 for none. offsets: (E, N), its place in
+    that question.
     """
 
     steps: torch.Tensor
+    decisions: torch.Tensor
     tokens: torch.Tensor
-    lengths: torch.Tensor
+    owners: torch.Tensor
+    offsets: torch.Tensor
+
+    @classmethod
+    def pack(cls, rows: Sequence[Sequence[tuple[int, Sequence[int], Sequence[int]]]]) -> Questions:
+        """Take each episode's questions: (step, suffix, answer)."""
+        lengths = [[len(suffix) + len(answer) for _, suffix, answer in row] for row in rows]
+        shape = len(rows), max(map(len, rows))
+        steps, decisions = torch.full(shape, -1), torch.zeros(shape, dtype=torch.long)
+        tokens = torch.zeros(len(rows), max(map(sum, lengths)), dtype=torch.long)
+        owners, offsets = torch.full_like(tokens, -1), torch.zeros_like(tokens)
+        for index, row in enumerate(rows):
+            start = 0
+            for number, (step, suffix, answer) in enumerate(row):
+                end = start + len(suffix) + len(answer)
+                steps[index, number] = step
+                decisions[index, number] = start + len(suffix) - 1
+                tokens[index, start:end] = torch.tensor((*suffix, *answer))
+                owners[index, start:end] = number
+                offsets[index, start:end] = torch.arange(end - start)
+                start = end
+        return cls(steps, decisions, tokens, owners, offsets)
 
     def to(self, device: torch.device) -> Questions:
         """Move to a device."""
-        return Questions(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        return Questions(*(getattr(self, item.name).to(device) for item in fields(self)))
+
+    def of_tokens(self, values: torch.Tensor) -> torch.Tensor:
+        """Give each token the value of its question: (E, S) to (E, N)."""
+        return values.gather(1, self.owners.clamp(min=0))
 
 
 class _WindowedAttention:
@@ -146,28 +177,24 @@ class _WindowedAttention:
 
     def __init__(self, rotary: Rotary, prompt: Prompt, frames: int, questions: Questions) -> None:
         device = questions.steps.device
-        self.prefix, self.block = len(prompt.prefix), len(prompt.block)
-        self.context = self.prefix + frames * self.block
-        starts = self.prefix + prompt.advance * torch.arange(frames, device=device)
-        block = prompt.block_positions().to(device)
+        prefix, block = len(prompt.prefix), len(prompt.block)
+        self.context = prefix + frames * block
+        starts = prefix + prompt.advance * torch.arange(frames, device=device)
         positions = torch.cat((
-            torch.arange(self.prefix, device=device).expand(3, -1),
-            (starts[None, :, None] + block[:, None]).flatten(1)), dim=1)
+            torch.arange(prefix, device=device).expand(3, -1),
+            (starts[None, :, None] + prompt.block_positions().to(device)[:, None]).flatten(1)),
+            dim=1)
         self.context_rotation = rotary(positions)  # (context, head_dim / 2)
-        episodes, asked, length = questions.tokens.shape
-        self.shape = asked, length
-        step = questions.steps.clamp(min=0)
-        first = self.prefix + prompt.advance * (step + 1)  # (E, S)
-        positions = first[..., None] + torch.arange(length, device=device)
-        cos, sin = rotary(positions.flatten().expand(3, -1))
-        self.suffix_rotation = tuple(part.view(episodes, 1, asked * length, -1)
-                                     for part in (cos, sin))
-        end = self.prefix + self.block * (step + 1)  # (E, S)
-        seen = torch.arange(self.context, device=device) < end[..., None]  # (E, S, context)
-        own = torch.ones(length, length, dtype=torch.bool, device=device).tril()
-        mask = torch.cat((seen[:, :, None].expand(-1, -1, length, -1),
-                          own.expand(episodes, asked, -1, -1)), dim=-1)
-        self.bias = torch.zeros(mask.shape, device=device).masked_fill_(~mask, -torch.inf)
+        read = questions.of_tokens(questions.steps.clamp(min=0)) + 1  # (E, N), frames
+        positions = prefix + prompt.advance * read + questions.offsets
+        self.suffix_rotation = tuple(
+            part.view(len(read), 1, read.shape[1], -1)
+            for part in rotary(positions.flatten().expand(3, -1)))
+        context = torch.arange(self.context, device=device)
+        seen = context < (prefix + block * read)[..., None]  # (E, N, context)
+        owners, offsets = questions.owners, questions.offsets
+        own = (owners[:, :, None] == owners[:, None]) & (offsets[:, :, None] >= offsets[:, None])
+        self.mask = torch.cat((seen, own), dim=-1)[:, None]  # (E, 1, N, context + N)
 
     def __call__(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
                  ) -> torch.Tensor:
@@ -177,21 +204,12 @@ class _WindowedAttention:
         context = functional.scaled_dot_product_attention(
             qc, kc, vc, is_causal=True, enable_gqa=True)
         qs, ks = rotate(qs, *self.suffix_rotation), rotate(ks, *self.suffix_rotation)
-        asked, length = self.shape
-        episodes, heads, _, dim = qs.shape
-        groups = heads // ks.shape[1]
-        qs = qs.unflatten(1, (-1, groups)) * dim ** -0.5  # (E, kv heads, groups, S s, dim)
-        to_context = torch.matmul(qs.flatten(2, 3), kc.transpose(2, 3))
-        to_context = to_context.view(episodes, -1, groups, asked, length, self.context)
-        qs = qs.unflatten(3, (asked, length))
-        ks, vs = (part.view(episodes, -1, 1, asked, length, dim) for part in (ks, vs))
-        scores = torch.cat((to_context, torch.matmul(qs, ks.transpose(-1, -2))), dim=-1)
-        weights = (scores.float() + self.bias[:, None, None]).softmax(-1).to(v.dtype)
-        to_context, to_own = weights.split([self.context, length], dim=-1)
-        to_context = to_context.reshape(episodes, -1, groups * asked * length, self.context)
-        output = torch.matmul(to_context, vc).view(episodes, -1, groups, asked, length, dim)
-        output = (output + torch.matmul(to_own, vs)).flatten(1, 2).flatten(2, 3)
-        return torch.cat((context, output), dim=2)
+        # Torch's fast kernels take a mask or shared heads, not both.
+        groups = q.shape[1] // k.shape[1]
+        keys, values = (torch.cat(parts, dim=2).repeat_interleave(groups, 1)
+                        for parts in ((kc, ks), (vc, vs)))
+        suffixes = functional.scaled_dot_product_attention(qs, keys, values, attn_mask=self.mask)
+        return torch.cat((context, suffixes), dim=2)
 
 
 def answer_windowed(model: JanusModel, prompt: Prompt, fused: torch.Tensor, questions: Questions
@@ -200,7 +218,7 @@ def answer_windowed(model: JanusModel, prompt: Prompt, fused: torch.Tensor, ques
     Ask all questions against the memory of the `windowed` mode.
 
     fused: (E, T, M, D), each frame's semantics with its own geometry. Only the ids of prefix and
-    marks are read from `prompt`. Returns final hidden states (E, S, s, D) of suffix and answer.
+    marks are read from `prompt`. Returns final hidden states (E, N, D) of the questions' tokens.
     """
     episodes, frames = fused.shape[:2]
     embed = model.model.embed_tokens
@@ -211,18 +229,17 @@ def answer_windowed(model: JanusModel, prompt: Prompt, fused: torch.Tensor, ques
         2, episodes, frames, 1, -1).to(fused.dtype)
     blocks = torch.cat((start, fused, end), dim=2).flatten(1, 2)
     suffixes = embed(questions.tokens)
-    x = torch.cat((prefix.to(fused.dtype), blocks, suffixes.flatten(1, 2).to(fused.dtype)), dim=1)
+    x = torch.cat((prefix.to(fused.dtype), blocks, suffixes.to(fused.dtype)), dim=1)
     attend = _WindowedAttention(Rotary(model.config.language, device), prompt, frames, questions)
-    hidden = model.model(x, attend, read=suffixes.shape[1] * suffixes.shape[2])
-    return hidden.view(suffixes.shape)
+    return model.model(x, attend, read=suffixes.shape[1])
 
 
 class _SampledAttention:
     """Causal attention over prompts that are padded at the end, each with its own positions."""
 
     def __init__(self, rotary: Rotary, positions: torch.Tensor) -> None:
-        prompts, _, length = positions.shape
-        cos, sin = rotary(positions.transpose(0, 1).flatten(1))
+        prompts, length = positions.shape[:2]
+        cos, sin = rotary(positions.flatten(0, 1).T)
         self.rotation = tuple(part.view(prompts, 1, length, -1) for part in (cos, sin))
 
     def __call__(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
@@ -238,39 +255,45 @@ def answer_sampled(model: JanusModel, prompt: Prompt, semantics: torch.Tensor,
     Ask all questions as the `sampled` mode does.
 
     semantics, geometry: (E, T, M, D); frames: of the history at most. Returns final hidden states
-    (E, S, s, D) of suffix and answer, as `answer_windowed`.
+    (E, N, D) as `answer_windowed`. Every question has a prompt of its own; a prompt with fewer
+    images than the most has its suffix earlier, and padding behind it.
     """
     device = semantics.device
+    dtype = semantics.dtype
     embed = model.model.embed_tokens
-    rotary = Rotary(model.config.language, device)
-    prefix = embed(torch.tensor(prompt.prefix, device=device)).to(semantics.dtype)
-    marks = embed(torch.tensor((prompt.block[0], prompt.block[-1]), device=device))
-    marks = marks.to(semantics.dtype)
-    episodes, asked, length = questions.tokens.shape
-    most = len(prompt.prefix) + (frames + 1) * len(prompt.block) + length
-    sequences, positions, starts = [], [], []
-    block_positions = prompt.block_positions().to(device)
-    for episode, steps in enumerate(questions.steps.clamp(min=0).tolist()):
-        for ask, step in enumerate(steps):
-            numbers = history(step, frames)
-            images = fuse(semantics[episode, numbers], geometry[episode, step],
-                          model.config.lam)
-            count = len(numbers)
-            blocks = torch.cat((marks[:1].expand(count, 1, -1), images,
-                                marks[1:].expand(count, 1, -1)), dim=1).flatten(0, 1)
-            suffix = embed(questions.tokens[episode, ask]).to(semantics.dtype)
-            sequence = torch.cat((prefix, blocks, suffix))
-            offsets = len(prefix) + prompt.advance * torch.arange(count + 1, device=device)
-            position = torch.cat((
-                torch.arange(len(prefix), device=device).expand(3, -1),
-                (offsets[None, :-1, None] + block_positions[:, None]).flatten(1),
-                (offsets[-1] + torch.arange(length, device=device)).expand(3, -1)), dim=1)
-            gap = most - len(sequence)
-            sequences.append(functional.pad(sequence, (0, 0, 0, gap)))
-            positions.append(functional.pad(position, (0, gap)))
-            starts.append(len(sequence) - length)
-    attend = _SampledAttention(rotary, torch.stack(positions))
-    hidden = model.model(torch.stack(sequences), attend)
-    index = torch.tensor(starts, device=device)[:, None] + torch.arange(length, device=device)
-    hidden = hidden.gather(1, index[..., None].expand(-1, -1, hidden.shape[-1]))
-    return hidden.unflatten(0, (episodes, asked))
+    steps = questions.steps.clamp(min=0)
+    asked = steps.numel()
+    chosen = [history(step, frames) for step in range(semantics.shape[1])]
+    most = max(map(len, chosen))
+    numbers = torch.tensor([[*row, *[0] * (most - len(row))] for row in chosen], device=device)
+    images = torch.tensor([len(row) for row in chosen], device=device)[steps].flatten()  # (E S)
+    episode = torch.arange(len(steps), device=device)[:, None]
+    fused = fuse(semantics[episode[..., None], numbers[steps]],
+                 geometry[episode, steps][:, :, None], model.config.lam)  # (E, S, images, M, D)
+    marks = embed(torch.tensor((prompt.block[0], prompt.block[-1]), device=device)).to(dtype)
+    start, end = marks[:, None].expand(-1, asked * most, -1).view(2, asked, most, 1, -1)
+    blocks = torch.cat((start, fused.flatten(0, 1), end), dim=2).flatten(1, 2)
+    prefix = embed(torch.tensor(prompt.prefix, device=device)).to(dtype).expand(asked, -1, -1)
+    first = (questions.decisions - questions.offsets.gather(1, questions.decisions)).flatten()
+    longest = int(questions.offsets.max()) + 1
+    place = torch.arange(longest, device=device)
+    row = torch.arange(len(steps), device=device).repeat_interleave(steps.shape[1])[:, None]
+    last = questions.tokens.shape[1] - 1
+    suffix = embed(questions.tokens[row, (first[:, None] + place).clamp(max=last)]).to(dtype)
+    begin = torch.arange(most, device=device)[:, None] * prompt.advance + len(prompt.prefix)
+    behind = images[:, None] * prompt.advance + len(prompt.prefix) + place
+    positions = torch.cat((
+        torch.arange(len(prompt.prefix), device=device).expand(asked, 3, -1),
+        (begin + prompt.block_positions().to(device)[:, None]).flatten(1).expand(asked, -1, -1),
+        behind[:, None].expand(-1, 3, -1)), dim=2).mT
+    x = torch.cat((prefix, blocks, suffix), dim=1)
+    # Without the images that there are not.
+    begin = len(prompt.prefix) + images[:, None] * len(prompt.block)  # (E S, 1), of the suffix
+    order = torch.arange(x.shape[1], device=device).expand(asked, -1)
+    order = torch.where(order < begin, order, order + x.shape[1] - longest - begin)
+    order = order.clamp(max=x.shape[1] - 1)[..., None]
+    positions = positions.gather(1, order.expand(-1, -1, 3))
+    attend = _SampledAttention(Rotary(model.config.language, device), positions)
+    hidden = model.model(x.gather(1, order.expand(-1, -1, x.shape[2])), attend)
+    number = episode * steps.shape[1] + questions.owners.clamp(min=0)
+    return hidden[number, begin[number, 0] + questions.offsets]

@@ -28,6 +28,7 @@ from janusvln_ros.training.forward import (
     Questions,
     see_patches,
 )
+from janusvln_ros.training.sources import Walks
 from janusvln_ros.training.walks import phrase, UNKNOWN, Walk
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ from torch.nn import functional
 
 BEARINGS = 24  # bins of 15 degrees, the first around straight ahead
 IGNORED = -100  # target that torch's cross entropy leaves out
+_ALIKE = 16  # batches, among which walks are sorted by their length
 SHARES = {'own': 0.35, 'reach': 0.3, 'tasks': 0.35}  # of the questions, by where they come from
 STOP_WEIGHT = 3.0  # of a question whose answer is to stop, a rare one
 PARTS = ('visual', 'vggt', 'visual_merger', 'merger', 'model', 'lm_head')
@@ -47,7 +49,7 @@ class Batch:
 
     frames: torch.Tensor  # uint8 (E, T, h, w, 3), zeros behind a walk's end
     questions: Questions
-    targets: torch.Tensor  # int64 (E, S, s): the token that follows each, or IGNORED
+    targets: torch.Tensor  # int64 (E, N): the token that follows each, or IGNORED
     bearing: torch.Tensor  # int64 (E, S): bin, or IGNORED where the goal's place is not known
     distance: torch.Tensor  # float32 (E, S): log metres
     visible: torch.Tensor  # float32 (E, S)
@@ -64,10 +66,10 @@ class Batch:
 class Lessons:
     """Draws batches from walks."""
 
-    def __init__(self, walks: Sequence[Walk], encoder: PromptEncoder, *, walks_per_batch: int,
+    def __init__(self, walks: Walks, encoder: PromptEncoder, *, walks_per_batch: int,
                  questions: int, seed: int, batches: int = 1, sampled_every: int = 0) -> None:
         """
-        Take walks, loaded when they are indexed; each comes once in an epoch.
+        Take walks; each comes once in an epoch, a few twice to fill the last batch.
 
         questions: asked of each walk in a batch. batches: to a step. sampled_every: every so
         many steps are of the `sampled` mode, with a quarter of the questions; 0: none, 1: all.
@@ -77,54 +79,63 @@ class Lessons:
         self._walks, self._encoder, self._seed = walks, encoder, seed
         self._per_batch, self._questions = walks_per_batch, questions
         self._batches, self._sampled_every = batches, sampled_every
+        self._lengths = walks.lengths()
         self._order: tuple[int, np.ndarray] = -1, np.empty(0)
         self._suffix = lru_cache(maxsize=100_000)(encoder.suffix)
         self._answers = [tuple(encoder.tokenizer.encode(action.name, add_special_tokens=False))
                          for action in Action]
 
-    def _place(self, number: int) -> int:
-        """Give the walk that comes at a place of the endless row of shuffled epochs."""
-        epoch, place = divmod(number, len(self._walks))
-        order = self._order
-        if order[0] != epoch:
-            order = epoch, np.random.default_rng([self._seed, 1, epoch]).permutation(
-                len(self._walks))
-            self._order = order
-        return int(order[1][place])
+    def _chosen(self, number: int) -> np.ndarray:
+        """Give the walks of a batch of the endless row of shuffled epochs."""
+        epoch, place = divmod(number, -(-len(self._walks) // self._per_batch))
+        if self._order[0] != epoch:
+            self._order = epoch, self._shuffle(epoch)
+        return self._order[1][place]
+
+    def _shuffle(self, epoch: int) -> np.ndarray:
+        """
+        Shuffle the walks to batches, (batches, walks of a batch).
+
+        A batch's are about equally long, as all are padded. The last is filled with the first.
+        """
+        rng = np.random.default_rng([self._seed, 1, epoch])
+        size = self._per_batch
+        order = rng.permutation(len(self._walks))
+        order = np.resize(order, -(-len(order) // size) * size)
+        for start in range(0, len(order), _ALIKE * size):
+            some = order[start:start + _ALIKE * size]
+            some[:] = some[self._lengths[some].argsort(kind='stable')]
+        return rng.permutation(order.reshape(-1, size))
 
     def batch(self, step: int, part: int) -> Batch:
         """Draw walks and questions."""
         rng = np.random.default_rng([self._seed, step, part])
         sampled = bool(self._sampled_every) and step % self._sampled_every == 0
         asked = max(1, self._questions // 4) if sampled else self._questions
-        first = (step * self._batches + part) * self._per_batch
-        walks = [begin(self._walks[self._place(first + i)], rng) for i in range(self._per_batch)]
+        walks = [begin(self._walks[int(index)], rng)
+                 for index in self._chosen(step * self._batches + part)]
         drawn = [draw(walk, asked, rng) for walk in walks]
-        shape = len(walks), max(len(asks) for asks in drawn)
-        told = [[self._suffix(phrase(walk.asks[number], hint, rng))
-                 for number, _, hint in asks] for walk, asks in zip(walks, drawn)]
-        room = max(len(answer) for answer in self._answers)
-        longest = max(len(suffix) for suffixes in told for suffix in suffixes) + room
-        steps = torch.full(shape, -1)
-        tokens = torch.zeros(*shape, longest, dtype=torch.long)
-        lengths = torch.ones(shape, dtype=torch.long)
-        targets = torch.full((*shape, longest), IGNORED)
+        rows = []
+        shape = len(walks), max(map(len, drawn))
         bearing = torch.full(shape, IGNORED)
         distance, visible = torch.zeros(shape), torch.zeros(shape)
-        for row, (walk, asks, suffixes) in enumerate(zip(walks, drawn, told)):
-            for column, ((number, at, hint), suffix) in enumerate(zip(asks, suffixes)):
+        for row, (walk, asks) in enumerate(zip(walks, drawn)):
+            rows.append([])
+            for column, (number, at, hint) in enumerate(asks):
                 ask = walk.asks[number]
                 answer = self._answers[int((ask.hinted if hint else ask.actions)[at])]
-                end = len(suffix) + len(answer)
-                steps[row, column], lengths[row, column] = at, len(suffix)
-                tokens[row, column, :end] = torch.tensor((*suffix, *answer))
-                targets[row, column, len(suffix) - 1:end] = torch.tensor(
-                    (*answer, self._encoder.end_of_turn))
+                rows[-1].append((at, self._suffix(phrase(ask, hint, rng)), answer))
                 if np.isfinite(ask.distance[at]):
                     turn = float(ask.bearing[at]) / (2 * np.pi) * BEARINGS
                     bearing[row, column] = round(turn) % BEARINGS
                     distance[row, column] = float(np.log(max(ask.distance[at], 0.1)))
                     visible[row, column] = float(ask.visible[at])
+        questions = Questions.pack(rows)
+        targets = torch.full_like(questions.tokens, IGNORED)
+        for row, asks in enumerate(rows):
+            for decision, (_, _, answer) in zip(questions.decisions[row].tolist(), asks):
+                targets[row, decision:decision + len(answer) + 1] = torch.tensor(
+                    (*answer, self._encoder.end_of_turn))
         frames = np.zeros((len(walks), max(len(walk.frames) for walk in walks),
                            *walks[0].frames.shape[1:]), np.uint8)
         for row, walk in enumerate(walks):
@@ -133,8 +144,8 @@ class Lessons:
                                  f'the batch {frames.shape[2:]}; use one walk to a batch')
             frames[row, :len(walk.frames)] = walk.frames
         grid = Grid(frames.shape[2] // PATCH, frames.shape[3] // PATCH)
-        return Batch(torch.from_numpy(frames), Questions(steps, tokens, lengths), targets, bearing,
-                     distance, visible, self._encoder.prompt(told[0][0], grid),
+        return Batch(torch.from_numpy(frames), questions, targets, bearing, distance, visible,
+                     self._encoder.prompt(rows[0][0][1], grid),
                      'sampled' if sampled else 'windowed')
 
 
@@ -208,7 +219,7 @@ class ImitationNetwork(nn.Module):
                    'visual_merger': [visual.merger]}.get(part) or [getattr(self.model, part)]
         return [parameter for module in modules for parameter in module.parameters()]
 
-    def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
+    def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Add up the cross entropy of answers with their ends, and the head's losses."""
         model = self.model
         batch = batch.to(model.device)
@@ -227,29 +238,31 @@ class ImitationNetwork(nn.Module):
             hidden = answer_windowed(model, batch.prompt, fused, batch.questions)
         return self._score(hidden, batch)
 
-    def _score(self, hidden: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
+    def _score(self, hidden: torch.Tensor, batch: Batch
+               ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         taught = batch.targets != IGNORED
         logits = self.model.lm_head(hidden[taught]).float()
         targets = batch.targets[taught]
         loss = functional.cross_entropy(logits, targets)
-        right = torch.ones_like(taught)
-        right[taught] = logits.argmax(-1) == targets
-        asked = batch.questions.steps >= 0
-        metrics = {f'{batch.mode}_loss': loss.item(),
-                   f'{batch.mode}_accuracy': right.all(-1)[asked].float().mean().item()}
+        questions = batch.questions
+        wrong = torch.zeros_like(batch.targets)
+        wrong[taught] = (logits.argmax(-1) != targets).long()
+        wrong = torch.zeros_like(questions.steps).scatter_add_(
+            1, questions.owners.clamp(min=0), wrong)
+        metrics = {f'{batch.mode}_loss': loss,
+                   f'{batch.mode}_accuracy': (wrong[questions.steps >= 0] == 0).float().mean()}
         placed = batch.bearing != IGNORED
         if self._auxiliary:
-            index = (batch.questions.lengths - 1)[..., None, None]
-            decision = hidden.gather(2, index.expand(-1, -1, 1, hidden.shape[-1]))[:, :, 0][placed]
+            index = questions.decisions[..., None].expand(-1, -1, hidden.shape[-1])
+            decision = hidden.gather(1, index)[placed]
             rest = self.rest(decision).float()
-            bearing = functional.cross_entropy(
-                self.bearing(decision).float(), batch.bearing[placed], reduction='sum')
-            distance = functional.smooth_l1_loss(
-                rest[:, 0], batch.distance[placed], reduction='sum')
-            visible = functional.binary_cross_entropy_with_logits(
-                rest[:, 1], batch.visible[placed], reduction='sum')
             count = placed.sum().clamp(min=1)
-            loss = loss + self._auxiliary * (bearing + distance + 0.3 * visible) / count
-            metrics |= {'bearing': bearing.item() / count.item(),
-                        'distance': distance.item() / count.item()}
+            bearing = functional.cross_entropy(
+                self.bearing(decision).float(), batch.bearing[placed], reduction='sum') / count
+            distance = functional.smooth_l1_loss(
+                rest[:, 0], batch.distance[placed], reduction='sum') / count
+            visible = functional.binary_cross_entropy_with_logits(
+                rest[:, 1], batch.visible[placed], reduction='sum') / count
+            metrics |= {'bearing': bearing, 'distance': distance}
+            loss = loss + self._auxiliary * (bearing + distance + 0.3 * visible)
         return loss, metrics

@@ -8,6 +8,8 @@ import csv
 import os
 from pathlib import Path
 
+import torch
+
 CSV = 'log.csv'
 PLOT = 'log.svg'
 _WIDTH, _HEIGHT, _COLUMNS, _EDGE = 320, 180, 3, 40  # pixels of a panel
@@ -23,22 +25,22 @@ class Log:
 
     def __init__(self, folder: Path, start: int) -> None:
         self.path = folder / CSV
-        self._sums: dict[str, float] = defaultdict(float)
+        self._sums: dict[str, float | torch.Tensor] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
         lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
         kept = [line for line in lines[1:] if int(line.split(',', 1)[0]) <= start]
         self.path.write_text(''.join(['step,name,value\n', *kept]))
         self._board = _board(folder, start)
 
-    def add(self, values: Mapping[str, float]) -> None:
-        """Take note of one step's numbers."""
+    def add(self, values: Mapping[str, float | torch.Tensor]) -> None:
+        """Take note of one step's numbers; tensors stay where they are until `flush`."""
         for name, value in values.items():
-            self._sums[name] += value
+            self._sums[name] += value.detach() if isinstance(value, torch.Tensor) else value
             self._counts[name] += 1
 
     def flush(self, step: int) -> str:
         """Write the means since the last time; give them as text."""
-        means = {name: total / self._counts[name] for name, total in self._sums.items()}
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         self._sums.clear()
         self._counts.clear()
         with self.path.open('a', newline='') as file:

@@ -71,7 +71,7 @@ class Network(Protocol):
     def groups(self) -> list[dict[str, Any]]:
         """Give the optimiser's groups; 'scale' multiplies the learning rate."""
 
-    def forward(self, batch: Any) -> tuple[torch.Tensor, Mapping[str, float]]:
+    def forward(self, batch: Any) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         """Give the loss of a batch, and numbers."""
 
 
@@ -134,7 +134,7 @@ def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
                     loss, metrics = network(next(drawn))
                 (loss / len(parts)).backward()
                 if log is not None:
-                    log.add({'loss': loss.item(), **metrics})
+                    log.add({'loss': loss, **metrics})
             norm = nn.utils.clip_grad_norm_(
                 [p for group in optimiser.param_groups for p in group['params']], config.clip)
             norm = norm.full_tensor() if hasattr(norm, 'full_tensor') else norm
@@ -142,7 +142,7 @@ def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
             optimiser.zero_grad(set_to_none=True)
             bar.update()
             if log is not None:
-                log.add({'gradient': float(norm), 'learning_rate': rate})
+                log.add({'gradient': norm, 'learning_rate': rate})
                 if (step + 1) % config.log_every == 0:
                     bar.set_postfix_str(log.flush(step + 1))
             late = step + 1 == config.steps or time.monotonic() - saved > config.save_every

@@ -78,7 +78,8 @@ class PretrainingNetwork(nn.Module):
         """Train the encoders and mergers, and the heads."""
         return [{'params': [p for p in self.parameters() if p.requires_grad]}]
 
-    def forward(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
+    def forward(self, batch: dict[str, torch.Tensor]
+                ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Add up the heads' losses."""
         device = self.model.device
         batch = {name: value.to(device) for name, value in batch.items()}
@@ -114,8 +115,6 @@ class PretrainingNetwork(nn.Module):
         right = ((seen_kinds.argmax(-1) == self.kinds[most])
                  & (seen_colours.argmax(-1) == self.colours[most]))
         metrics = {**losses, 'pair_right': (right & filled).sum() / filled.sum().clamp(min=1)}
-        # One transfer for all numbers.
-        metrics = dict(zip(metrics, torch.stack([*metrics.values()]).tolist()))
         return sum(_WEIGHTS[name] * value for name, value in losses.items()), metrics
 
 

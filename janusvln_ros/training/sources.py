@@ -11,11 +11,20 @@ from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
 from janusvln_ros.training.collect import walk_files
 from janusvln_ros.training.layout import read_picture, Trajectory
-from janusvln_ros.training.walks import Ask, load_walk, UNKNOWN, Walk
+from janusvln_ros.training.walks import Ask, load_walk, UNKNOWN, Walk, walk_length
 import numpy as np
+from tqdm import tqdm
 
 
-class WalkFiles(Sequence[Walk]):
+class Walks(Sequence[Walk]):
+    """Walks that are read when they are indexed."""
+
+    def lengths(self) -> np.ndarray:
+        """Tell how long the walks are, int64 (len,): those that go well together are alike."""
+        raise NotImplementedError
+
+
+class WalkFiles(Walks):
     """The walks of some folders."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
@@ -27,8 +36,13 @@ class WalkFiles(Sequence[Walk]):
     def __getitem__(self, index: int) -> Walk:
         return load_walk(self._files[index])
 
+    def lengths(self) -> np.ndarray:
+        """Give the numbers of frames."""
+        return np.array([walk_length(path) for path in tqdm(
+            self._files, desc='lengths of walks', leave=False, mininterval=5)])
 
-class TrajectoryFiles(Sequence[Walk]):
+
+class TrajectoryFiles(Walks):
     """
     Trajectories of the published layout, for `windowed` training: every step of one is asked.
 
@@ -50,8 +64,13 @@ class TrajectoryFiles(Sequence[Walk]):
         return _walk(trajectory.name, trajectory.instructions[which], np.array(frames),
                      np.array(trajectory.actions[:self._most], np.int8))
 
+    def lengths(self) -> np.ndarray:
+        """Give the numbers of pictures that are read."""
+        return np.array([min(len(trajectory.pictures), self._most)
+                         for trajectory, _ in self._items])
 
-class ExampleFiles(Sequence[Walk]):
+
+class ExampleFiles(Walks):
     """Training examples of the published form, as `janusvln data build` writes them."""
 
     def __init__(self, paths: Iterable[Path], image_width: int) -> None:
@@ -91,6 +110,11 @@ class ExampleFiles(Sequence[Walk]):
         actions[-1] = action
         return _walk(example['id'], asked[len(head):-len(AFTER_INSTRUCTION)], frames, actions)
 
+    def lengths(self) -> np.ndarray:
+        """Give the lengths of the lines: an image more makes one longer."""
+        return np.concatenate([np.diff(starts, append=path.stat().st_size)
+                               for path, starts in self._files])
+
 
 def _walk(name: str, instruction: str, frames: np.ndarray, actions: np.ndarray) -> Walk:
     """Make a walk of which only pictures, instruction and answers are known."""
@@ -101,10 +125,10 @@ def _walk(name: str, instruction: str, frames: np.ndarray, actions: np.ndarray) 
                 (ask,))
 
 
-class Several(Sequence[Walk]):
+class Several(Walks):
     """Several sources one after another."""
 
-    def __init__(self, sources: Iterable[Sequence[Walk]]) -> None:
+    def __init__(self, sources: Iterable[Walks]) -> None:
         self._sources = list(sources)
         self._ends = np.cumsum([len(source) for source in self._sources])
 
@@ -114,3 +138,7 @@ class Several(Sequence[Walk]):
     def __getitem__(self, index: int) -> Walk:
         number = int(np.searchsorted(self._ends, index, side='right'))
         return self._sources[number][index - (int(self._ends[number - 1]) if number else 0)]
+
+    def lengths(self) -> np.ndarray:
+        """Give those of all sources."""
+        return np.concatenate([source.lengths() for source in self._sources])

@@ -12,7 +12,7 @@ published layout is OUTPUT/NAME/checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 import math
 import os
@@ -36,7 +36,13 @@ from janusvln_ros.training.layout import read_annotations, read_pictures
 from janusvln_ros.training.loop import LoopConfig, train
 from janusvln_ros.training.parallel import checkpoint_activations, estimate, rank, shard, world
 from janusvln_ros.training.pretrain import PretrainingNetwork, Views
-from janusvln_ros.training.sources import ExampleFiles, Several, TrajectoryFiles, WalkFiles
+from janusvln_ros.training.sources import (
+    ExampleFiles,
+    Several,
+    TrajectoryFiles,
+    WalkFiles,
+    Walks,
+)
 from janusvln_ros.training.views import write_views
 import torch
 from torch import nn
@@ -286,7 +292,7 @@ class Runner:
         config = JanusConfig.from_folder(folder)
         return checkpoint.load(folder, config, self.device, torch.float32)
 
-    def _source(self, entry: Mapping[str, str], width: int, most: int) -> Sequence:
+    def _source(self, entry: Mapping[str, str], width: int, most: int) -> Walks:
         (kind, place), *more = entry.items()
         path = self._path(place)
         if kind == 'walks':

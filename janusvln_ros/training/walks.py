@@ -311,6 +311,15 @@ def save_walk(path: Path, walk: Walk, image_width: int) -> None:
     part.rename(path)
 
 
+def walk_length(path: Path) -> int:
+    """Read of a walk how many frames it has; errors as of `load_walk`."""
+    try:
+        with np.load(path) as file:
+            return len(file['taken'])
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f'{path} is damaged or no walk: {error}') from error
+
+
 def load_walk(path: Path) -> Walk:
     """Read a walk; ValueError naming the file where it is damaged."""
     try:

@@ -159,14 +159,16 @@ def test_batches_hold_the_answers(fresh, walks):
     batch = lessons.batch(0, 0)
     assert batch.frames.shape[2:] == (84, 112, 3)
     names = {encoder.tokenizer.encode(action.name)[0]: action for action in Action}
-    for row, column in np.argwhere((batch.questions.steps >= 0).numpy()):
-        length = int(batch.questions.lengths[row, column])
-        targets = batch.targets[row, column]
+    questions = batch.questions
+    for row, column in np.argwhere((questions.steps >= 0).numpy()):
+        own = questions.owners[row] == column
+        decision = int(questions.offsets[row, questions.decisions[row, column]])
+        targets = batch.targets[row, own]
         taught = (targets != IGNORED).nonzero().flatten().tolist()
-        assert taught == [length - 1, length]
-        assert int(targets[length - 1]) in names
-        assert int(targets[length]) == encoder.end_of_turn
-        text = encoder.tokenizer.decode(batch.questions.tokens[row, column, :length])
+        assert taught == [decision, decision + 1]
+        assert int(targets[decision]) in names
+        assert int(targets[decision + 1]) == encoder.end_of_turn
+        text = encoder.tokenizer.decode(questions.tokens[row, own][:decision + 1])
         assert text.endswith('<|im_end|>\n<|im_start|>assistant\n')
 
 
@@ -184,6 +186,27 @@ def test_every_walk_comes_once_in_an_epoch(fresh, walks):
         for part in range(2):
             lessons.batch(step, part)
     assert sorted(Spy.taken[:4]) == sorted(Spy.taken[4:]) == [0, 1, 2, 3]
+
+
+def test_the_walks_of_a_batch_are_about_equally_long(fresh):
+    class Lengths(WalkFiles):
+        def __init__(self) -> None:
+            self.numbers = np.random.default_rng(0).permutation(50)
+
+        def __len__(self) -> int:
+            return 50
+
+        def lengths(self) -> np.ndarray:
+            return self.numbers
+
+    source = Lengths()
+    lessons = Lessons(source, PromptEncoder(fresh), walks_per_batch=4, questions=1, seed=0)
+    epochs = [[source.numbers[lessons._chosen(epoch * 13 + batch)] for batch in range(13)]
+              for epoch in range(2)]
+    for epoch in epochs:
+        assert {*np.concatenate(epoch)} == {*range(50)}
+        assert max(map(np.ptp, epoch)) <= 8
+    assert not np.array_equal(*epochs)
 
 
 class Scripted:
