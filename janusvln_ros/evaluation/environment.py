@@ -7,6 +7,7 @@ from typing import Any
 from janusvln_ros.evaluation.cache import stored_episode
 from janusvln_ros.evaluation.episodes import Episode, floor_points, GroundTruth
 from janusvln_ros.evaluation.metrics import EpisodeMetrics, score_episode
+from janusvln_ros.evaluation.progress import Progress
 from janusvln_ros.evaluation.splits import (
     house_of,
     MAX_STEPS,
@@ -57,8 +58,7 @@ class HouseEnvironment:
         self.world.reset(*episode.start)
         self.space = FreeSpace(house)
         self.route = route_of(episode)
-        self._fields = [self.space.field(place) for place in self.route]
-        self._reached = 0
+        self._progress = Progress(self.space, self.route, self.radius)
         self._visited_at: int | None = None
         self.actions: list[int] = []
         self.poses: list[tuple[float, float, float]] = []
@@ -112,10 +112,6 @@ class HouseEnvironment:
 
     def _observe(self) -> None:
         self.poses.append(self.world.pose)
-        x, y, _ = self.world.pose
-        while (self._reached < len(self._fields) - 1
-               and self._fields[self._reached].distance(x, y) < self.radius):
-            self._reached += 1
-        if self._visited_at is None and self._reached == len(self._fields) - 1:
+        self._distances.append(self._progress.observe(*self.world.pose[:2]))
+        if self._visited_at is None and self._progress.visited:
             self._visited_at = len(self.poses) - 1
-        self._distances.append(self._fields[-1].distance(x, y))

@@ -20,7 +20,8 @@ import time
 from types import FrameType
 
 from janusvln_ros.evaluation.episodes import Episode
-from janusvln_ros.evaluation.splits import build_episode, find_split, house_of
+from janusvln_ros.evaluation.progress import Progress
+from janusvln_ros.evaluation.splits import build_episode, find_split, house_of, route_of
 from janusvln_ros.imaging.encodings import to_rgb
 from janusvln_ros.imaging.overlay import ACTIONS, annotate
 from janusvln_ros.imaging.video import VideoWriter
@@ -343,19 +344,25 @@ def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> N
         house, goal = house_of(run.episode.scene_id), run.episode.goal_points
         radius = run.episode.goals[0].radius
         end = run.poses[-1] if run.poses else run.start
-        left = FreeSpace(house).field(goal).distance(*end[:2]) if run.has_goal else None
-        reached = (left is not None and left < radius and run.outcome == Reason.SUCCEEDED.name)
+        progress = Progress(FreeSpace(house), route_of(run.episode), radius)
+        left = [progress.observe(x, y) for x, y, _ in (run.start, *run.poses)][-1]
+        stopped = run.outcome == Reason.SUCCEEDED.name
+        reached = stopped and progress.visited and left < radius
         record = {
             'instruction': run.instruction, 'scene': run.episode.scene_id,
             'outcome': run.outcome, 'steps': len(run.latencies),
-            'driven_m': round(run.distance, 3), 'goal_left_m': left and round(left, 3),
+            'driven_m': round(run.distance, 3),
+            'goal_left_m': round(left, 3) if run.has_goal else None,
             'goal_reached': reached if run.has_goal else None,
             'decision_time_p50_s': _median(run.times), 'latency_p50_s': _median(run.latencies)}
         records.append(record)
-        distance = '' if left is None else (
-            f', {left:.2f} m from the goal: {"reached" if reached else "not reached"}')
-        print(f'  {number}. "{run.instruction}"\n     {run.outcome} after {len(run.latencies)} '
-              f'steps, {run.distance:.2f} m driven{distance}')
+        ended = 'stopped' if stopped else run.outcome
+        if run.has_goal:
+            ended = f'{"success" if reached else "FAILURE"}: {ended} {left:.2f} m from the goal'
+            if not progress.visited:
+                ended += ', without having been where it should go first'
+        print(f'  {number}. "{run.instruction}"\n     {ended}\n'
+              f'     {len(run.latencies)} decisions, {run.distance:.2f} m driven')
         if run.latencies:
             print(f'     median decision {1000 * _median(run.times):.0f} ms, from image to action '
                   f'{1000 * _median(run.latencies):.0f} ms')

@@ -234,13 +234,40 @@ def answer_windowed(model: JanusModel, prompt: Prompt, fused: torch.Tensor, ques
     return model.model(x, attend, read=suffixes.shape[1])
 
 
-class _SampledAttention:
-    """Causal attention over prompts that are padded at the end, each with its own positions."""
+class _SampledPrompts:
+    """
+    Prompts of different numbers of images in one batch: where what stands, and their attention.
 
-    def __init__(self, rotary: Rotary, positions: torch.Tensor) -> None:
-        prompts, length = positions.shape[:2]
-        cos, sin = rotary(positions.flatten(0, 1).T)
-        self.rotation = tuple(part.view(prompts, 1, length, -1) for part in (cos, sin))
+    They are put together with room for as many images as any has; `close` moves the suffix up to
+    the last image that there is, so that padding is at the end, where nothing sees it.
+    """
+
+    def __init__(self, rotary: Rotary, prompt: Prompt, images: torch.Tensor, most: int,
+                 suffix: int) -> None:
+        """images: (B,), of each prompt, at most `most`. suffix: tokens of the longest."""
+        device = images.device
+        prefix, block = len(prompt.prefix), len(prompt.block)
+        self.begin = prefix + images * block  # (B,), of the suffix
+        room = prefix + most * block
+        place = torch.arange(room + suffix, device=device)
+        order = torch.where(place < self.begin[:, None], place,
+                            place + room - self.begin[:, None])
+        self.order = order.clamp(max=room + suffix - 1)  # (B, L)
+        starts = prefix + prompt.advance * torch.arange(most, device=device)[:, None]
+        before = torch.cat((
+            torch.arange(prefix, device=device).expand(3, -1),
+            (starts + prompt.block_positions().to(device)[:, None]).flatten(1)), dim=1)
+        behind = prefix + prompt.advance * images[:, None] + torch.arange(suffix, device=device)
+        positions = torch.cat((before.expand(len(images), -1, -1),
+                               behind[:, None].expand(-1, 3, -1)), dim=2)
+        positions = positions.gather(2, self.order[:, None].expand(-1, 3, -1))
+        self.rotation = tuple(
+            part.view(len(images), 1, room + suffix, -1)
+            for part in rotary(positions.transpose(0, 1).flatten(1)))
+
+    def close(self, x: torch.Tensor) -> torch.Tensor:
+        """Move suffixes up: (B, L, D) to the same."""
+        return x.gather(1, self.order[..., None].expand(-1, -1, x.shape[2]))
 
     def __call__(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
                  ) -> torch.Tensor:
@@ -252,48 +279,35 @@ class _SampledAttention:
 def answer_sampled(model: JanusModel, prompt: Prompt, semantics: torch.Tensor,
                    geometry: torch.Tensor, questions: Questions, frames: int) -> torch.Tensor:
     """
-    Ask all questions as the `sampled` mode does.
+    Ask all questions as the `sampled` mode does, each with a prompt of its own.
 
     semantics, geometry: (E, T, M, D); frames: of the history at most. Returns final hidden states
-    (E, N, D) as `answer_windowed`. Every question has a prompt of its own; a prompt with fewer
-    images than the most has its suffix earlier, and padding behind it.
+    (E, N, D) as `answer_windowed`.
     """
-    device = semantics.device
-    dtype = semantics.dtype
-    embed = model.model.embed_tokens
+    device, dtype = semantics.device, semantics.dtype
     steps = questions.steps.clamp(min=0)
     asked = steps.numel()
     chosen = [history(step, frames) for step in range(semantics.shape[1])]
     most = max(map(len, chosen))
     numbers = torch.tensor([[*row, *[0] * (most - len(row))] for row in chosen], device=device)
-    images = torch.tensor([len(row) for row in chosen], device=device)[steps].flatten()  # (E S)
     episode = torch.arange(len(steps), device=device)[:, None]
     fused = fuse(semantics[episode[..., None], numbers[steps]],
                  geometry[episode, steps][:, :, None], model.config.lam)  # (E, S, images, M, D)
+    images = torch.tensor([len(row) for row in chosen], device=device)[steps].flatten()
+
+    first = questions.decisions - questions.offsets.gather(1, questions.decisions)
+    places = first[..., None] + torch.arange(int(questions.offsets.max()) + 1, device=device)
+    places = places.clamp(max=questions.tokens.shape[1] - 1)
+    tokens = questions.tokens[episode[..., None], places].flatten(0, 1)
+
+    embed = model.model.embed_tokens
     marks = embed(torch.tensor((prompt.block[0], prompt.block[-1]), device=device)).to(dtype)
     start, end = marks[:, None].expand(-1, asked * most, -1).view(2, asked, most, 1, -1)
     blocks = torch.cat((start, fused.flatten(0, 1), end), dim=2).flatten(1, 2)
-    prefix = embed(torch.tensor(prompt.prefix, device=device)).to(dtype).expand(asked, -1, -1)
-    first = (questions.decisions - questions.offsets.gather(1, questions.decisions)).flatten()
-    longest = int(questions.offsets.max()) + 1
-    place = torch.arange(longest, device=device)
-    row = torch.arange(len(steps), device=device).repeat_interleave(steps.shape[1])[:, None]
-    last = questions.tokens.shape[1] - 1
-    suffix = embed(questions.tokens[row, (first[:, None] + place).clamp(max=last)]).to(dtype)
-    begin = torch.arange(most, device=device)[:, None] * prompt.advance + len(prompt.prefix)
-    behind = images[:, None] * prompt.advance + len(prompt.prefix) + place
-    positions = torch.cat((
-        torch.arange(len(prompt.prefix), device=device).expand(asked, 3, -1),
-        (begin + prompt.block_positions().to(device)[:, None]).flatten(1).expand(asked, -1, -1),
-        behind[:, None].expand(-1, 3, -1)), dim=2).mT
-    x = torch.cat((prefix, blocks, suffix), dim=1)
-    # Without the images that there are not.
-    begin = len(prompt.prefix) + images[:, None] * len(prompt.block)  # (E S, 1), of the suffix
-    order = torch.arange(x.shape[1], device=device).expand(asked, -1)
-    order = torch.where(order < begin, order, order + x.shape[1] - longest - begin)
-    order = order.clamp(max=x.shape[1] - 1)[..., None]
-    positions = positions.gather(1, order.expand(-1, -1, 3))
-    attend = _SampledAttention(Rotary(model.config.language, device), positions)
-    hidden = model.model(x.gather(1, order.expand(-1, -1, x.shape[2])), attend)
+    prefix = embed(torch.tensor(prompt.prefix, device=device)).to(dtype)
+    x = torch.cat((prefix.expand(asked, -1, -1), blocks, embed(tokens).to(dtype)), dim=1)
+    prompts = _SampledPrompts(
+        Rotary(model.config.language, device), prompt, images, most, tokens.shape[1])
+    hidden = model.model(prompts.close(x), prompts)
     number = episode * steps.shape[1] + questions.owners.clamp(min=0)
-    return hidden[number, begin[number, 0] + questions.offsets]
+    return hidden[number, prompts.begin[number] + questions.offsets]
