@@ -19,6 +19,7 @@ from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, rank_and_s
 from janusvln_ros.evaluation.samples import write_samples
 from tqdm import tqdm
 
+_PRINTED = ('all', 'category', 'held_out_phrasing', 'held_out_pair')
 _MEMORY = ('mode', 'initial_frames', 'recent_frames', 'history_frames', 'kept_fraction')
 
 
@@ -116,8 +117,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.ablations is None:
         summaries = _evaluate(run_of(folder, agent), processes)
         if summaries is not None:
-            print(markdown({key: summaries[key] for key in ('all', 'category')
-                            if key in summaries}))
+            print(markdown({key: summaries[key] for key in _PRINTED if key in summaries}))
             print(f'report: {folder / "report.html"}')
         return 0
     if options.policy in BASELINES:
