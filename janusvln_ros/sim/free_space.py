@@ -52,7 +52,7 @@ class FreeSpace:
         self._node_of.ravel()[self._nodes] = np.arange(len(self._nodes))
         self._edges = self._neighbours()
         self._graphs: dict[bool, sparse.csr_array] = {}
-        self._fields: dict[tuple[bytes, bool], DistanceField] = {}
+        self._solved: dict[tuple[bytes, bool], tuple] = {}  # what fields consist of, beside self
 
     def centres(self, flat: np.ndarray) -> np.ndarray:
         """Give the middles (n, 2) of cells by their flat index."""
@@ -82,20 +82,19 @@ class FreeSpace:
         Compute the distance of every free cell to the nearest of `goals` (n, 2).
 
         With `comfortable`, ways near obstacles cost more, and the field's values are no metres.
-        Fields are kept and given again. Raises ValueError where a goal is farther than 0.3 m from
-        every free cell.
+        What was computed is kept. Raises ValueError where a goal is farther than 0.3 m from every
+        free cell.
         """
         goals = np.atleast_2d(np.asarray(goals, dtype=np.float64))
         key = goals.tobytes(), comfortable
-        if key in self._fields:
-            return self._fields[key]
-        nodes = np.array([self.node_at(*goal) for goal in goals])
-        values, before, source = csgraph.dijkstra(
-            self._graph(comfortable), indices=np.unique(nodes), min_only=True,
-            return_predecessors=True)
-        goal_of_node = {int(node): goal for node, goal in zip(nodes, goals)}
-        self._fields[key] = DistanceField(self, values, before, source, goal_of_node)
-        return self._fields[key]
+        if key not in self._solved:
+            nodes = np.array([self.node_at(*goal) for goal in goals])
+            goal_of_node = {int(node): goal for node, goal in zip(nodes, goals)}
+            self._solved[key] = (*csgraph.dijkstra(
+                self._graph(comfortable), indices=np.unique(nodes), min_only=True,
+                return_predecessors=True), goal_of_node)
+        # A field that was kept here would hold this space, and both live until a full collection.
+        return DistanceField(self, *self._solved[key])
 
     def nodes_near(self, x: float, y: float, reach: int) -> np.ndarray:
         """Give the free cells at most `reach` cells away in x and y; indices into `points`."""

@@ -1,6 +1,8 @@
 """Free space and geodesic distance in generated houses."""
 
+import gc
 import math
+import weakref
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,3 +125,16 @@ def test_comfortable_ways_keep_away_from_walls():
     quick, easy = space.field(far), space.field(far, comfortable=True)
     room = [space.clearance_at(field.trace(*near)).mean() for field in (quick, easy)]
     assert room[1] > room[0]
+
+
+def test_a_house_is_forgotten_with_its_space():
+    """Without waiting for a garbage collection: thousands of houses are visited in a row."""
+    gc.disable()
+    try:
+        space = FreeSpace(generate_house(0, rooms=1))
+        space.field(space.points[:1])
+        left = weakref.ref(space)
+        del space
+        assert left() is None
+    finally:
+        gc.enable()
