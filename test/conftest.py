@@ -14,6 +14,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 _PARTICIPANTS = 32  # of a domain that are looked for; each has a port of its own, by the standard
 
+# A job in a shell's background ignores Ctrl-C and so do its processes; tests send it to theirs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
