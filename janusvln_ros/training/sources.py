@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 import json
 from pathlib import Path
@@ -19,9 +20,9 @@ from tqdm import tqdm
 class Walks(Sequence[Walk]):
     """Walks that are read when they are indexed."""
 
+    @abstractmethod
     def lengths(self) -> np.ndarray:
-        """Tell how long the walks are, int64 (len,): those that go well together are alike."""
-        raise NotImplementedError
+        """Tell how long the walks are, int64 (len,), in any unit: batches are of alike ones."""
 
 
 class WalkFiles(Walks):
