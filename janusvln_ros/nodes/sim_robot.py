@@ -191,11 +191,11 @@ class SimRobot(Node):
         next_odom = next_image = 0.0
         next_clock = 0.0 if self._clocked else math.inf
         owed = 0.0  # s of simulated time
-        last = time.monotonic()
+        last = time.time()  # the clock of the stamps, so that they keep the world's pace
         while not self._ending:
-            time.sleep(max(0.0, last + _TICK - time.monotonic()))
-            now = time.monotonic()
-            owed += min(now - last, _MOST_BEHIND) * settings.real_time_factor
+            time.sleep(min(max(0.0, last + _TICK - time.time()), _TICK))
+            now = time.time()
+            owed += min(max(0.0, now - last), _MOST_BEHIND) * settings.real_time_factor
             last = now
             while owed >= TIMESTEP and not self._ending:
                 owed -= TIMESTEP
@@ -205,7 +205,7 @@ class SimRobot(Node):
                 reached = odometry.time + TIMESTEP / 2
                 if reached < min(next_clock, next_odom, next_image):
                     continue
-                stamp = self._stamp(odometry.time, owed)
+                stamp = _stamp(odometry.time if self._clocked else now - owed)
                 if self._clock_publisher:  # it goes ahead of everything stamped with it
                     self._clock_publisher.publish(Clock(clock=stamp))
                     next_clock = odometry.time + _CLOCK_PERIOD
@@ -234,14 +234,6 @@ class SimRobot(Node):
             renderer.close()
 
     # ---- outputs ----
-
-    def _stamp(self, simulated: float, owed: float) -> TimeMessage:
-        """Give the ROS time of a moment that lies `owed` seconds before now."""
-        if self._clocked:
-            nanoseconds = round(simulated * 1e9)
-        else:
-            nanoseconds = self.get_clock().now().nanoseconds - round(owed * 1e9)
-        return TimeMessage(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
     def _publish_odometry(
         self, stamp: TimeMessage, odometry: WheelOdometry, pose: tuple[float, float, float]
@@ -301,12 +293,17 @@ class SimRobot(Node):
         """Place the camera's optical frame (z ahead, x right, y down) on the base."""
         transform = TransformStamped(child_frame_id=self._settings.camera_frame)
         transform.header.frame_id = self._settings.base_frame
-        transform.header.stamp = self._stamp(0.0, 0.0)
+        transform.header.stamp = _stamp(0.0 if self._clocked else time.time())
         transform.transform.translation.z = self._camera.elevation
         cos, sin = math.cos(self._camera.tilt / 2) / 2, math.sin(self._camera.tilt / 2) / 2
         transform.transform.rotation = Quaternion(
             x=-cos - sin, y=cos + sin, z=sin - cos, w=cos - sin)
         return transform
+
+
+def _stamp(time_s: float) -> TimeMessage:
+    nanoseconds = round(time_s * 1e9)
+    return TimeMessage(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
 def _quaternion(yaw: float) -> Quaternion:
