@@ -19,7 +19,6 @@ import math
 import os
 from pathlib import Path
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -231,7 +230,6 @@ def main(argv: list[str] | None = None) -> int:
                         help='MB that the memory of a node may grow (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes end with this one
     rclpy.init(args=[])
     late = 20.0  # simulated s; a busy machine is no fault here
     with tempfile.TemporaryDirectory() as folder, NodeProcesses(Path(folder)) as processes:
@@ -253,6 +251,9 @@ def main(argv: list[str] | None = None) -> int:
         except (SoakError, NodeFailed) as error:
             print(f'\n{error}; after {dict(life.counts)}', file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print(f'\ninterrupted after {dict(life.counts)}', file=sys.stderr)
+            return 130
     rclpy.try_shutdown()
     print(f'{options.hours:g} h: {dict(life.counts)}')
     for name, size in sizes.items():

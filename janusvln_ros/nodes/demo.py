@@ -234,10 +234,9 @@ def _demonstrate(arguments: argparse.Namespace) -> int:
         except NodeFailed as error:
             print(f'\njanusvln demo: {error}', file=sys.stderr)
             code = 1
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # what follows is short and must be done
-    if runs:
-        _conclude(arguments, runs, random)
+        nodes.stop()
+        if runs:
+            _conclude(arguments, runs, random)
     return code
 
 

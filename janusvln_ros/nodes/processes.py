@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from ament_index_python import get_package_share_directory
@@ -28,12 +28,15 @@ class NodeProcesses:
     Nodes of this package, each a process with its log in a folder.
 
     Leaving the `with` block ends them: SIGINT first, SIGKILL to those that do not go. They end too
-    when this process is killed. `check` raises NodeFailed.
+    when this process is killed. Within the block SIGINT and SIGTERM are noted, and raised by
+    `check`: anywhere else they could leave a half started node behind.
     """
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: dict[str, subprocess.Popen] = {}
+        self._interrupted = False
+        self._handlers: dict[int, Any] = {}
         logs.mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, parameters: Mapping[str, Any]) -> subprocess.Popen:
@@ -48,7 +51,9 @@ class NodeProcesses:
         return self._running[name]
 
     def check(self) -> None:
-        """Raise NodeFailed if a node has ended."""
+        """Raise NodeFailed if a node has ended, KeyboardInterrupt if this process is to end."""
+        if self._interrupted:
+            raise KeyboardInterrupt
         for name, process in self._running.items():
             if process.poll() is not None:
                 lines = self._log(name).read_text(errors='replace').splitlines()[-15:]
@@ -72,12 +77,19 @@ class NodeProcesses:
     def _log(self, name: str) -> Path:
         return self._logs / f'{name}.log'
 
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
+
     def __enter__(self) -> NodeProcesses:
+        self._handlers = {number: signal.signal(number, self._interrupt)
+                          for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.stop()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,7 @@ import time
 import uuid
 
 import av
+from janusvln_ros.nodes.processes import NodeProcesses
 import pytest
 
 pytestmark = pytest.mark.ros
@@ -91,3 +92,14 @@ def test_demo_says_why_a_node_failed(demo, tmp_path):
     assert 'navigator ended with status 1' in text.read_text()
     assert 'cannot configure' in text.read_text()
     assert not processes(mark)
+
+
+def test_an_interruption_waits_until_it_can_be_heeded(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with NodeProcesses(tmp_path) as nodes:
+        nodes.check()
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            nodes.check()
+    assert signal.getsignal(signal.SIGINT) is before
