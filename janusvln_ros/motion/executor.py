@@ -207,7 +207,7 @@ class Executor:
             self._move(now, dt)
         elif self._phase is _Phase.BRAKING:
             self._velocity = self._tracker.brake(dt)
-            if self._velocity == Velocity():
+            if self._tracker.rests:
                 self._tracker.halt()
                 self._settle(now)
         elif self._phase is _Phase.SETTLING:

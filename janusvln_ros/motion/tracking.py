@@ -117,6 +117,11 @@ class Tracker:
         """Tell whether the goal still asks for translation."""
         return self.goal is not None and self._driving
 
+    @property
+    def rests(self) -> bool:
+        """Tell whether it commands zero, and has come to that within the limits."""
+        return self._linear == self._angular == AxisState()
+
     def reached(self, pose: Pose) -> bool:
         """Tell whether a pose (of a robot that stands) is the goal within the tolerances."""
         goal, config = self.goal, self.config
@@ -124,7 +129,7 @@ class Tracker:
                 and abs(goal.pose.yaw - pose.yaw) <= config.angle_tolerance)
 
     def brake(self, dt: float) -> Velocity:
-        """Come to a stop within the limits, whatever the goal; zero velocity when done."""
+        """Come to a stop within the limits, whatever the goal; it is done when it rests."""
         return self._advance(0.0, 0.0, dt, floor_turn=True)
 
     def step(self, pose: Pose, dt: float, room: float = math.inf) -> tuple[Velocity, bool]:
@@ -142,7 +147,7 @@ class Tracker:
             self._driving = False
         rate = self._turn_rate(self.goal.pose.yaw - pose.yaw, dt)
         velocity = self._advance(0.0, rate, dt, floor_turn=True)
-        return velocity, velocity == Velocity() and rate == 0.0
+        return velocity, self.rests and rate == 0.0
 
     def _drive(self, speed: float, pose: Pose, dt: float) -> Velocity:
         """Keep to the line while driving; turn towards it first when it points elsewhere."""
@@ -199,19 +204,23 @@ class Tracker:
 
     def _advance(self, linear: float, angular: float, dt: float, floor_turn: bool) -> Velocity:
         limits = self.config
-        self._linear = _settled(advance(self._linear, linear, limits.linear, dt), linear,
-                                limits.linear)
-        self._angular = _settled(advance(self._angular, angular, limits.angular, dt), angular,
-                                 limits.angular)
+        self._linear = _advance(self._linear, linear, limits.linear, dt)
+        self._angular = _advance(self._angular, angular, limits.angular, dt)
         return Velocity(
             _floored(self._linear.speed, linear, limits.linear.minimum),
             _floored(self._angular.speed, angular, limits.angular.minimum if floor_turn else 0.0))
 
 
-def _settled(state: AxisState, target: float, limits: AxisLimits) -> AxisState:
-    """Return exact zero for a speed that has come down to (almost) it, or below the minimum."""
-    smallest = max(limits.minimum, 1e-4 * limits.speed)
-    return AxisState() if target == 0.0 and abs(state.speed) < smallest else state
+def _advance(before: AxisState, target: float, limits: AxisLimits, dt: float) -> AxisState:
+    """
+    Come closer to a target; to exactly zero once (almost) there, or below the minimum.
+
+    The rate of that last change stays for a tick: a goal that comes then keeps the jerk limit.
+    """
+    after = advance(before, target, limits, dt)
+    if target != 0.0 or abs(after.speed) >= max(limits.minimum, 1e-4 * limits.speed):
+        return after
+    return AxisState(0.0, after.acceleration if before.speed else 0.0)
 
 
 def _floored(speed: float, target: float, minimum: float) -> float:

@@ -2,7 +2,7 @@
 from dataclasses import replace
 import math
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command, Kind
@@ -35,6 +35,8 @@ def send(robot, action, step, stamp=0.0):
 
 @settings(max_examples=60, deadline=None)
 @given(MODES, AXES, AXES, BASES, st.lists(st.tuples(ACTIONS, st.floats(0.0, 1.5)), max_size=6))
+@example(Mode.CONTINUOUS, AxisLimits(0.1015625, 1.0, 19.0), AxisLimits(1.0, 1.0, 1.0),
+         BaseConfig(), [(1, 1.0), (0, 0.1875), (1, 0.0)])  # a goal in the tick it comes to rest
 def test_commands_keep_every_limit(mode, linear, angular, base, actions):
     """STOP and new goals included; only faults may drop to zero at once."""
     robot = robot_with(replace(ExecutorConfig(), mode=mode, linear=linear, angular=angular,
