@@ -68,6 +68,7 @@ class SalvagedMcap:
         try:
             with self._path.open('rb') as file:
                 for opcode, body in _records(file, self._path):
+                    place = file.tell()
                     if opcode == _SCHEMA:
                         number, name, _, text = _fields(body, 'Hsss')
                         schemas[number] = (name, text)
@@ -81,6 +82,9 @@ class SalvagedMcap:
                             yield channels[number], time, bytes(body[22:])
         except CutError as cut:
             self.ended = str(cut)
+        except struct.error:
+            self.ended = (f'{self._path}: reading ended before byte {place}: a record is damaged, '
+                          'its fields do not fit into it')
 
 
 class SalvagedSqlite:

@@ -234,6 +234,18 @@ def test_a_wrong_checksum_ends_reading_before_its_chunk(tmp_path):
     assert numbers == list(range(50)) and 'checksum' in problem
 
 
+@pytest.mark.parametrize('damaged', [
+    record(4, struct.pack('<HHI', 3, 1, 2**30) + b'/third'), record(5, b'short'),
+], ids=['channel', 'message'])
+def test_fields_that_do_not_fit_into_their_record_end_the_reading(tmp_path, damaged):
+    file = tmp_path / 'a.mcap'
+    before = mcap([*HEADER, *MESSAGES[:50], damaged])
+    file.write_bytes(before + b''.join(MESSAGES[50:]))
+    numbers, (problem,) = read(file)
+    assert numbers == list(range(50))
+    assert f'reading ended before byte {len(before)}: a record is damaged' in problem
+
+
 def test_a_tail_of_zeros_is_noticed(tmp_path):
     """A file system that lost power leaves zeros."""
     file = tmp_path / 'a.mcap'
