@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 
+from hypothesis import settings
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +17,10 @@ _PARTICIPANTS = 32  # of a domain that are looked for; each has a port of its ow
 
 # A job in a shell's background ignores Ctrl-C and so do its processes; tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Every run tries the same examples; `--hypothesis-profile=default` searches for new ones.
+settings.register_profile('repeatable', derandomize=True)
+settings.load_profile('repeatable')
 
 
 @pytest.fixture
