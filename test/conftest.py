@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 
 from hypothesis import settings
 import pytest
@@ -62,6 +63,28 @@ def _free_domain() -> Iterator[int]:
             yield domain
             return
     raise RuntimeError('all DDS domains of this machine are in use')
+
+
+@pytest.fixture
+def marked() -> Iterator[tuple[dict[str, str], Callable[[], dict[int, str]]]]:
+    """Give an environment to start a process with, and a function that tells what runs in it."""
+    mark = f'JANUSVLN_TEST_RUN={uuid.uuid4().hex}'
+
+    def running() -> dict[int, str]:
+        found = {}
+        for folder in Path('/proc').glob('[0-9]*'):
+            try:
+                if mark.encode() in (folder / 'environ').read_bytes():
+                    line = (folder / 'cmdline').read_bytes()
+                    found[int(folder.name)] = line.replace(b'\0', b' ').decode()
+            except OSError:
+                continue
+        return found
+
+    yield {**os.environ, **dict([mark.split('=')])}, running
+    for number in running():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
 
 
 @pytest.fixture

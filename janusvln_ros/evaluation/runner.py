@@ -27,6 +27,7 @@ from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.evaluation.splits import find_split
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
+from janusvln_ros.lifetime import end_with
 from janusvln_ros.sim.camera import CameraModel
 from tqdm import tqdm
 
@@ -223,7 +224,7 @@ def _run_in_processes(
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     pool = ProcessPoolExecutor(
         processes, mp_context=multiprocessing.get_context('spawn'), initializer=_start_worker,
-        initargs=(run,))
+        initargs=(run, os.getpid()))
     try:
         futures = [pool.submit(_work, key, key in videos) for key in keys]
         signal.signal(signal.SIGINT, handler)
@@ -240,8 +241,9 @@ def _run_in_processes(
 _worker: tuple[Run, Any, Agent] | None = None
 
 
-def _start_worker(run: Run) -> None:
+def _start_worker(run: Run, parent: int) -> None:
     global _worker
+    end_with(parent)
     _worker = run, run.environment.make(), run.agent.make()
 
 

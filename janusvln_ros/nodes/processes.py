@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import ctypes
+from functools import partial
 import os
 from pathlib import Path
 import signal
@@ -14,8 +14,8 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from ament_index_python import get_package_share_directory
+from janusvln_ros.lifetime import end_with
 
-_PR_SET_PDEATHSIG = 1
 _PATIENCE = 10.0  # s that a node has to end by itself
 
 
@@ -47,7 +47,8 @@ class NodeProcesses:
             self._running[name] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 # A session of their own: Ctrl-C reaches this process only, which ends the nodes.
-                start_new_session=True, preexec_fn=_end_with_parent, env=node_environment())
+                start_new_session=True, preexec_fn=partial(end_with, os.getpid()),
+                env=node_environment())
         return self._running[name]
 
     def check(self) -> None:
@@ -90,11 +91,6 @@ class NodeProcesses:
         self.stop()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-
-
-def _end_with_parent() -> None:
-    """Run in the child: be told to end when the parent dies without having said so (Linux)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def node_environment() -> dict[str, str]:

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 
+from janusvln_ros.lifetime import end_with
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import free_start, generate_house
 from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
@@ -68,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
                 'width': width, 'height': height}
         count = options.houses * options.steps
         # MuJoCo's drawing libraries do not survive a fork.
-        with get_context('spawn').Pool(processes) as pool:
+        with get_context('spawn').Pool(processes, end_with, (os.getpid(),)) as pool:
             alone, cpu = pool.apply(measure_steps, (0,), work)
             jobs = [pool.apply_async(measure_steps, (1000 * i,), work) for i in range(processes)]
             together = max(job.get()[0] for job in jobs)

@@ -10,6 +10,7 @@ import traceback
 from typing import Any
 
 import cv2
+from janusvln_ros.lifetime import end_with
 
 
 def in_processes(work: Callable[..., Iterator[Any]], jobs: Sequence[tuple]) -> Iterator[Any]:
@@ -24,7 +25,8 @@ def in_processes(work: Callable[..., Iterator[Any]], jobs: Sequence[tuple]) -> I
         return
     context = multiprocessing.get_context('spawn')
     done = context.Queue()
-    workers = [context.Process(target=_serve, args=(work, job, done), daemon=True)
+    workers = [context.Process(target=_serve, args=(work, job, done, os.getpid()),
+                               daemon=True)
                for job in jobs]
     for worker in workers:
         worker.start()
@@ -44,9 +46,11 @@ def in_processes(work: Callable[..., Iterator[Any]], jobs: Sequence[tuple]) -> I
             worker.join()
 
 
-def _serve(work: Callable[..., Iterator[Any]], job: tuple, done: multiprocessing.Queue) -> None:
+def _serve(work: Callable[..., Iterator[Any]], job: tuple, done: multiprocessing.Queue,
+           parent: int) -> None:
     """Run one job, telling of each result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    end_with(parent)
     # Mesa and OpenCV would start a thread for every core in each of the processes.
     os.environ.setdefault('LP_NUM_THREADS', '1')
     cv2.setNumThreads(1)

@@ -1,43 +1,28 @@
 """The demo as a user runs it, and that no process outlives it."""
 
 import json
-import os
-from pathlib import Path
 import signal
 import time
-import uuid
 
 import av
 from janusvln_ros.nodes.processes import NodeProcesses
 import pytest
 
 pytestmark = pytest.mark.ros
-MARK = 'JANUSVLN_TEST_RUN'
 PATIENCE = 150.0  # s of wall time, on a busy machine
 
 
-def processes(mark):
-    """Return the processes of a run, by the variable in their environment."""
-    found = []
-    for folder in Path('/proc').glob('[0-9]*'):
-        try:
-            if f'{MARK}={mark}'.encode() in (folder / 'environ').read_bytes():
-                found.append((folder / 'cmdline').read_bytes().replace(b'\0', b' ').decode())
-        except OSError:
-            continue
-    return found
-
-
 @pytest.fixture
-def demo(start_command, tmp_path):
+def demo(start_command, marked, tmp_path):
+    environment, running = marked
+
     def demo(*arguments):
-        mark = uuid.uuid4().hex
         log = open(tmp_path / 'demo.txt', 'wb')
         process = start_command(
             'demo', '--out', str(tmp_path / 'out'), '--device', 'cpu', '--checkpoint', 'random',
             *arguments, stdout=log, stderr=log,
-            env={**os.environ, MARK: mark, 'OMP_NUM_THREADS': '1'})
-        return process, mark, tmp_path / 'demo.txt'
+            env={**environment, 'OMP_NUM_THREADS': '1'})
+        return process, running, tmp_path / 'demo.txt'
     return demo
 
 
@@ -49,11 +34,11 @@ def wait_for(condition, seconds, text):
 
 
 def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
-    process, mark, text = demo('--max-steps', '3', '--count', '2')
+    process, running, text = demo('--max-steps', '3', '--count', '2')
     wait_for(lambda: process.poll() is not None, PATIENCE, text)
     printed = text.read_text()
     assert process.returncode == 0, printed
-    assert not processes(mark)
+    assert not running()
     assert 'RANDOM weights' in printed and 'does NOT follow the instruction' in printed
     assert printed.count('"') >= 8 and 'summary' in printed
     assert 'of 2 instructions followed to their goal' in printed
@@ -79,19 +64,19 @@ def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
     ('starting', signal.SIGTERM, 130), ('step', signal.SIGINT, 130),
     ('step', signal.SIGKILL, -signal.SIGKILL)])
 def test_no_process_outlives_the_demo(demo, moment, number, code):
-    process, mark, text = demo('--max-steps', '100')
-    wait_for(lambda: len(processes(mark)) >= 4 and moment in text.read_text(), PATIENCE, text)
+    process, running, text = demo('--max-steps', '100')
+    wait_for(lambda: len(running()) >= 4 and moment in text.read_text(), PATIENCE, text)
     process.send_signal(number)
     assert process.wait(30) == code, text.read_text()
-    wait_for(lambda: not processes(mark), 15, text)
+    wait_for(lambda: not running(), 15, text)
 
 
 def test_demo_says_why_a_node_failed(demo, tmp_path):
-    process, mark, text = demo('--checkpoint', str(tmp_path))
+    process, running, text = demo('--checkpoint', str(tmp_path))
     assert process.wait(PATIENCE) == 1
     assert 'navigator ended with status 1' in text.read_text()
     assert 'cannot configure' in text.read_text()
-    assert not processes(mark)
+    assert not running()
 
 
 def test_an_interruption_waits_until_it_can_be_heeded(tmp_path):
