@@ -204,14 +204,14 @@ class Tracker:
 
     def _advance(self, linear: float, angular: float, dt: float, floor_turn: bool) -> Velocity:
         limits = self.config
-        self._linear = _advance(self._linear, linear, limits.linear, dt)
-        self._angular = _advance(self._angular, angular, limits.angular, dt)
+        self._linear = _ramp(self._linear, linear, limits.linear, dt)
+        self._angular = _ramp(self._angular, angular, limits.angular, dt)
         return Velocity(
             _floored(self._linear.speed, linear, limits.linear.minimum),
             _floored(self._angular.speed, angular, limits.angular.minimum if floor_turn else 0.0))
 
 
-def _advance(before: AxisState, target: float, limits: AxisLimits, dt: float) -> AxisState:
+def _ramp(before: AxisState, target: float, limits: AxisLimits, dt: float) -> AxisState:
     """
     Come closer to a target; to exactly zero once (almost) there, or below the minimum.
 
