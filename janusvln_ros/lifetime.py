@@ -13,6 +13,7 @@ def end_with(parent: int) -> None:
     """
     Have this process sent SIGTERM when its parent ends, however that ends (Linux).
 
+    It counts as ended with the thread that started this process, so that should be the main one.
     parent: number of the process that started this one; it may have ended already.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 VIEWS = ('from pathlib import Path; from janusvln_ros.training.views import write_views;'
-         'import sys; write_views(Path(sys.argv[1]), tours=10000, seed=1, '
+         'import sys; write_views(Path(sys.argv[1]), tours=2000, seed=1, '
          'rooms=(1, 1), processes=2)')
 
 
