@@ -1,4 +1,5 @@
 """`pip install .`: what needs no ROS. Metadata: package.xml; versions: requirements/."""
+
 from pathlib import Path
 import xml.etree.ElementTree as ElementTree
 
@@ -21,9 +22,13 @@ setup(
     license=PACKAGE.findtext('license'),
     packages=find_packages(include=['janusvln_ros', 'janusvln_ros.*']),
     package_data={'janusvln_ros': ['**/*.json', '**/*.xml', '**/*.html', '**/*.yaml']},
-    data_files=[(f'share/janusvln_ros/{kind}', [
-        str(path.relative_to(HERE)) for path in sorted((HERE / kind).glob('*.*'))])
-        for kind in ('msg', 'action')],  # replay reads bags by them
+    data_files=[
+        (
+            f'share/janusvln_ros/{kind}',
+            [str(path.relative_to(HERE)) for path in sorted((HERE / kind).glob('*.*'))],
+        )
+        for kind in ('msg', 'action')
+    ],  # replay reads bags by them
     python_requires='>=3.10,<3.14',
     install_requires=pinned('torch') + pinned('python'),
     extras_require={'test': pinned('test')},

@@ -59,8 +59,13 @@ class Driver(Node):
 
     def _on_velocity(self, message: TwistStamped) -> None:
         stamp, twist = message.header.stamp, message.twist
-        self.received.append((stamp.sec + stamp.nanosec * 1e-9, time.time(),
-                              twist.linear.x == twist.angular.z == 0.0))
+        self.received.append(
+            (
+                stamp.sec + stamp.nanosec * 1e-9,
+                time.time(),
+                twist.linear.x == twist.angular.z == 0.0,
+            )
+        )
 
     def _on_truth(self, truth: Odometry) -> None:
         twist = truth.twist.twist
@@ -79,11 +84,18 @@ class Driver(Node):
 
     def connect(self) -> None:
         """Wait until executor and base are there."""
-        self.wait(lambda: self._actions.get_subscription_count() > 0
-                  and self._e_stop.get_subscription_count() > 0
-                  and self._reset.service_is_ready(), 'the executor')
-        self.wait(lambda: self.status.state == MotionStatus.STATE_IDLE and not self.status.message,
-                  'odometry')
+        self.wait(
+            lambda: (
+                self._actions.get_subscription_count() > 0
+                and self._e_stop.get_subscription_count() > 0
+                and self._reset.service_is_ready()
+            ),
+            'the executor',
+        )
+        self.wait(
+            lambda: self.status.state == MotionStatus.STATE_IDLE and not self.status.message,
+            'odometry',
+        )
 
     def measure(self) -> tuple[float, float, float, bool]:
         """
@@ -110,9 +122,13 @@ class Driver(Node):
     def _is_moving(self) -> bool:
         """Tell whether the robot is seen to move; send an action when none is under way."""
         if self.status.state == MotionStatus.STATE_IDLE and (
-                self._step == 0 or self.status.step == self._step - 1):
-            self._actions.publish(NavigationAction(
-                action=1 + self._step % 3, instruction_id='e_stop', step=self._step))
+            self._step == 0 or self.status.step == self._step - 1
+        ):
+            self._actions.publish(
+                NavigationAction(
+                    action=1 + self._step % 3, instruction_id='e_stop', step=self._step
+                )
+            )
             self._step += 1
         return self.base_moves and bool(self.received) and not self.received[-1][2]
 
@@ -126,12 +142,22 @@ class Driver(Node):
 def processes(parameters: list[str]) -> Iterator[None]:
     """Start a base and an executor; end them on the way out."""
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    started = [subprocess.Popen([sys.executable, *command], env=environment,
-                                start_new_session=True)
-               for command in ([str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'), '--stamped'],
-                               ['-m', 'janusvln_ros.nodes.motion_executor', '--ros-args',
-                                *(word for each in ('settle_time:=0.0', 'stamped_cmd_vel:=true',
-                                                    *parameters) for word in ('-p', each))])]
+    started = [
+        subprocess.Popen([sys.executable, *command], env=environment, start_new_session=True)
+        for command in (
+            [str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'), '--stamped'],
+            [
+                '-m',
+                'janusvln_ros.nodes.motion_executor',
+                '--ros-args',
+                *(
+                    word
+                    for each in ('settle_time:=0.0', 'stamped_cmd_vel:=true', *parameters)
+                    for word in ('-p', each)
+                ),
+            ],
+        )
+    ]
     try:
         yield
     finally:
@@ -143,13 +169,23 @@ def processes(parameters: list[str]) -> Iterator[None]:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--times', type=int, default=1000, help='default: %(default)s')
-    parser.add_argument('--limit', type=float, default=50.0,
-                        help='ms that the slowest response may take (default: %(default)s)')
-    parser.add_argument('--parameter', action='append', default=[], metavar='NAME:=VALUE',
-                        help='of the executor; realtime_priority:=0 for ordinary scheduling')
+    parser.add_argument(
+        '--limit',
+        type=float,
+        default=50.0,
+        help='ms that the slowest response may take (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--parameter',
+        action='append',
+        default=[],
+        metavar='NAME:=VALUE',
+        help='of the executor; realtime_priority:=0 for ordinary scheduling',
+    )
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes end with this one
     rclpy.init(args=[])
@@ -162,8 +198,10 @@ def main(argv: list[str] | None = None) -> int:
     moved = sum(not clean for *_, clean in results)
     for what, seconds in zip(('commanded, since sent', 'commanded', 'received'), zip(*results)):
         p50, p95, p99, worst = 1000.0 * np.percentile(seconds, (50, 95, 99, 100))
-        print(f'zero {what}: p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms,'
-              f' slowest {worst:.1f} ms')
+        print(
+            f'zero {what}: p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms,'
+            f' slowest {worst:.1f} ms'
+        )
     print(f'{len(results)} e-stops: {late} above {options.limit:g} ms; motion after zero: {moved}')
     return 1 if late or moved else 0
 

@@ -32,8 +32,14 @@ def random_policy(device: torch.device, memory: MemoryConfig) -> JanusPolicy:
     with tempfile.TemporaryDirectory() as folder:
         encoder = PromptEncoder(write_random_checkpoint(Path(folder) / 'tiny'))
     return JanusPolicy(
-        model, encoder, image_width=644, memory=memory, decoding='constrained',
-        repetition_penalty=1.05, normalisation=Normalisation(device))
+        model,
+        encoder,
+        image_width=644,
+        memory=memory,
+        decoding='constrained',
+        repetition_penalty=1.05,
+        normalisation=Normalisation(device),
+    )
 
 
 def main() -> None:
@@ -44,8 +50,10 @@ def main() -> None:
     started = time.monotonic()
     model = checkpoint.build(FULL_SIZE)
     count = sum(parameter.numel() for parameter in model.parameters())
-    print(f'built on the meta device in {time.monotonic() - started:.1f} s: {count / 1e9:.3f} G '
-          f'parameters, {len(model.state_dict())} tensors')
+    print(
+        f'built on the meta device in {time.monotonic() - started:.1f} s: {count / 1e9:.3f} G '
+        f'parameters, {len(model.state_dict())} tensors'
+    )
     if not torch.cuda.is_available():
         print('no GPU here: no step taken')
         return
@@ -60,10 +68,13 @@ def main() -> None:
             decision = policy.step(frames[step % len(frames)])
             seconds = time.monotonic() - before
             if step < 3 or step == arguments.steps - 1:
-                parts = ', '.join(f'{name} {1000 * part:.1f}'
-                                  for name, part in decision.timings.items())
-                print(f'{mode} step {step}: {decision.action.name}, {1000 * seconds:.1f} ms '
-                      f'({parts}), {torch.cuda.memory_allocated() / 1e9:.1f} GB allocated')
+                parts = ', '.join(
+                    f'{name} {1000 * part:.1f}' for name, part in decision.timings.items()
+                )
+                print(
+                    f'{mode} step {step}: {decision.action.name}, {1000 * seconds:.1f} ms '
+                    f'({parts}), {torch.cuda.memory_allocated() / 1e9:.1f} GB allocated'
+                )
         del policy
         torch.cuda.empty_cache()
 

@@ -41,8 +41,10 @@ from tqdm import tqdm
 ROOT = Path(__file__).parents[1]
 STEP_LENGTH, STEP_ANGLE = 0.25, math.radians(15.0)
 DECISION_PERIOD = 0.5  # s, least time between two images in continuous mode (the navigator's)
-HEADER = ('| mode | latency | sequences | measured | position: mean, 95 %, worst (cm) |'
-          ' heading: mean, 95 %, worst (°) |\n| --- | --- | --- | --- | --- | --- |')
+HEADER = (
+    '| mode | latency | sequences | measured | position: mean, 95 %, worst (cm) |'
+    ' heading: mean, 95 %, worst (°) |\n| --- | --- | --- | --- | --- | --- |'
+)
 LIMITS = {Mode.STEP: (0.02, math.radians(1.5)), Mode.CONTINUOUS: (0.05, math.radians(3.0))}
 SLOW = BaseConfig(delay=0.15, odometry_delay=0.05)
 IN_PROCESS, OVER_DDS = ('physics', 'model', 'slow_model'), ('sim_robot', 'kinematic')
@@ -87,7 +89,8 @@ class Trial:
                     self._measure(sight.pose)
                 self.finished = True
         elif self._image is None and (
-                free if self.mode is Mode.STEP else sight.now >= self._next_image):
+            free if self.mode is Mode.STEP else sight.now >= self._next_image
+        ):
             self._image, self._next_image = sight, sight.now + DECISION_PERIOD
         return None
 
@@ -103,16 +106,24 @@ class Trial:
         last = self._ideal if image.moving and self.mode is Mode.CONTINUOUS else None
         if action == 1:
             yaw = last.yaw if last else image.pose.yaw
-            return Pose(image.pose.x + STEP_LENGTH * math.cos(yaw),
-                        image.pose.y + STEP_LENGTH * math.sin(yaw), yaw)
+            return Pose(
+                image.pose.x + STEP_LENGTH * math.cos(yaw),
+                image.pose.y + STEP_LENGTH * math.sin(yaw),
+                yaw,
+            )
         place = last or image.pose
-        return Pose(place.x, place.y,
-                    image.pose.yaw + (STEP_ANGLE if action == 2 else -STEP_ANGLE))
+        return Pose(
+            place.x, place.y, image.pose.yaw + (STEP_ANGLE if action == 2 else -STEP_ANGLE)
+        )
 
     def _measure(self, pose: Pose) -> None:
         ideal = self._ideal
-        self.errors.append((math.hypot(pose.x - ideal.x, pose.y - ideal.y),
-                            abs(math.remainder(pose.yaw - ideal.yaw, math.tau))))
+        self.errors.append(
+            (
+                math.hypot(pose.x - ideal.x, pose.y - ideal.y),
+                abs(math.remainder(pose.yaw - ideal.yaw, math.tau)),
+            )
+        )
 
 
 class PhysicsBase:
@@ -120,6 +131,7 @@ class PhysicsBase:
 
     def __init__(self) -> None:
         from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
+
         house, self._start = arena()[:2]
         self._world, self._step = PhysicsWorld(house, self._start), TIMESTEP
         self.time = self._world.time
@@ -152,10 +164,13 @@ class PhysicsBase:
 def arena() -> tuple[object, tuple[float, float, float], float]:
     """Return the house with most space in one place, that place, and its radius (m)."""
     from janusvln_ros.sim.house import clearance, free_start, generate_house
+
     houses = [generate_house(seed, rooms=1) for seed in HOUSE_SEEDS]
     places = [free_start(house) for house in houses]
-    room = [float(clearance(house.obstacles(), np.array(place[:2])))
-            for house, place in zip(houses, places)]
+    room = [
+        float(clearance(house.obstacles(), np.array(place[:2])))
+        for house, place in zip(houses, places)
+    ]
     best = int(np.argmax(room))
     return houses[best], places[best], room[best]
 
@@ -166,8 +181,11 @@ def random_sequences(number: int, actions: int, radius: float, seed: int) -> lis
     while len(sequences) < number:
         sequence, pose = dice.choices([1, 2, 3], k=actions), Pose()
         for action in sequence:
-            pose = {1: pose.moved(STEP_LENGTH), 2: pose.moved(0.0, STEP_ANGLE),
-                    3: pose.moved(0.0, -STEP_ANGLE)}[action]
+            pose = {
+                1: pose.moved(STEP_LENGTH),
+                2: pose.moved(0.0, STEP_ANGLE),
+                3: pose.moved(0.0, -STEP_ANGLE),
+            }[action]
             if math.hypot(pose.x, pose.y) > radius:
                 break
         else:
@@ -175,12 +193,16 @@ def random_sequences(number: int, actions: int, radius: float, seed: int) -> lis
     return sequences
 
 
-def drive_in_process(base: str, mode: Mode, latency: float, sequences: list[list[int]]
-                     ) -> Iterator[Trial]:
+def drive_in_process(
+    base: str, mode: Mode, latency: float, sequences: list[list[int]]
+) -> Iterator[Trial]:
     """Run sequences in this process; yield each when it is finished."""
     config = replace(ExecutorConfig(), mode=mode, navigator_timeout=0.0)
-    body = PhysicsBase() if base == 'physics' else BaseModel(
-        SLOW if base == 'slow_model' else BaseConfig())
+    body = (
+        PhysicsBase()
+        if base == 'physics'
+        else BaseModel(SLOW if base == 'slow_model' else BaseConfig())
+    )
     loop = ClosedLoop(Executor(config), body)
     for number, actions in enumerate(sequences):
         if base == 'physics':
@@ -189,12 +211,14 @@ def drive_in_process(base: str, mode: Mode, latency: float, sequences: list[list
         trial = Trial(mode, latency, actions)
         while not trial.finished:
             stands = loop.executor.stands
-            answer = trial.tick(Sight(loop.now, body.pose, not stands,
-                                      trial.sent - (1 if stands else 2)))
+            answer = trial.tick(
+                Sight(loop.now, body.pose, not stands, trial.sent - (1 if stands else 2))
+            )
             if answer:
                 command = Command.from_action(answer[0], STEP_LENGTH, STEP_ANGLE)
                 reason = loop.executor.on_request(
-                    Request(command, answer[1], str(number), trial.sent), loop.now)
+                    Request(command, answer[1], str(number), trial.sent), loop.now
+                )
                 if reason:
                     raise RuntimeError(f'"{command.sentence}" was refused: {reason}')
             loop.tick()
@@ -210,18 +234,51 @@ def processes(base: str, speed: float, mode: Mode) -> Iterator[None]:
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     commands = {
         'kinematic': [str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'), '--speed', str(speed)],
-        'sim_robot': ['-m', 'janusvln_ros.nodes.sim_robot', '--ros-args', '-p',
-                      f'real_time_factor:={speed}', '-p', 'publish_clock:=true', '-p',
-                      f'house_seed:={arena()[0].seed}', '-p', 'rooms:=1']}
+        'sim_robot': [
+            '-m',
+            'janusvln_ros.nodes.sim_robot',
+            '--ros-args',
+            '-p',
+            f'real_time_factor:={speed}',
+            '-p',
+            'publish_clock:=true',
+            '-p',
+            f'house_seed:={arena()[0].seed}',
+            '-p',
+            'rooms:=1',
+        ],
+    }
     started = []
     with tempfile.TemporaryFile('w+') as log:
-        for command in (commands[base], [
-                '-m', 'janusvln_ros.nodes.motion_executor', '--ros-args', '-p',
-                'use_sim_time:=true', '-p', f'execution_mode:={mode.value}', '-p',
-                'navigator_timeout:=0.0', '-p', 'clock_timeout:=20.0', '-p',
-                'clock_jump:=20.0', '-p', 'odometry_timeout:=5.0']):  # busy is no fault here
-            started.append(subprocess.Popen([sys.executable, *command], env=environment,
-                                            start_new_session=True, stdout=log, stderr=log))
+        for command in (
+            commands[base],
+            [
+                '-m',
+                'janusvln_ros.nodes.motion_executor',
+                '--ros-args',
+                '-p',
+                'use_sim_time:=true',
+                '-p',
+                f'execution_mode:={mode.value}',
+                '-p',
+                'navigator_timeout:=0.0',
+                '-p',
+                'clock_timeout:=20.0',
+                '-p',
+                'clock_jump:=20.0',
+                '-p',
+                'odometry_timeout:=5.0',
+            ],
+        ):  # busy is no fault here
+            started.append(
+                subprocess.Popen(
+                    [sys.executable, *command],
+                    env=environment,
+                    start_new_session=True,
+                    stdout=log,
+                    stderr=log,
+                )
+            )
         try:
             yield
         finally:
@@ -231,8 +288,9 @@ def processes(base: str, speed: float, mode: Mode) -> Iterator[None]:
                 process.wait()
 
 
-def drive_processes(base: str, speed: float, mode: Mode, latency: float,
-                    sequences: list[list[int]]) -> Iterator[Trial]:
+def drive_processes(
+    base: str, speed: float, mode: Mode, latency: float, sequences: list[list[int]]
+) -> Iterator[Trial]:
     """Run sequences on processes over DDS; yield each when it is finished."""
     from janusvln_ros.msg import MotionStatus, NavigationAction
     from nav_msgs.msg import Odometry
@@ -241,10 +299,14 @@ def drive_processes(base: str, speed: float, mode: Mode, latency: float,
     from rclpy.parameter import Parameter
     from rclpy.qos import qos_profile_sensor_data
     from std_srvs.srv import Trigger
+
     context = rclpy.Context()
     rclpy.init(args=[], context=context)
-    node = rclpy.create_node('motion_accuracy', context=context, parameter_overrides=[
-        Parameter('use_sim_time', value=True)])
+    node = rclpy.create_node(
+        'motion_accuracy',
+        context=context,
+        parameter_overrides=[Parameter('use_sim_time', value=True)],
+    )
     executor = rclpy.executors.SingleThreadedExecutor(context=context)
     executor.add_node(node)
     publisher = node.create_publisher(NavigationAction, 'navigation_action', 1)
@@ -253,24 +315,37 @@ def drive_processes(base: str, speed: float, mode: Mode, latency: float,
     def on_status(message: MotionStatus) -> None:
         nonlocal status
         status = message
-        if trial is not None and status.instruction_id == str(number) and status.result not in (
-                MotionStatus.RESULT_NONE, MotionStatus.RESULT_SUCCEEDED):
+        if (
+            trial is not None
+            and status.instruction_id == str(number)
+            and status.result not in (MotionStatus.RESULT_NONE, MotionStatus.RESULT_SUCCEEDED)
+        ):
             raise RuntimeError(f'action {status.step} of sequence {number}: {status.message}')
 
     def on_truth(message: Odometry) -> None:
         if trial is None or trial.finished:
             return
         stamp, place = message.header.stamp, message.pose.pose
-        pose = Pose(place.position.x, place.position.y,
-                    2.0 * math.atan2(place.orientation.z, place.orientation.w))
+        pose = Pose(
+            place.position.x,
+            place.position.y,
+            2.0 * math.atan2(place.orientation.z, place.orientation.w),
+        )
         current = status.instruction_id == str(number) and status.step == trial.sent
         moving = status.state != int(State.IDLE)
         ended = trial.sent - 1 if current and not moving or not trial.sent else trial.sent - 2
-        answer = trial.tick(Sight(stamp.sec + stamp.nanosec * 1e-9, pose,
-                                  moving or bool(trial.sent) and not current, ended))
+        answer = trial.tick(
+            Sight(
+                stamp.sec + stamp.nanosec * 1e-9,
+                pose,
+                moving or bool(trial.sent) and not current,
+                ended,
+            )
+        )
         if answer:
-            action = NavigationAction(action=answer[0], instruction_id=str(number),
-                                      step=trial.sent)
+            action = NavigationAction(
+                action=answer[0], instruction_id=str(number), step=trial.sent
+            )
             nanoseconds = round(answer[1] * 1e9)
             action.header.stamp.sec = nanoseconds // 10**9
             action.header.stamp.nanosec = nanoseconds % 10**9
@@ -306,29 +381,55 @@ def drive_processes(base: str, speed: float, mode: Mode, latency: float,
 def row(mode: Mode, latency: float, trials: list[Trial]) -> str:
     """Return the results as a row of the table in Markdown."""
     errors = np.array(list(itertools.chain(*(trial.errors for trial in trials))))
-    cells = [', '.join(f'{scale * value:.2f}' for value in (
-        column.mean(), np.percentile(column, 95), column.max()))
-        for column, scale in ((errors[:, 0], 100.0), (np.degrees(errors[:, 1]), 1.0))]
+    cells = [
+        ', '.join(
+            f'{scale * value:.2f}'
+            for value in (column.mean(), np.percentile(column, 95), column.max())
+        )
+        for column, scale in ((errors[:, 0], 100.0), (np.degrees(errors[:, 1]), 1.0))
+    ]
     what = f'{len(errors)} {"steps" if mode is Mode.STEP else "ends"}'
-    return (f'| {mode.value} | {1000.0 * latency:.0f} ms | {len(trials)} | {what} |'
-            f' {cells[0]} | {cells[1]} |')
+    return (
+        f'| {mode.value} | {1000.0 * latency:.0f} ms | {len(trials)} | {what} |'
+        f' {cells[0]} | {cells[1]} |'
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run all sequences and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--base', choices=[*IN_PROCESS, *OVER_DDS], default='physics',
-                        help='what executes the velocities (default: %(default)s)')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--base',
+        choices=[*IN_PROCESS, *OVER_DDS],
+        default='physics',
+        help='what executes the velocities (default: %(default)s)',
+    )
     parser.add_argument('--sequences', type=int, default=200, help='default: %(default)s')
-    parser.add_argument('--actions', type=int, default=8,
-                        help='actions in a sequence (default: %(default)s)')
-    parser.add_argument('--latencies', type=float, nargs='+', default=[0.0, 0.2, 1.0],
-                        metavar='S', help='from image to action (default: 0 0.2 1)')
-    parser.add_argument('--modes', nargs='+', choices=[mode.value for mode in Mode],
-                        default=[mode.value for mode in Mode])
-    parser.add_argument('--speed', type=float, default=3.0,
-                        help='simulated seconds per second, of processes (default: %(default)s)')
+    parser.add_argument(
+        '--actions', type=int, default=8, help='actions in a sequence (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--latencies',
+        type=float,
+        nargs='+',
+        default=[0.0, 0.2, 1.0],
+        metavar='S',
+        help='from image to action (default: 0 0.2 1)',
+    )
+    parser.add_argument(
+        '--modes',
+        nargs='+',
+        choices=[mode.value for mode in Mode],
+        default=[mode.value for mode in Mode],
+    )
+    parser.add_argument(
+        '--speed',
+        type=float,
+        default=3.0,
+        help='simulated seconds per second, of processes (default: %(default)s)',
+    )
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes end with this one
@@ -341,8 +442,14 @@ def main(argv: list[str] | None = None) -> int:
             drive = drive_in_process(options.base, mode, latency, sequences)
         else:
             drive = drive_processes(options.base, options.speed, mode, latency, sequences)
-        trials = list(tqdm(drive, total=len(sequences), unit='sequence',
-                           desc=f'{mode.value}, {1000.0 * latency:.0f} ms'))
+        trials = list(
+            tqdm(
+                drive,
+                total=len(sequences),
+                unit='sequence',
+                desc=f'{mode.value}, {1000.0 * latency:.0f} ms',
+            )
+        )
         print(row(mode, latency, trials), flush=True)
         worst = np.max([error for trial in trials for error in trial.errors], axis=0)
         passed = passed and bool(np.all(worst <= LIMITS[mode]))

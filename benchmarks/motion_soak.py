@@ -83,7 +83,8 @@ class Life:
         yield [('action', (name, step, action))]
         self.counts['actions'] += 1
         yield from self._until(
-            lambda s: s.named == (name, step) and s.state == State.IDLE, 'end of an action')
+            lambda s: s.named == (name, step) and s.state == State.IDLE, 'end of an action'
+        )
 
     def _end(self, name: str, step: int, action: int, ending: str) -> Script:
         """Begin an action and break it off."""
@@ -95,17 +96,20 @@ class Life:
             if ending == 'stop':
                 yield from self._until(lambda s: s.state == State.IDLE, 'end of an action')
             yield [('action', (name, step + 1, 0))]
-            stopped = yield from self._until(lambda s: s.named == (name, step + 1)
-                                             and s.state == State.IDLE, 'answer to STOP')
+            stopped = yield from self._until(
+                lambda s: s.named == (name, step + 1) and s.state == State.IDLE, 'answer to STOP'
+            )
         elif ending == 'e_stop':
             yield [('e_stop', True)]
-            stopped = yield from self._until(lambda s: s.state == State.ESTOPPED,
-                                             'answer to the e-stop')
+            stopped = yield from self._until(
+                lambda s: s.state == State.ESTOPPED, 'answer to the e-stop'
+            )
         else:
             yield [('fault', ending)]
             stopped = yield from self._until(
                 lambda s: s.state not in (State.MOVING, State.SETTLING),
-                'end of a motion without odometry')
+                'end of a motion without odometry',
+            )
         yield from self._stand(stopped)
         if ending == 'e_stop':
             yield [('action', (name, step + 1, action))]  # is refused
@@ -124,11 +128,14 @@ class Life:
         begun = sight.now
         while sight.now < begun + 1.5:
             if sight.motion_at > stopped.told:
-                raise SoakError(f'motion was commanded while the robot should stand: {sight},'
-                                f' stopped: {stopped}')
+                raise SoakError(
+                    f'motion was commanded while the robot should stand: {sight},'
+                    f' stopped: {stopped}'
+                )
             if sight.moves and sight.now > begun + 1.0:
-                raise SoakError(f'the base moved while the robot should stand: {sight},'
-                                f' stopped: {stopped}')
+                raise SoakError(
+                    f'the base moved while the robot should stand: {sight}, stopped: {stopped}'
+                )
             sight = yield []
 
     def _wait(self, seconds: float) -> Script:
@@ -158,8 +165,12 @@ class Progress:
     """Tells how far it is, and how the executor's memory has grown since the first tenth."""
 
     def __init__(self, hours: float, process: int | str) -> None:
-        self._bar = tqdm(total=hours, unit='h', bar_format='{l_bar}{bar}| {n:.2f}/{total:g} h'
-                         ' simulated [{elapsed}<{remaining}{postfix}]')
+        self._bar = tqdm(
+            total=hours,
+            unit='h',
+            bar_format='{l_bar}{bar}| {n:.2f}/{total:g} h'
+            ' simulated [{elapsed}<{remaining}{postfix}]',
+        )
         self._process, self._hours = process, hours
         self._began: float | None = None
         self.first, self.last = math.nan, math.nan
@@ -172,8 +183,9 @@ class Progress:
             self.last = memory(self._process)
             if math.isnan(self.first) and hours >= self._hours / 10.0:
                 self.first = self.last
-            self._bar.set_postfix_str(f'{counts["actions"]} actions, {self.last:.1f} MB',
-                                      refresh=False)
+            self._bar.set_postfix_str(
+                f'{counts["actions"]} actions, {self.last:.1f} MB', refresh=False
+            )
             self._bar.update(min(hours, self._hours) - self._bar.n)
         return hours < self._hours
 
@@ -186,17 +198,25 @@ def soak_model(life: Life, progress: Progress) -> None:
     """Run in this process."""
     loop = ClosedLoop(Executor(ExecutorConfig()), BaseModel())
     loop.run(1.0)
-    faults = {'silent': lambda stamp, pose: None,
-              'nan': lambda stamp, pose: (stamp, Pose(math.nan, pose.y, pose.yaw)),
-              'jump': lambda stamp, pose: (stamp, Pose(pose.x, pose.y + 5.0, pose.yaw)),
-              'ok': loop.odometry}
+    faults = {
+        'silent': lambda stamp, pose: None,
+        'nan': lambda stamp, pose: (stamp, Pose(math.nan, pose.y, pose.yaw)),
+        'jump': lambda stamp, pose: (stamp, Pose(pose.x, pose.y + 5.0, pose.yaw)),
+        'ok': loop.odometry,
+    }
     script, motion_at = None, -math.inf
     while True:
         executor, request = loop.executor, loop.executor.status.request
         if loop.commanded not in (None, Velocity()):
             motion_at = loop.now
-        sight = Sight(loop.now, loop.now, executor.state, (request.instruction_id, request.step),
-                      motion_at, bool(loop.base.linear or loop.base.angular))
+        sight = Sight(
+            loop.now,
+            loop.now,
+            executor.state,
+            (request.instruction_id, request.step),
+            motion_at,
+            bool(loop.base.linear or loop.base.angular),
+        )
         if not progress.tell(loop.now, life.counts):
             return
         if script is None:
@@ -207,8 +227,12 @@ def soak_model(life: Life, progress: Progress) -> None:
         for kind, value in events:
             if kind == 'action':
                 name, step, action = value
-                executor.on_request(Request(Command.from_action(action, 0.25, 0.2618), loop.now,
-                                            name, step, action), loop.now)
+                executor.on_request(
+                    Request(
+                        Command.from_action(action, 0.25, 0.2618), loop.now, name, step, action
+                    ),
+                    loop.now,
+                )
             elif kind == 'e_stop':
                 executor.on_e_stop(value, loop.now)
             elif kind == 'reset':
@@ -222,15 +246,32 @@ def soak_model(life: Life, progress: Progress) -> None:
 def processes(speed: float) -> Generator[int, None, None]:
     """Start a base and an executor; give the executor's process id; end them on the way out."""
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    started = [subprocess.Popen([sys.executable, *command], env=environment,
-                                start_new_session=True)
-               for command in ([str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'), '--speed',
-                                str(speed), '--stamped'],
-                               ['-m', 'janusvln_ros.nodes.motion_executor', '--ros-args', '-p',
-                                'use_sim_time:=true', '-p', 'stamped_cmd_vel:=true', '-p',
-                                'clock_timeout:=20.0', '-p',
-                                'clock_jump:=20.0',  # a busy machine is no fault here
-                                '--log-level', 'fatal'])]
+    started = [
+        subprocess.Popen([sys.executable, *command], env=environment, start_new_session=True)
+        for command in (
+            [
+                str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'),
+                '--speed',
+                str(speed),
+                '--stamped',
+            ],
+            [
+                '-m',
+                'janusvln_ros.nodes.motion_executor',
+                '--ros-args',
+                '-p',
+                'use_sim_time:=true',
+                '-p',
+                'stamped_cmd_vel:=true',
+                '-p',
+                'clock_timeout:=20.0',
+                '-p',
+                'clock_jump:=20.0',  # a busy machine is no fault here
+                '--log-level',
+                'fatal',
+            ],
+        )
+    ]
     try:
         yield started[1].pid
     finally:
@@ -251,6 +292,7 @@ def soak_processes(life: Life, hours: float, speed: float) -> Progress:
     from rclpy.task import Future
     from std_msgs.msg import Bool, Header, String
     from std_srvs.srv import Trigger
+
     rclpy.init(args=[])
     node = rclpy.create_node('motion_soak')
     actions = node.create_publisher(NavigationAction, 'navigation_action', 1)
@@ -281,9 +323,14 @@ def soak_processes(life: Life, hours: float, speed: float) -> Progress:
         if script is None and (status.message or status.state != State.IDLE):
             return
         twist, now = message.twist.twist, seconds(message.header)
-        sight = Sight(now, seconds(status.header), status.state,
-                      (status.instruction_id, status.step), motion_at,
-                      bool(twist.linear.x or twist.angular.z))
+        sight = Sight(
+            now,
+            seconds(status.header),
+            status.state,
+            (status.instruction_id, status.step),
+            motion_at,
+            bool(twist.linear.x or twist.angular.z),
+        )
         more = more and progress.tell(now, life.counts)
         if script is None:
             script = life.run()
@@ -310,8 +357,12 @@ def soak_processes(life: Life, hours: float, speed: float) -> Progress:
     executor.add_node(node)
     with processes(speed) as process:
         progress = Progress(hours, process)
-        while not (reset.service_is_ready() and actions.get_subscription_count()
-                   and e_stop.get_subscription_count() and fault.get_subscription_count()):
+        while not (
+            reset.service_is_ready()
+            and actions.get_subscription_count()
+            and e_stop.get_subscription_count()
+            and fault.get_subscription_count()
+        ):
             executor.spin_once(timeout_sec=0.1)
         while more:
             executor.spin_once(timeout_sec=1.0)
@@ -321,15 +372,22 @@ def soak_processes(life: Life, hours: float, speed: float) -> Progress:
 
 def main(argv: list[str] | None = None) -> int:
     """Run and tell."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--hours', type=float, default=10.0,
-                        help='simulated hours (default: %(default)s)')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--hours', type=float, default=10.0, help='simulated hours (default: %(default)s)'
+    )
     parser.add_argument('--over-dds', action='store_true', help='real processes over DDS')
-    parser.add_argument('--speed', type=float, default=4.0,
-                        help='simulated seconds per second, over DDS (default: %(default)s)')
-    parser.add_argument('--growth', type=float, default=5.0,
-                        help='MB that memory may grow (default: %(default)s)')
+    parser.add_argument(
+        '--speed',
+        type=float,
+        default=4.0,
+        help='simulated seconds per second, over DDS (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--growth', type=float, default=5.0, help='MB that memory may grow (default: %(default)s)'
+    )
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes end with this one
@@ -345,8 +403,10 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     progress.close()
     growth = progress.last - progress.first
-    print(f'{options.hours:g} h: {dict(life.counts)}; memory {progress.first:.1f} MB after the'
-          f' first tenth, {progress.last:.1f} MB at the end')
+    print(
+        f'{options.hours:g} h: {dict(life.counts)}; memory {progress.first:.1f} MB after the'
+        f' first tenth, {progress.last:.1f} MB at the end'
+    )
     return 1 if growth > options.growth else 0
 
 

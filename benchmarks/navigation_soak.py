@@ -43,11 +43,15 @@ from tqdm import tqdm
 
 PATIENCE = 120.0  # s of wall time for anything
 ENDINGS = ('end', 'cancel', 'replace', 'pause', 'e_stop')
-WORDS = ('go to the red chair', 'walk past the table and stop at the door', 'turn around',
-         'leave the room', 'find the plant by the sofa')
+WORDS = (
+    'go to the red chair',
+    'walk past the table and stop at the door',
+    'turn around',
+    'leave the room',
+    'find the plant by the sofa',
+)
 Result = Navigate.Result
-BY_ITSELF = {Result.SUCCEEDED, Result.TIMEOUT, Result.STUCK, Result.BLOCKED,
-             Result.MOTION_FAILED}
+BY_ITSELF = {Result.SUCCEEDED, Result.TIMEOUT, Result.STUCK, Result.BLOCKED, Result.MOTION_FAILED}
 
 
 class SoakError(Exception):
@@ -74,12 +78,13 @@ class Life(Node):
         self._steps = 0  # decisions of the goal under way
         self._goals = ActionClient(self, Navigate, 'navigate')
         self._e_stop = self.create_publisher(Bool, 'e_stop', 10)
-        self._triggers = {name: self.create_client(Trigger, name)
-                          for name in ('pause', 'resume', 'reset_e_stop', 'reset')}
+        self._triggers = {
+            name: self.create_client(Trigger, name)
+            for name in ('pause', 'resume', 'reset_e_stop', 'reset')
+        }
         self.create_subscription(MotionStatus, 'motion_status', self._on_motion, 1)
         self.create_subscription(TwistStamped, 'cmd_vel', self._on_velocity, 10)
-        self.create_subscription(Odometry, 'ground_truth', self._on_truth,
-                                 qos_profile_sensor_data)
+        self.create_subscription(Odometry, 'ground_truth', self._on_truth, qos_profile_sensor_data)
         self._spinner = SingleThreadedExecutor()
         self._spinner.add_node(self)
 
@@ -119,7 +124,8 @@ class Life(Node):
         """Send a goal; return it, and its result to come."""
         self._steps = 0
         future = self._goals.send_goal_async(
-            Navigate.Goal(instruction=self._dice.choice(WORDS)), self._on_feedback)
+            Navigate.Goal(instruction=self._dice.choice(WORDS)), self._on_feedback
+        )
         self._wait(future.done, 'an answer to the goal')
         if not future.result().accepted:
             raise SoakError('the goal was refused')
@@ -135,12 +141,17 @@ class Life(Node):
 
     def connect(self) -> None:
         """Wait until all nodes are there and active."""
-        self._wait(lambda: self._goals.server_is_ready()
-                   and all(each.service_is_ready() for each in self._triggers.values())
-                   and self._e_stop.get_subscription_count() > 0
-                   and self.count_subscribers('instruction') > 0
-                   and self._motion.state == MotionStatus.STATE_IDLE
-                   and not self._motion.message, 'the nodes')
+        self._wait(
+            lambda: (
+                self._goals.server_is_ready()
+                and all(each.service_is_ready() for each in self._triggers.values())
+                and self._e_stop.get_subscription_count() > 0
+                and self.count_subscribers('instruction') > 0
+                and self._motion.state == MotionStatus.STATE_IDLE
+                and not self._motion.message
+            ),
+            'the nodes',
+        )
 
     def live(self) -> None:
         """Go through one episode."""
@@ -205,29 +216,43 @@ def soak(life: Life, nodes: dict[str, subprocess.Popen], hours: float) -> dict[s
     life.connect()
     began = life.now
     sizes: dict[str, list[float]] = {name: [] for name in nodes}
-    with tqdm(total=hours, unit='h', bar_format='{l_bar}{bar}| {n:.2f}/{total:g} h simulated'
-              ' [{elapsed}<{remaining}{postfix}]') as bar:
+    with tqdm(
+        total=hours,
+        unit='h',
+        bar_format='{l_bar}{bar}| {n:.2f}/{total:g} h simulated [{elapsed}<{remaining}{postfix}]',
+    ) as bar:
         while bar.n < hours:
             life.live()
             bar.update(min((life.now - began) / 3600.0, hours) - bar.n)
             if bar.n >= hours * (1 + len(sizes['navigator'])) / 10.0:
                 for name, process in nodes.items():
                     sizes[name].append(memory(process.pid))
-            bar.set_postfix_str(', '.join(f'{count} {what}'
-                                          for what, count in life.counts.most_common(3)))
+            bar.set_postfix_str(
+                ', '.join(f'{count} {what}' for what, count in life.counts.most_common(3))
+            )
     return sizes
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run and tell."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--hours', type=float, default=10.0,
-                        help='simulated hours (default: %(default)s)')
-    parser.add_argument('--speed', type=float, default=3.0,
-                        help='simulated seconds per second (default: %(default)s)')
-    parser.add_argument('--growth', type=float, default=10.0,
-                        help='MB that the memory of a node may grow (default: %(default)s)')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--hours', type=float, default=10.0, help='simulated hours (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--speed',
+        type=float,
+        default=3.0,
+        help='simulated seconds per second (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--growth',
+        type=float,
+        default=10.0,
+        help='MB that the memory of a node may grow (default: %(default)s)',
+    )
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     options = parser.parse_args(argv)
     rclpy.init(args=[])
@@ -235,16 +260,41 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder, NodeProcesses(Path(folder)) as processes:
         checkpoint = write_random_checkpoint(Path(folder) / 'random', seed=10)  # seldom stops
         nodes = {
-            'sim_robot': processes.start('sim_robot', {
-                'real_time_factor': options.speed, 'publish_clock': True, 'rooms': 1,
-                'house_seed': 4, 'stamped_cmd_vel': True}),
-            'motion_executor': processes.start('motion_executor', {
-                'use_sim_time': True, 'stamped_cmd_vel': True, 'clock_timeout': late,
-                'clock_jump': late, 'odometry_timeout': 5.0}),
-            'navigator': processes.start('navigator', {
-                'use_sim_time': True, 'checkpoint': str(checkpoint), 'image_width': 84,
-                'device': 'cpu', 'threads': 1, 'autostart': True, 'max_steps': 20,
-                'frame_timeout': late, 'status_timeout': late})}
+            'sim_robot': processes.start(
+                'sim_robot',
+                {
+                    'real_time_factor': options.speed,
+                    'publish_clock': True,
+                    'rooms': 1,
+                    'house_seed': 4,
+                    'stamped_cmd_vel': True,
+                },
+            ),
+            'motion_executor': processes.start(
+                'motion_executor',
+                {
+                    'use_sim_time': True,
+                    'stamped_cmd_vel': True,
+                    'clock_timeout': late,
+                    'clock_jump': late,
+                    'odometry_timeout': 5.0,
+                },
+            ),
+            'navigator': processes.start(
+                'navigator',
+                {
+                    'use_sim_time': True,
+                    'checkpoint': str(checkpoint),
+                    'image_width': 84,
+                    'device': 'cpu',
+                    'threads': 1,
+                    'autostart': True,
+                    'max_steps': 20,
+                    'frame_timeout': late,
+                    'status_timeout': late,
+                },
+            ),
+        }
         life = Life(options.seed, processes.check)
         try:
             sizes = soak(life, nodes, options.hours)

@@ -23,11 +23,17 @@ from tqdm import tqdm
 def decide(folder: Path, mode: str, kind: str | None, device: str) -> tuple[torch.Tensor, ...]:
     """Run an episode; the answers' log-probabilities (steps, 4) and the logits (steps, vocab)."""
     meta = read_meta(folder)
-    memory = MemoryConfig(mode, meta['cache_start_size'], meta['cache_recent_size'],
-                          meta['num_history'])
+    memory = MemoryConfig(
+        mode, meta['cache_start_size'], meta['cache_recent_size'], meta['num_history']
+    )
     policy = JanusPolicy.from_pretrained(
-        folder.parent.parent / 'checkpoint', device, 'bfloat16', image_width=meta['target_size'],
-        memory=memory, language_weights=kind)
+        folder.parent.parent / 'checkpoint',
+        device,
+        'bfloat16',
+        image_width=meta['target_size'],
+        memory=memory,
+        language_weights=kind,
+    )
     policy.reset(meta['instruction'])
     decisions = [policy.step(read_frame(folder, step)) for step in range(len(meta['steps']))]
     answers = [list(decision.log_probabilities.values()) for decision in decisions]
@@ -55,9 +61,11 @@ def main() -> None:
             results.setdefault((mode, kind), []).append((same, clear, distance))
     for (mode, kind), parts in results.items():
         same, clear, distance = (torch.cat(part) for part in zip(*parts))
-        print(f'{mode} {kind}: {int(same.sum())} of {len(same)} actions as in bfloat16, '
-              f'{int((same & clear).sum())} of {int(clear.sum())} of the clear ones; '
-              f'logits differ by {100 * distance.median():.1f} % (median)')
+        print(
+            f'{mode} {kind}: {int(same.sum())} of {len(same)} actions as in bfloat16, '
+            f'{int((same & clear).sum())} of {int(clear.sum())} of the clear ones; '
+            f'logits differ by {100 * distance.median():.1f} % (median)'
+        )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
 """`janusvln NAME …`: one door to every executable of the package."""
+
 from importlib import import_module
 import sys
 
@@ -20,8 +21,10 @@ COMMANDS = {
 def usage() -> str:
     """Return the list of commands."""
     rows = '\n'.join(f'  {name:<16} {text}' for name, (_, text) in COMMANDS.items())
-    return ('usage: janusvln COMMAND [options]\n'
-            '       janusvln COMMAND --help tells its options\n\n' + rows)
+    return (
+        'usage: janusvln COMMAND [options]\n'
+        '       janusvln COMMAND --help tells its options\n\n' + rows
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

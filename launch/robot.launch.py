@@ -14,58 +14,96 @@ ROBOTS = sorted(path.stem.removeprefix('robot_') for path in CONFIG.glob('robot_
 
 ARGUMENTS = (
     DeclareLaunchArgument(
-        'robot', default_value='diff_drive', choices=ROBOTS,
-        description='Kind of base: config/robot_<this>.yaml.'),
+        'robot',
+        default_value='diff_drive',
+        choices=ROBOTS,
+        description='Kind of base: config/robot_<this>.yaml.',
+    ),
     DeclareLaunchArgument(
-        'execution_mode', default_value='step', choices=['step', 'continuous'],
+        'execution_mode',
+        default_value='step',
+        choices=['step', 'continuous'],
         description='step: one action, settle, then the next frame; continuous: successive '
-        'actions chain into one motion. The navigator needs the same.'),
+        'actions chain into one motion. The navigator needs the same.',
+    ),
     DeclareLaunchArgument(
-        'odom_topic', default_value='odom', description='Odometry (nav_msgs/Odometry).'),
+        'odom_topic', default_value='odom', description='Odometry (nav_msgs/Odometry).'
+    ),
     DeclareLaunchArgument(
-        'cmd_vel_topic', default_value='cmd_vel',
-        description='Velocity for the base; nav_vel for config/twist_mux.yaml.'),
+        'cmd_vel_topic',
+        default_value='cmd_vel',
+        description='Velocity for the base; nav_vel for config/twist_mux.yaml.',
+    ),
     DeclareLaunchArgument(
-        'scan_topic', default_value='scan',
-        description='Laser scan, read if the robot file sets stop_distance.'),
+        'scan_topic',
+        default_value='scan',
+        description='Laser scan, read if the robot file sets stop_distance.',
+    ),
     DeclareLaunchArgument(
-        'compress_images', default_value='false', choices=['true', 'false'],
+        'compress_images',
+        default_value='false',
+        choices=['true', 'false'],
         description='Publish <image_topic>/compressed from <image_topic> (image_transport), for a '
-        'navigator across Wi-Fi and a camera driver that does not do it.'),
+        'navigator across Wi-Fi and a camera driver that does not do it.',
+    ),
     DeclareLaunchArgument(
-        'image_topic', default_value='image', description='Camera topic for compress_images.'),
+        'image_topic', default_value='image', description='Camera topic for compress_images.'
+    ),
     DeclareLaunchArgument(
-        'namespace', default_value='', description='Namespace of the robot; moves all topics.'),
+        'namespace', default_value='', description='Namespace of the robot; moves all topics.'
+    ),
     DeclareLaunchArgument(
-        'use_sim_time', default_value='false', choices=['true', 'false'],
-        description='Take the time from /clock.'))
+        'use_sim_time',
+        default_value='false',
+        choices=['true', 'false'],
+        description='Take the time from /clock.',
+    ),
+)
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the executor's process."""
     profile = str(CONFIG / 'fastdds.xml')
-    parameters = {'execution_mode': LaunchConfiguration('execution_mode'),
-                  'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'),
-                                                 value_type=bool)}
+    parameters = {
+        'execution_mode': LaunchConfiguration('execution_mode'),
+        'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
+    }
     executor = Node(
-        package='janusvln_ros', executable='motion_executor', name='motion_executor',
-        output='screen', namespace=LaunchConfiguration('namespace'),
+        package='janusvln_ros',
+        executable='motion_executor',
+        name='motion_executor',
+        output='screen',
+        namespace=LaunchConfiguration('namespace'),
         parameters=[
             ParameterFile([str(CONFIG / 'robot_'), LaunchConfiguration('robot'), '.yaml']),
-            parameters],
-        remappings=[('odom', LaunchConfiguration('odom_topic')),
-                    ('cmd_vel', LaunchConfiguration('cmd_vel_topic')),
-                    ('scan', LaunchConfiguration('scan_topic'))],
-        ros_arguments=['--enclave', '/janusvln/motion_executor'])
+            parameters,
+        ],
+        remappings=[
+            ('odom', LaunchConfiguration('odom_topic')),
+            ('cmd_vel', LaunchConfiguration('cmd_vel_topic')),
+            ('scan', LaunchConfiguration('scan_topic')),
+        ],
+        ros_arguments=['--enclave', '/janusvln/motion_executor'],
+    )
     image = LaunchConfiguration('image_topic')
     compressor = Node(
-        package='image_transport', executable='republish', name='compressor',
-        namespace=LaunchConfiguration('namespace'), arguments=['raw', 'compressed'],
+        package='image_transport',
+        executable='republish',
+        name='compressor',
+        namespace=LaunchConfiguration('namespace'),
+        arguments=['raw', 'compressed'],
         parameters=[{'in_transport': 'raw', 'out_transport': 'compressed'}],
         remappings=[('in', image), ('out/compressed', [image, '/compressed'])],
-        condition=IfCondition(LaunchConfiguration('compress_images')))
-    return LaunchDescription([
-        *ARGUMENTS,
-        *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
-          for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')),
-        executor, compressor])
+        condition=IfCondition(LaunchConfiguration('compress_images')),
+    )
+    return LaunchDescription(
+        [
+            *ARGUMENTS,
+            *(
+                SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
+                for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+            ),
+            executor,
+            compressor,
+        ]
+    )

@@ -1,9 +1,12 @@
 """Add the ROS settings of an environment made of wheels to its activate script (once)."""
+
 from pathlib import Path
 import sys
 
 MARK = '# --- janusvln_ros: ROS 2 from wheels ---'
-SETTINGS = MARK + """
+SETTINGS = (
+    MARK
+    + """
 export AMENT_PREFIX_PATH="$VIRTUAL_ENV"
 export CMAKE_PREFIX_PATH="$VIRTUAL_ENV"
 # Sources come from the checkout, new files too; interfaces from the environment.
@@ -17,6 +20,7 @@ $VIRTUAL_ENV/share/janusvln_ros/config/fastdds.xml}"
 # The wheels restart Python once to find their libraries; another environment must do so again.
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
 """
+)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ Make the ROS wheels in this environment able to build interfaces.
 The wheels lack the module ament_package, and their CMake files name the include folders of the
 machine that built them. Both are put right; a second run changes nothing.
 """
+
 from pathlib import Path
 import re
 import shutil

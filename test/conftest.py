@@ -1,4 +1,5 @@
 """What tests of real ROS 2 processes need: a domain of their own, and an end of every process."""
+
 from collections.abc import Callable, Iterator
 import contextlib
 import os
@@ -30,8 +31,7 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     with _free_domain() as domain:
         monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
         monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE',
-                           str(ROOT / 'config' / 'fastdds.xml'))
+        monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(ROOT / 'config' / 'fastdds.xml'))
         yield domain
 
 
@@ -98,8 +98,9 @@ def start_process(ros_domain: int) -> Iterator[Callable[..., subprocess.Popen]]:
     processes: list[subprocess.Popen] = []
 
     def start(command: list[str], **options: object) -> subprocess.Popen:
-        processes.append(subprocess.Popen(
-            command, start_new_session=True, **{'cwd': ROOT, **options}))
+        processes.append(
+            subprocess.Popen(command, start_new_session=True, **{'cwd': ROOT, **options})
+        )
         return processes[-1]
 
     yield start
@@ -124,8 +125,10 @@ def _signal_group(process: subprocess.Popen, number: signal.Signals) -> None:
 
 @pytest.fixture
 def start_command(
-        start_process: Callable[..., subprocess.Popen]) -> Callable[..., subprocess.Popen]:
+    start_process: Callable[..., subprocess.Popen],
+) -> Callable[..., subprocess.Popen]:
     """Give a function that starts `janusvln NAME ARGUMENTS...` as start_process does."""
+
     def start(*arguments: str, **options: object) -> subprocess.Popen:
         return start_process([sys.executable, '-m', 'janusvln_ros.cli', *arguments], **options)
 

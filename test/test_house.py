@@ -1,4 +1,5 @@
 """The house rules: which room may import which, and that every command is installed."""
+
 import ast
 import os
 from pathlib import Path
@@ -37,7 +38,7 @@ def imported_modules(path: Path) -> set[str]:
             base = node.module or ''
             if node.level:
                 package = ('janusvln_ros', *path.relative_to(PACKAGE).parts[:-1])
-                base = '.'.join([*package[:len(package) - node.level + 1], *filter(None, [base])])
+                base = '.'.join([*package[: len(package) - node.level + 1], *filter(None, [base])])
             names |= {base} | {f'{base}.{alias.name}' for alias in node.names}
     return names
 
@@ -62,9 +63,11 @@ def test_room_imports_only_what_it_may(room: str):
 @pytest.mark.parametrize('room', ['motion', 'imaging'])
 def test_robot_side_does_not_import_torch(room: str):
     modules = [f'janusvln_ros.{room}.{path.stem}' for path in (PACKAGE / room).glob('[!_]*.py')]
-    code = 'import importlib, sys\n' + ''.join(
-        f'importlib.import_module({name!r})\n' for name in modules) + (
-        "assert 'torch' not in sys.modules and 'rclpy' not in sys.modules, 'imported too much'")
+    code = (
+        'import importlib, sys\n'
+        + ''.join(f'importlib.import_module({name!r})\n' for name in modules)
+        + ("assert 'torch' not in sys.modules and 'rclpy' not in sys.modules, 'imported too much'")
+    )
     subprocess.run([sys.executable, '-c', code], check=True, cwd=ROOT)
 
 
@@ -76,8 +79,9 @@ def test_every_command_is_installed_as_an_executable():
 @pytest.mark.parametrize('name', sorted(COMMANDS))
 def test_every_command_has_a_module_with_main(name: str):
     path = PACKAGE / (COMMANDS[name][0].replace('.', '/') + '.py')
-    functions = [node.name for node in ast.parse(path.read_text()).body
-                 if isinstance(node, ast.FunctionDef)]
+    functions = [
+        node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
+    ]
     assert 'main' in functions
 
 
@@ -96,8 +100,13 @@ def test_versions_are_pinned_and_metadata_has_one_source():
     package = ElementTree.parse(ROOT / 'package.xml').getroot()
     assert package.get('format') == '3'
     assert package.findtext('license') == 'Apache-2.0'
-    shown = subprocess.run([sys.executable, 'setup.py', '--name', '--version'], cwd=ROOT,
-                           check=True, capture_output=True, text=True).stdout.split()
+    shown = subprocess.run(
+        [sys.executable, 'setup.py', '--name', '--version'],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
     assert shown[-2:] == [package.findtext('name'), package.findtext('version')]
 
 
@@ -106,6 +115,19 @@ def test_installed_command_starts_worker_processes(tmp_path: Path):
     template = (ROOT / 'scripts' / 'janusvln.in').read_text()
     command.write_text(template.replace('@Python3_EXECUTABLE@', sys.executable))
     subprocess.run(
-        [sys.executable, command, 'evaluate', '--policy', 'stop', '--episodes', '2',
-         '--processes', '2', '--output', tmp_path / 'run'],
-        check=True, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+        [
+            sys.executable,
+            command,
+            'evaluate',
+            '--policy',
+            'stop',
+            '--episodes',
+            '2',
+            '--processes',
+            '2',
+            '--output',
+            tmp_path / 'run',
+        ],
+        check=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    )

@@ -15,10 +15,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 from janusvln_ros.nodes.executor_parameters import KINDS
-from janusvln_ros.nodes.navigator_parameters import (
-    EpisodeParameters,
-    NavigatorParameters,
-)
+from janusvln_ros.nodes.navigator_parameters import EpisodeParameters, NavigatorParameters
 import pytest
 import rclpy
 from rclpy.node import Node, NodeNameNonExistentError
@@ -29,7 +26,8 @@ CONFIG = ROOT / 'config'
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 needs_launch = pytest.mark.skipif(
     not importlib.util.find_spec('launch_ros') or not shutil.which('ros2'),
-    reason='launch and ros2cli are not on PyPI')
+    reason='launch and ros2cli are not on PyPI',
+)
 
 
 def declared_by(*kinds):
@@ -37,9 +35,12 @@ def declared_by(*kinds):
 
 
 PARAMETERS = {
-    **{str(path.relative_to(CONFIG)): declared_by(NavigatorParameters, EpisodeParameters)
-       for path in (*CONFIG.glob('navigator*.yaml'), *CONFIG.glob('computers/*.yaml'))},
-    **{path.name: declared_by(*KINDS) for path in CONFIG.glob('robot_*.yaml')}}
+    **{
+        str(path.relative_to(CONFIG)): declared_by(NavigatorParameters, EpisodeParameters)
+        for path in (*CONFIG.glob('navigator*.yaml'), *CONFIG.glob('computers/*.yaml'))
+    },
+    **{path.name: declared_by(*KINDS) for path in CONFIG.glob('robot_*.yaml')},
+}
 
 
 @pytest.mark.parametrize('name', sorted(PARAMETERS))
@@ -58,8 +59,9 @@ def test_parameter_file_fits_its_node(name):
 
 
 def ros2(*words, timeout=60):
-    return subprocess.run(['ros2', *words], capture_output=True, text=True, timeout=timeout,
-                          check=False)
+    return subprocess.run(
+        ['ros2', *words], capture_output=True, text=True, timeout=timeout, check=False
+    )
 
 
 @needs_launch
@@ -84,7 +86,11 @@ def test_wrong_choice_is_refused():
 def test_simulated_robot_obeys_ros2_topic_pub(ros_domain):
     launch = subprocess.Popen(
         ['ros2', 'launch', str(ROOT / 'launch' / 'simulation.launch.py'), 'namespace:=robot1'],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     lines = []
     reader = threading.Thread(target=lambda: lines.extend(launch.stdout), daemon=True)
     reader.start()
@@ -92,8 +98,16 @@ def test_simulated_robot_obeys_ros2_topic_pub(ros_domain):
         end = time.monotonic() + 150
         while not re.search(r'(SUCCEEDED|STUCK|TIMEOUT) after [1-9]', ''.join(lines)):
             if 'episode' not in ''.join(lines):
-                ros2('topic', 'pub', '--once', '--max-wait-time-secs', '5', '/robot1/instruction',
-                     'std_msgs/msg/String', "{data: 'go to the red chair'}")
+                ros2(
+                    'topic',
+                    'pub',
+                    '--once',
+                    '--max-wait-time-secs',
+                    '5',
+                    '/robot1/instruction',
+                    'std_msgs/msg/String',
+                    "{data: 'go to the red chair'}",
+                )
             time.sleep(0.5)
             assert launch.poll() is None and time.monotonic() < end, ''.join(lines)
     finally:
@@ -106,8 +120,12 @@ def test_simulated_robot_obeys_ros2_topic_pub(ros_domain):
 def names(root, enclave, kind, item, qualifier):
     profile = root.find(f".//enclave[@path='/janusvln/{enclave}']//profile")
     node = profile.get('node')
-    listed = (element.text for group in profile.findall(kind) if group.get(qualifier) == 'ALLOW'
-              for element in group.findall(item))
+    listed = (
+        element.text
+        for group in profile.findall(kind)
+        if group.get(qualifier) == 'ALLOW'
+        for element in group.findall(item)
+    )
     return {name.replace('~', f'/{node}') if name[0] in '~/' else f'/{name}' for name in listed}
 
 
@@ -118,17 +136,33 @@ def test_security_policy_is_what_the_node_needs(name, ros_domain, start_command)
     optional = {'/image/compressed', '/scan', '/depth', '/clock', '/parameter_events'}
     if name == 'navigator':
         script = ROOT / 'test' / 'nodes' / 'scripted_navigator.py'
-        process = subprocess.Popen([sys.executable, str(script), '--ros-args', '-p',
-                                    'checkpoint:=script', '-p', 'autostart:=true'], cwd=ROOT)
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                str(script),
+                '--ros-args',
+                '-p',
+                'checkpoint:=script',
+                '-p',
+                'autostart:=true',
+            ],
+            cwd=ROOT,
+        )
     else:
         process = start_command(name)
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=ros_domain)
     spy = Node('spy', context=context)
     policy = ElementTree.parse(CONFIG / 'sros2_policy.xml').getroot()
-    allowed = [names(policy, name, *words) for words in (
-        ('topics', 'topic', 'publish'), ('topics', 'topic', 'subscribe'),
-        ('services', 'service', 'reply'), ('actions', 'action', 'execute'))]
+    allowed = [
+        names(policy, name, *words)
+        for words in (
+            ('topics', 'topic', 'publish'),
+            ('topics', 'topic', 'subscribe'),
+            ('services', 'service', 'reply'),
+            ('actions', 'action', 'execute'),
+        )
+    ]
     optional |= {f'/{name}/get_type_description'}
     used = []
     try:
@@ -149,24 +183,44 @@ def test_security_policy_is_what_the_node_needs(name, ros_domain, start_command)
 def used_by(spy, name):
     """Return what a node publishes, hears, serves and executes, as far as it is known yet."""
     try:
-        said, heard, served = ({topic for topic, _ in ask(name, '/')} for ask in (
-            spy.get_publisher_names_and_types_by_node, spy.get_subscriber_names_and_types_by_node,
-            spy.get_service_names_and_types_by_node))
+        said, heard, served = (
+            {topic for topic, _ in ask(name, '/')}
+            for ask in (
+                spy.get_publisher_names_and_types_by_node,
+                spy.get_subscriber_names_and_types_by_node,
+                spy.get_service_names_and_types_by_node,
+            )
+        )
     except NodeNameNonExistentError:
         return []
     actions = {topic.partition('/_action/')[0] for topic in served if '/_action/' in topic}
-    return [*({topic for topic in topics if '/_action/' not in topic}
-              for topics in (said, heard, served)), actions]
+    return [
+        *(
+            {topic for topic in topics if '/_action/' not in topic}
+            for topics in (said, heard, served)
+        ),
+        actions,
+    ]
 
 
-TOPICS = {'/odom', '/image', '/executed_path', '/debug_image', '/navigation_action', '/cmd_vel',
-          '/navigator_status', '/diagnostics', '/instruction', '/e_stop'}
+TOPICS = {
+    '/odom',
+    '/image',
+    '/executed_path',
+    '/debug_image',
+    '/navigation_action',
+    '/cmd_vel',
+    '/navigator_status',
+    '/diagnostics',
+    '/instruction',
+    '/e_stop',
+}
 
 
 def test_rviz_shows_topics_that_exist():
     content = yaml.safe_load((CONFIG / 'navigation.rviz').read_text())
     displays = content['Visualization Manager']['Displays']
-    shown = {f"/{display['Topic']['Value']}" for display in displays if 'Topic' in display}
+    shown = {f'/{display["Topic"]["Value"]}' for display in displays if 'Topic' in display}
     assert {'/debug_image', '/executed_path', '/odom'} <= shown <= TOPICS
 
 
@@ -175,6 +229,7 @@ def test_foxglove_layout_is_whole_and_shows_topics_that_exist():
 
     def panels(part):
         return [part] if isinstance(part, str) else panels(part['first']) + panels(part['second'])
+
     assert sorted(panels(layout['layout'])) == sorted(layout['configById'])
     text = json.dumps(layout['configById'])
     shown = set(re.findall(r'"(/[a-z_]+)(?:[."\[])', text)) - {'/reset_e_stop'}

@@ -48,16 +48,22 @@ def write_ablations(folder: Path, summaries: Mapping[str, Mapping[str, Any]]) ->
     (folder / 'ablations.json').write_text(json.dumps(summaries, indent=2), encoding='utf-8')
     lines = ['| row | episodes | NE [m] | OS | SR | SPL |', '| --- ' * 6 + '|']
     for row, summary in summaries.items():
-        rates = [f'{summary[m]["mean"]:.3f} ({summary[m]["low"]:.3f}–{summary[m]["high"]:.3f})'
-                 for m in ('os', 'sr', 'spl')]
-        lines.append(f'| {row} | {summary["episodes"]["mean"]} | {summary["ne"]["mean"]:.2f} | '
-                     + ' | '.join(rates) + ' |')
+        rates = [
+            f'{summary[m]["mean"]:.3f} ({summary[m]["low"]:.3f}–{summary[m]["high"]:.3f})'
+            for m in ('os', 'sr', 'spl')
+        ]
+        lines.append(
+            f'| {row} | {summary["episodes"]["mean"]} | {summary["ne"]["mean"]:.2f} | '
+            + ' | '.join(rates)
+            + ' |'
+        )
     table = '\n'.join(lines) + '\n'
     (folder / 'ablations.md').write_text(table, encoding='utf-8')
     (folder / 'ablations.html').write_text(
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Ablations</title><body>'
         f'<h1>Ablations</h1>{plot(summaries)}<pre>{escape(table)}</pre></body></html>',
-        encoding='utf-8')
+        encoding='utf-8',
+    )
     return table
 
 
@@ -68,7 +74,8 @@ def plot(summaries: Mapping[str, Mapping[str, Any]]) -> str:
     for i, (row, summary) in enumerate(summaries.items()):
         top = 40 + i * high
         parts.append(
-            f'<text x="{left - 10}" y="{top + 20}" text-anchor="end">{escape(row)}</text>')
+            f'<text x="{left - 10}" y="{top + 20}" text-anchor="end">{escape(row)}</text>'
+        )
         for metric, offset, colour in (('sr', 0, '#2654be'), ('spl', 15, '#c8862e')):
             value = summary[metric]
             low, high_end = (left + width * value[key] for key in ('low', 'high'))
@@ -79,11 +86,16 @@ def plot(summaries: Mapping[str, Mapping[str, Any]]) -> str:
                 f'<path d="M{low:.1f} {middle}H{high_end:.1f}M{low:.1f} {middle - 4}v8'
                 f'M{high_end:.1f} {middle - 4}v8" stroke="#222" fill="none"/>'
                 f'<text x="{left + width + 12}" y="{middle + 5}">{metric.upper()} '
-                f'{value["mean"]:.3f}</text>')
+                f'{value["mean"]:.3f}</text>'
+            )
     for share in range(0, 101, 20):
         x = left + width * share / 100
-        parts.append(f'<path d="M{x} 30V{40 + len(summaries) * high}" stroke="#ccc" fill="none"/>'
-                     f'<text x="{x}" y="22" text-anchor="middle">{share / 100:.1f}</text>')
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 120}" '
-            f'height="{60 + len(summaries) * high}" font-family="sans-serif" font-size="13">'
-            f'{"".join(reversed(parts))}</svg>')
+        parts.append(
+            f'<path d="M{x} 30V{40 + len(summaries) * high}" stroke="#ccc" fill="none"/>'
+            f'<text x="{x}" y="22" text-anchor="middle">{share / 100:.1f}</text>'
+        )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 120}" '
+        f'height="{60 + len(summaries) * high}" font-family="sans-serif" font-size="13">'
+        f'{"".join(reversed(parts))}</svg>'
+    )

@@ -72,8 +72,10 @@ class AgentSpec:
         if self.policy in BASELINES:
             return BlindAgent(self.policy, self.seed)
         if not Path(self.policy).is_dir():
-            raise ValueError(f'policy {self.policy!r} is neither a folder with a checkpoint nor '
-                             f'one of {", ".join(BASELINES)}')
+            raise ValueError(
+                f'policy {self.policy!r} is neither a folder with a checkpoint nor '
+                f'one of {", ".join(BASELINES)}'
+            )
         return CheckpointAgent(self)
 
 
@@ -129,15 +131,22 @@ class CheckpointAgent:
 
         self._spec = spec
         self.policy = JanusPolicy.from_pretrained(
-            spec.policy, device=spec.device, dtype=spec.dtype, image_width=spec.image_width,
-            memory=MemoryConfig(**spec.memory))
+            spec.policy,
+            device=spec.device,
+            dtype=spec.dtype,
+            image_width=spec.image_width,
+            memory=MemoryConfig(**spec.memory),
+        )
         if spec.lam is not None:
             self.policy.model.config = replace(self.policy.model.config, lam=spec.lam)
 
     def begin(self, environment: Any) -> None:
         """Begin an episode: memories are empty."""
-        self.policy.reset(environment.other_instruction() if self._spec.shuffled
-                          else environment.episode.instruction.text)
+        self.policy.reset(
+            environment.other_instruction()
+            if self._spec.shuffled
+            else environment.episode.instruction.text
+        )
 
     def act(self, rgb: np.ndarray | None) -> int:
         """Choose an action."""

@@ -26,53 +26,98 @@ _MEMORY = ('mode', 'initial_frames', 'recent_frames', 'history_frames', 'kept_fr
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     result = argparse.ArgumentParser(
-        prog='janusvln evaluate', description=__doc__,
+        prog='janusvln evaluate',
+        description=__doc__,
         epilog='Splits of the embedded world: ' + ', '.join(splits.SPLITS) + f'; all are of '
         f'version {splits.VERSION}. Started again with the same options, a run goes on where it '
-        'was. Under torchrun every rank takes its share of the episodes.')
-    result.add_argument('--policy', default='expert',
-                        help=f'a folder with a checkpoint, or one of {", ".join(BASELINES)}')
+        'was. Under torchrun every rank takes its share of the episodes.',
+    )
+    result.add_argument(
+        '--policy',
+        default='expert',
+        help=f'a folder with a checkpoint, or one of {", ".join(BASELINES)}',
+    )
     result.add_argument('--split', default='val_unseen_small', help='default: %(default)s')
-    result.add_argument('--category', action='append', choices=CATEGORIES, metavar='NAME',
-                        help='only this category, may be repeated: ' + ', '.join(CATEGORIES))
+    result.add_argument(
+        '--category',
+        action='append',
+        choices=CATEGORIES,
+        metavar='NAME',
+        help='only this category, may be repeated: ' + ', '.join(CATEGORIES),
+    )
     result.add_argument('--episodes', type=_positive, help='the first ones only')
-    result.add_argument('--output', type=Path,
-                        help='folder of the run; default: out/evaluate/POLICY/SPLIT')
-    result.add_argument('--processes', type=_positive,
-                        help='default: one, or one per CPU core for the baselines')
+    result.add_argument(
+        '--output', type=Path, help='folder of the run; default: out/evaluate/POLICY/SPLIT'
+    )
+    result.add_argument(
+        '--processes', type=_positive, help='default: one, or one per CPU core for the baselines'
+    )
     result.add_argument('--seed', type=int, default=0, help='of the random policy')
-    result.add_argument('--max-steps', type=_positive, default=splits.MAX_STEPS,
-                        help='of an episode in the embedded world; default: %(default)s')
-    result.add_argument('--no-slide', action='store_true',
-                        help="stand before an obstacle (RxR-CE's rule) instead of sliding on")
-    result.add_argument('--videos', type=int, default=0, metavar='N',
-                        help='write videos of the first N episodes')
-    result.add_argument('--hash-pictures', action='store_true',
-                        help='draw and hash the pictures for policies that do not see, too')
-    result.add_argument('--shuffle-instructions', action='store_true',
-                        help="give each episode another one's instruction (a control)")
+    result.add_argument(
+        '--max-steps',
+        type=_positive,
+        default=splits.MAX_STEPS,
+        help='of an episode in the embedded world; default: %(default)s',
+    )
+    result.add_argument(
+        '--no-slide',
+        action='store_true',
+        help="stand before an obstacle (RxR-CE's rule) instead of sliding on",
+    )
+    result.add_argument(
+        '--videos', type=int, default=0, metavar='N', help='write videos of the first N episodes'
+    )
+    result.add_argument(
+        '--hash-pictures',
+        action='store_true',
+        help='draw and hash the pictures for policies that do not see, too',
+    )
+    result.add_argument(
+        '--shuffle-instructions',
+        action='store_true',
+        help="give each episode another one's instruction (a control)",
+    )
     model = result.add_argument_group('checkpoints')
     model.add_argument('--device', help="default: this rank's GPU if there is one, else cpu")
-    model.add_argument('--dtype', choices=('float32', 'bfloat16', 'float16'),
-                       help='default: bfloat16 on a GPU, float32 on a CPU')
+    model.add_argument(
+        '--dtype',
+        choices=('float32', 'bfloat16', 'float16'),
+        help='default: bfloat16 on a GPU, float32 on a CPU',
+    )
     model.add_argument('--image-width', type=_positive, help="pixels; default: the checkpoint's")
     model.add_argument('--memory-mode', dest='mode', choices=('sampled', 'windowed'))
     for name in _MEMORY[1:4]:
         model.add_argument('--' + name.replace('_', '-'), type=int)
     model.add_argument('--kept-fraction', type=float)
     model.add_argument('--lam', type=float, help='weight of geometry; 0 is without geometry')
-    model.add_argument('--ablations', nargs='*', metavar='ROW',
-                       help="the paper's ablations, all or some rows: " + ', '.join(ROWS))
+    model.add_argument(
+        '--ablations',
+        nargs='*',
+        metavar='ROW',
+        help="the paper's ablations, all or some rows: " + ', '.join(ROWS),
+    )
     habitat = result.add_argument_group('Habitat')
-    habitat.add_argument('--env', choices=('house', 'habitat'), default='house',
-                         help='the embedded world, or Habitat where it is installed')
+    habitat.add_argument(
+        '--env',
+        choices=('house', 'habitat'),
+        default='house',
+        help='the embedded world, or Habitat where it is installed',
+    )
     habitat.add_argument('--habitat-config', default='r2r', help='r2r, rxr, or a YAML file')
     other = result.add_argument_group('instead of an evaluation')
-    other.add_argument('--samples', type=Path, metavar='HTML',
-                       help="write a page with the expert's pictures beside the instructions")
+    other.add_argument(
+        '--samples',
+        type=Path,
+        metavar='HTML',
+        help="write a page with the expert's pictures beside the instructions",
+    )
     other.add_argument('--per-category', type=_positive, default=4, help='episodes on that page')
-    other.add_argument('--export', type=Path, metavar='FOLDER',
-                       help='write the split as VLN-CE files: SPLIT.json.gz, SPLIT_gt.json.gz')
+    other.add_argument(
+        '--export',
+        type=Path,
+        metavar='FOLDER',
+        help='write the split as VLN-CE files: SPLIT.json.gz, SPLIT_gt.json.gz',
+    )
     return result
 
 
@@ -101,18 +146,28 @@ def _run(options: argparse.Namespace) -> int:
             _export(options.export, split, categories, options.episodes)
             return 0
         environment = EnvironmentSpec(
-            split.full_name, slide=not options.no_slide, max_steps=options.max_steps)
+            split.full_name, slide=not options.no_slide, max_steps=options.max_steps
+        )
     else:
         environment = EnvironmentSpec(options.split, habitat_config=options.habitat_config)
     agent = _agent(options)
     folder = options.output or Path(
-        'out', 'evaluate', Path(options.policy).name, environment.split)
+        'out', 'evaluate', Path(options.policy).name, environment.split
+    )
     processes = options.processes or (
-        (os.cpu_count() or 1) if options.policy in BASELINES and options.env == 'house' else 1)
+        (os.cpu_count() or 1) if options.policy in BASELINES and options.env == 'house' else 1
+    )
 
     def run_of(folder: Path, agent: AgentSpec) -> Run:
-        return Run(folder, agent, environment, categories, options.episodes,
-                   options.hash_pictures, options.videos)
+        return Run(
+            folder,
+            agent,
+            environment,
+            categories,
+            options.episodes,
+            options.hash_pictures,
+            options.videos,
+        )
 
     if options.ablations is None:
         summaries = _evaluate(run_of(folder, agent), processes)
@@ -136,7 +191,7 @@ def _evaluate(run: Run, processes: int) -> dict[str, Any] | None:
     """Run and write the report; None where other ranks are not done yet, the last one writes."""
     records = evaluate(run, processes=processes)
     environment = run.environment.make()
-    expected = len(environment.keys(list(run.categories))[:run.episodes])
+    expected = len(environment.keys(list(run.categories))[: run.episodes])
     if len(records) < expected:
         print(f'{len(records)} of {expected} episodes are done; other ranks are at work')
         return None
@@ -145,10 +200,15 @@ def _evaluate(run: Run, processes: int) -> dict[str, Any] | None:
 
 def _agent(options: argparse.Namespace) -> AgentSpec:
     spec = AgentSpec(
-        options.policy, seed=options.seed, lam=options.lam, image_width=options.image_width,
+        options.policy,
+        seed=options.seed,
+        lam=options.lam,
+        image_width=options.image_width,
         shuffled=options.shuffle_instructions,
-        memory={name: getattr(options, name) for name in _MEMORY
-                if getattr(options, name) is not None})
+        memory={
+            name: getattr(options, name) for name in _MEMORY if getattr(options, name) is not None
+        },
+    )
     if options.policy in BASELINES:
         return spec
     device = options.device
@@ -156,21 +216,24 @@ def _agent(options: argparse.Namespace) -> AgentSpec:
         import torch
 
         local = int(os.environ.get('LOCAL_RANK', 0))
-        device = f'cuda:{local % torch.cuda.device_count()}' if torch.cuda.is_available() else (
-            'cpu')
+        device = (
+            f'cuda:{local % torch.cuda.device_count()}' if torch.cuda.is_available() else ('cpu')
+        )
     dtype = options.dtype or ('float32' if device == 'cpu' else 'bfloat16')
     return spec.changed(device=device, dtype=dtype)
 
 
 def _export(
-    folder: Path, split: splits.Split, categories: Sequence[str], count: int | None,
+    folder: Path, split: splits.Split, categories: Sequence[str], count: int | None
 ) -> None:
     """Write a split's episodes and trajectories as VLN-CE files."""
     numbers = splits.numbers_of(split, categories)[:count]
     built = [splits.build_episode(split, number) for number in tqdm(numbers, unit='episode')]
     write_episodes(folder / f'{split.full_name}.json.gz', [episode for episode, _ in built])
-    write_ground_truth(folder / f'{split.full_name}_gt.json.gz',
-                       {str(episode.episode_id): truth for episode, truth in built})
+    write_ground_truth(
+        folder / f'{split.full_name}_gt.json.gz',
+        {str(episode.episode_id): truth for episode, truth in built},
+    )
     print(f'wrote {folder / split.full_name}.json.gz and …_gt.json.gz')
 
 

@@ -8,13 +8,7 @@ from janusvln_ros.evaluation.cache import stored_episode
 from janusvln_ros.evaluation.episodes import Episode, floor_points, GroundTruth
 from janusvln_ros.evaluation.metrics import EpisodeMetrics, score_episode
 from janusvln_ros.evaluation.progress import Progress
-from janusvln_ros.evaluation.splits import (
-    house_of,
-    MAX_STEPS,
-    numbers_of,
-    route_of,
-    Split,
-)
+from janusvln_ros.evaluation.splits import house_of, MAX_STEPS, numbers_of, route_of, Split
 from janusvln_ros.evaluation.tasks import SUCCESS_RADIUS
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.free_space import FreeSpace
@@ -32,7 +26,11 @@ class HouseEnvironment:
     radius = SUCCESS_RADIUS  # m
 
     def __init__(
-        self, split: Split, *, camera: CameraModel | None = None, slide: bool = True,
+        self,
+        split: Split,
+        *,
+        camera: CameraModel | None = None,
+        slide: bool = True,
         max_steps: int = MAX_STEPS,
     ) -> None:
         self.split, self.camera, self.slide = split, camera or CameraModel(), slide
@@ -88,17 +86,23 @@ class HouseEnvironment:
     def metrics(self) -> EpisodeMetrics:
         """Score the episode as it is now."""
         return score_episode(
-            np.array([pose[:2] for pose in self.poses]), self._distances,
+            np.array([pose[:2] for pose in self.poses]),
+            self._distances,
             floor_points(self.truth.locations),
             stopped=self.actions[-1:] == [STOP],
             shortest=self.episode.info['geodesic_distance'],
-            radius=self.radius, steps=len(self.actions), collisions=self._collisions,
-            visited_at=self._visited_at)
+            radius=self.radius,
+            steps=len(self.actions),
+            collisions=self._collisions,
+            visited_at=self._visited_at,
+        )
 
     def description(self) -> dict[str, Any]:
         """Give what tables group by."""
-        return {key: self.episode.info[key] for key in (
-            'category', 'form', 'rooms', 'turn', 'held_out_phrasing', 'held_out_pair')}
+        return {
+            key: self.episode.info[key]
+            for key in ('category', 'form', 'rooms', 'turn', 'held_out_phrasing', 'held_out_pair')
+        }
 
     def other_instruction(self) -> str:
         """Give the instruction of an episode of another category, always the same one."""

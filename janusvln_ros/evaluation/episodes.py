@@ -141,7 +141,7 @@ def read_episodes(path: str | Path) -> list[Episode]:
 
 
 def write_episodes(
-    path: str | Path, episodes: Iterable[Episode], word_list: Sequence[str] | None = None,
+    path: str | Path, episodes: Iterable[Episode], word_list: Sequence[str] | None = None
 ) -> None:
     """
     Write episodes in VLN-CE's layout, gzip-compressed where `path` ends in `.gz`.
@@ -160,21 +160,29 @@ def read_ground_truth(path: str | Path) -> dict[str, GroundTruth]:
     try:
         return {
             str(key): GroundTruth(
-                tuple(_position(p) for p in value['locations']), tuple(value['actions']))
-            for key, value in _read_json(path).items()}
+                tuple(_position(p) for p in value['locations']), tuple(value['actions'])
+            )
+            for key, value in _read_json(path).items()
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
-            f'{path}: not a map of episode_id to locations and actions ({error!r})') from error
+            f'{path}: not a map of episode_id to locations and actions ({error!r})'
+        ) from error
 
 
 def write_ground_truth(path: str | Path, truths: Mapping[str, GroundTruth]) -> None:
     """Write trajectories by episode id in VLN-CE's `…_gt.json(.gz)` layout."""
-    _write_json(Path(path), {
-        key: {
-            'locations': [list(p) for p in truth.locations],
-            'forward_steps': sum(action == 1 for action in truth.actions),
-            'actions': list(truth.actions),
-        } for key, truth in truths.items()})
+    _write_json(
+        Path(path),
+        {
+            key: {
+                'locations': [list(p) for p in truth.locations],
+                'forward_steps': sum(action == 1 for action in truth.actions),
+                'actions': list(truth.actions),
+            }
+            for key, truth in truths.items()
+        },
+    )
 
 
 def _read_json(path: Path) -> Any:
@@ -220,7 +228,8 @@ def _episode(entry: Mapping[str, Any]) -> Episode:
         ),
         goals=tuple(
             Goal(_position(goal['position']), float(goal['radius']))
-            for goal in entry.get('goals') or ()),
+            for goal in entry.get('goals') or ()
+        ),
         reference_path=tuple(_position(p) for p in entry.get('reference_path') or ()),
         info=dict(entry.get('info') or {}),
     )
@@ -229,8 +238,11 @@ def _episode(entry: Mapping[str, Any]) -> Episode:
 def _entry(episode: Episode) -> dict[str, Any]:
     words = episode.instruction
     named = {
-        'instruction_text': words.text, 'instruction_tokens': words.tokens,
-        'instruction_id': words.instruction_id, 'language': words.language}
+        'instruction_text': words.text,
+        'instruction_tokens': words.tokens,
+        'instruction_id': words.instruction_id,
+        'language': words.language,
+    }
     return {
         'episode_id': episode.episode_id,
         'trajectory_id': episode.trajectory_id,

@@ -25,11 +25,14 @@ HELD_OUT = 2  # phrasings of every form, the last ones
 
 # Every thing and every colour occurs in training, each thing in at least six colours.
 HELD_OUT_PAIRS = frozenset(
-    (thing, COLOURS[(3 * i + k) % len(COLOURS)])
-    for i, thing in enumerate(THINGS) for k in (0, 4))
+    (thing, COLOURS[(3 * i + k) % len(COLOURS)]) for i, thing in enumerate(THINGS) for k in (0, 4)
+)
 TRAINING_PAIRS = tuple(
-    (thing, colour) for thing in THINGS for colour in COLOURS
-    if (thing, colour) not in HELD_OUT_PAIRS)
+    (thing, colour)
+    for thing in THINGS
+    for colour in COLOURS
+    if (thing, colour) not in HELD_OUT_PAIRS
+)
 
 
 @dataclass(frozen=True)
@@ -46,23 +49,49 @@ class Noun:
 
 
 _ZH_THINGS = {
-    'chair': '椅子', 'table': '桌子', 'sofa': '沙发', 'stool': '凳子', 'lamp': '落地灯',
-    'plant': '盆栽', 'cabinet': '柜子', 'bed': '床', 'shelf': '书架', 'ball': '球', 'door': '门',
+    'chair': '椅子',
+    'table': '桌子',
+    'sofa': '沙发',
+    'stool': '凳子',
+    'lamp': '落地灯',
+    'plant': '盆栽',
+    'cabinet': '柜子',
+    'bed': '床',
+    'shelf': '书架',
+    'ball': '球',
+    'door': '门',
 }
 _ZH_COLOURS = {
-    'red': '红色', 'orange': '橙色', 'yellow': '黄色', 'green': '绿色', 'blue': '蓝色',
-    'purple': '紫色', 'pink': '粉色', 'white': '白色',
+    'red': '红色',
+    'orange': '橙色',
+    'yellow': '黄色',
+    'green': '绿色',
+    'blue': '蓝色',
+    'purple': '紫色',
+    'pink': '粉色',
+    'white': '白色',
 }
 _WORDS = {
-    'en': {'left': 'left', 'right': 'right', '1': 'first', '2': 'second', '3': 'third',
-           '4': 'fourth'},
+    'en': {
+        'left': 'left',
+        'right': 'right',
+        '1': 'first',
+        '2': 'second',
+        '3': 'third',
+        '4': 'fourth',
+    },
     'zh': {'left': '左', 'right': '右', '1': '一', '2': '二', '3': '三', '4': '四'},
 }
 
 # How an instruction starts where the first landmark is out of view.
 _TURN = {
-    'en': ('Turn {turn}. ', 'First turn {turn}. ', 'Turn to the {turn}. ',
-           'First turn to the {turn}. ', 'Turn {turn} first. '),
+    'en': (
+        'Turn {turn}. ',
+        'First turn {turn}. ',
+        'Turn to the {turn}. ',
+        'First turn to the {turn}. ',
+        'Turn {turn} first. ',
+    ),
     'zh': ('先{turn}转。', '向{turn}转。', '先向{turn}转。', '往{turn}转。', '先往{turn}转。'),
 }
 
@@ -460,13 +489,14 @@ def say(
 
 
 def choose_phrasing(
-    rng: np.random.Generator, form: str, language: str, held_out: bool,
+    rng: np.random.Generator, form: str, language: str, held_out: bool
 ) -> tuple[int, int]:
     """Draw a phrasing of a form and one of the first turn."""
     choices = phrasing_indices(form, language, held_out)
     turns = len(_TURN[language])
-    return int(rng.choice(choices)), int(rng.integers(turns - HELD_OUT, turns) if held_out
-                                         else rng.integers(turns - HELD_OUT))
+    return int(rng.choice(choices)), int(
+        rng.integers(turns - HELD_OUT, turns) if held_out else rng.integers(turns - HELD_OUT)
+    )
 
 
 def vocabulary(language: str) -> tuple[str, ...]:

@@ -41,14 +41,19 @@ class HabitatEnvironment:
     def __init__(self, config: str, split: str) -> None:
         path = _CONFIGS / f'{config}.yaml' if config in ('r2r', 'rxr') else Path(config)
         device = int(os.environ.get('LOCAL_RANK', 0))
-        self._config = habitat.get_config(str(path.resolve()), overrides=[
-            f'habitat.dataset.split={split}',
-            f'habitat.simulator.habitat_sim_v0.gpu_device_id={device}'])
+        self._config = habitat.get_config(
+            str(path.resolve()),
+            overrides=[
+                f'habitat.dataset.split={split}',
+                f'habitat.simulator.habitat_sim_v0.gpu_device_id={device}',
+            ],
+        )
         data = Path(self._config.habitat.dataset.data_path.format(split=split))
         self._episodes = {
             f'{Path(episode.scene_id).stem}/{episode.episode_id}': episode
             for episode in read_episodes(data)
-            if (episode.instruction.language or 'en').startswith('en')}
+            if (episode.instruction.language or 'en').startswith('en')
+        }
         truth = data.with_name(data.name.replace('.json', '_gt.json'))
         self._truths = read_ground_truth(truth) if truth.exists() else {}
         self._env: habitat.Env | None = None
@@ -63,7 +68,8 @@ class HabitatEnvironment:
             # Habitat's own reader takes R2R only; ours takes RxR, too.
             scenes = Path(self._config.habitat.dataset.scenes_dir)
             self._theirs = {
-                name: _their_episode(episode, scenes) for name, episode in self._episodes.items()}
+                name: _their_episode(episode, scenes) for name, episode in self._episodes.items()
+            }
             dataset = habitat.Dataset()
             dataset.episodes = list(self._theirs.values())
             self._env = habitat.Env(config=self._config, dataset=dataset)
@@ -99,11 +105,15 @@ class HabitatEnvironment:
         """Score the episode as it is now."""
         truth = self._truths.get(str(self.episode.episode_id))
         return score_episode(
-            np.array(self._positions), self._distances,
+            np.array(self._positions),
+            self._distances,
             np.array(truth.locations if truth else self.episode.reference_path),
             stopped=self.actions[-1:] == [_STOP],
             shortest=self.episode.info['geodesic_distance'],
-            radius=self.radius, steps=len(self.actions), collisions=self._collisions)
+            radius=self.radius,
+            steps=len(self.actions),
+            collisions=self._collisions,
+        )
 
     def description(self) -> dict[str, Any]:
         """Give what tables group by: nothing."""
@@ -119,10 +129,16 @@ class HabitatEnvironment:
         rotation = state.rotation
         x, y, _ = from_habitat(state.position)
         self.poses.append(
-            (x, y, rotation_to_yaw((rotation.x, rotation.y, rotation.z, rotation.w))))
+            (x, y, rotation_to_yaw((rotation.x, rotation.y, rotation.z, rotation.w)))
+        )
         self._positions.append(np.array(state.position, dtype=np.float64))
-        self._distances.append(float(self._env.sim.geodesic_distance(
-            state.position, [goal.position for goal in self.episode.goals])))
+        self._distances.append(
+            float(
+                self._env.sim.geodesic_distance(
+                    state.position, [goal.position for goal in self.episode.goals]
+                )
+            )
+        )
 
 
 def _their_episode(episode: Episode, scenes: Path) -> VLNEpisode:
@@ -133,8 +149,10 @@ def _their_episode(episode: Episode, scenes: Path) -> VLNEpisode:
         scene_id=str(scenes / episode.scene_id),
         start_position=list(episode.start_position),
         start_rotation=list(episode.start_rotation),
-        goals=[NavigationGoal(position=list(goal.position), radius=goal.radius)
-               for goal in episode.goals],
+        goals=[
+            NavigationGoal(position=list(goal.position), radius=goal.radius)
+            for goal in episode.goals
+        ],
         reference_path=[list(position) for position in episode.reference_path],
         instruction=InstructionData(instruction_text=episode.instruction.text),
         info=dict(episode.info),

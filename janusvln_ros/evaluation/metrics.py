@@ -111,7 +111,8 @@ def score_episode(
     positions = _positions(positions)
     if len(distances) != len(positions):
         raise ValueError(
-            f'{len(distances)} distances for {len(positions)} positions; one for each is needed')
+            f'{len(distances)} distances for {len(positions)} positions; one for each is needed'
+        )
     counted = [] if visited_at is None else distances[visited_at:]
     success = bool(stopped and len(counted) and distances[-1] < radius)
     travelled = path_length(positions)
@@ -130,7 +131,7 @@ def score_episode(
 
 
 def bootstrap_interval(
-    values: Sequence[float], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0,
+    values: Sequence[float], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
     """
     Return the percentile bootstrap interval of the mean (Efron 1979).
@@ -142,9 +143,14 @@ def bootstrap_interval(
         raise ValueError('no values to take an interval of')
     rng = np.random.default_rng(seed)
     chunk = max(1, 2_000_000 // data.size)  # bounds the memory of the index array
-    means = np.concatenate([
-        data[rng.integers(data.size, size=(min(chunk, resamples - done), data.size))].mean(axis=1)
-        for done in range(0, resamples, chunk)])
+    means = np.concatenate(
+        [
+            data[rng.integers(data.size, size=(min(chunk, resamples - done), data.size))].mean(
+                axis=1
+            )
+            for done in range(0, resamples, chunk)
+        ]
+    )
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(means, [tail, 1.0 - tail])
     return float(low), float(high)
@@ -178,5 +184,6 @@ def _positions(positions: np.ndarray) -> np.ndarray:
     positions = np.asarray(positions, dtype=np.float64)
     if positions.ndim != 2 or len(positions) == 0:
         raise ValueError(
-            f'positions of shape {positions.shape}; at least one, as (n, 2) or (n, 3), is needed')
+            f'positions of shape {positions.shape}; at least one, as (n, 2) or (n, 3), is needed'
+        )
     return positions

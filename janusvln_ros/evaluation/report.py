@@ -20,8 +20,15 @@ from janusvln_ros.sim.map import Path as DrawnPath
 import numpy as np
 
 HEADINGS = {
-    'ne': 'NE [m]', 'os': 'OS', 'sr': 'SR', 'spl': 'SPL', 'ndtw': 'nDTW', 'sdtw': 'SDTW',
-    'steps': 'steps', 'collisions': 'collisions', 'path_length': 'path [m]',
+    'ne': 'NE [m]',
+    'os': 'OS',
+    'sr': 'SR',
+    'spl': 'SPL',
+    'ndtw': 'nDTW',
+    'sdtw': 'SDTW',
+    'steps': 'steps',
+    'collisions': 'collisions',
+    'path_length': 'path [m]',
 }
 _SHOWN = 12  # maps of successes, and as many of failures
 _GROUPS = ('category', 'form', 'rooms', 'held_out_phrasing', 'held_out_pair')
@@ -83,8 +90,13 @@ def write_report(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str
     settings = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
     summaries = tables(records)
     (folder / 'summary.json').write_text(
-        json.dumps(settings | {'success_radius': SUCCESS_RADIUS, 'summary': summaries},
-                   indent=2, ensure_ascii=False), encoding='utf-8')
+        json.dumps(
+            settings | {'success_radius': SUCCESS_RADIUS, 'summary': summaries},
+            indent=2,
+            ensure_ascii=False,
+        ),
+        encoding='utf-8',
+    )
     (folder / 'summary.md').write_text(markdown(summaries), encoding='utf-8')
     (folder / 'report.html').write_text(_page(settings, summaries, records), encoding='utf-8')
     return summaries
@@ -93,13 +105,14 @@ def write_report(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str
 def picture(rgb: np.ndarray, alt: str) -> str:
     """Give an HTML image with a picture uint8 (H, W, 3) in it."""
     _, png = cv2.imencode('.png', rgb[..., ::-1])
-    return (f'<img alt="{escape(alt)}" '
-            f'src="data:image/png;base64,{base64.b64encode(png.tobytes()).decode()}">')
+    return (
+        f'<img alt="{escape(alt)}" '
+        f'src="data:image/png;base64,{base64.b64encode(png.tobytes()).decode()}">'
+    )
 
 
 def _page(
-    settings: Mapping[str, Any], summaries: Mapping[str, Any],
-    records: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any], summaries: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
 ) -> str:
     agent, environment = settings['agent'], settings['environment']
     ours = environment['habitat_config'] is None
@@ -120,8 +133,10 @@ def _page(
             body.append(f'<h2>{title}</h2><p>{len(shown)} of {len(some)}.</p><div class="cards">')
             body += [_card(environment['split'], record) for record in shown]
             body.append('</div>')
-    return (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Evaluation</title>'
-            f'<style>{STYLE}</style><body>{"".join(body)}</body></html>')
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Evaluation</title>'
+        f'<style>{STYLE}</style><body>{"".join(body)}</body></html>'
+    )
 
 
 def _html_table(group: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -129,12 +144,15 @@ def _html_table(group: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
     lines = []
     for name, row in rows.items():
         cells = ''.join(
-            '<td>' + _cell(metric, row).replace(' (', '<br><small>').replace(')', '</small>')
-            + '</td>' for metric in METRICS)
-        lines.append(
-            f'<tr><td>{escape(name)}</td><td>{row["episodes"]["mean"]}</td>{cells}</tr>')
-    return (f'<table><tr><th>{escape(group)}</th><th>episodes</th>{head}</tr>'
-            f'{"".join(lines)}</table>')
+            '<td>'
+            + _cell(metric, row).replace(' (', '<br><small>').replace(')', '</small>')
+            + '</td>'
+            for metric in METRICS
+        )
+        lines.append(f'<tr><td>{escape(name)}</td><td>{row["episodes"]["mean"]}</td>{cells}</tr>')
+    return (
+        f'<table><tr><th>{escape(group)}</th><th>episodes</th>{head}</tr>{"".join(lines)}</table>'
+    )
 
 
 def _spread(records: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
@@ -150,14 +168,22 @@ def _card(split: str, record: Mapping[str, Any]) -> str:
     path = np.array(record['path'])
     image = draw_map(
         house_of(record['scene_id']),
-        paths=[DrawnPath(reference, (120, 120, 120), 'expert', dashed=True),
-               DrawnPath(path[:, :2], (38, 84, 190), 'policy')],
-        start=tuple(path[0]), goal=tuple(reference[-1]), goal_radius=0.25,
-        robot=tuple(path[-1]), width=560)
+        paths=[
+            DrawnPath(reference, (120, 120, 120), 'expert', dashed=True),
+            DrawnPath(path[:, :2], (38, 84, 190), 'policy'),
+        ],
+        start=tuple(path[0]),
+        goal=tuple(reference[-1]),
+        goal_radius=0.25,
+        robot=tuple(path[-1]),
+        width=560,
+    )
     how = 'stopped' if record['stopped'] else 'did not stop'
-    return (f'<div class="card {"good" if record["sr"] else "bad"}">'
-            f'{picture(image, record["instruction"])}'
-            f'<p><b>{escape(record["instruction"])}</b></p>'
-            f'<p>Episode {record["key"]}, {escape(record["category"])}: {how} '
-            f'{record["ne"]:.2f} m from the goal after {record["steps"]} steps, '
-            f'SPL {record["spl"]:.2f}, {record["collisions"]} collisions.</p></div>')
+    return (
+        f'<div class="card {"good" if record["sr"] else "bad"}">'
+        f'{picture(image, record["instruction"])}'
+        f'<p><b>{escape(record["instruction"])}</b></p>'
+        f'<p>Episode {record["key"]}, {escape(record["category"])}: {how} '
+        f'{record["ne"]:.2f} m from the goal after {record["steps"]} steps, '
+        f'SPL {record["spl"]:.2f}, {record["collisions"]} collisions.</p></div>'
+    )

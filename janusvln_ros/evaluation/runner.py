@@ -59,8 +59,11 @@ class EnvironmentSpec:
 
             return HabitatEnvironment(self.habitat_config, self.split)
         return HouseEnvironment(
-            find_split(self.split), camera=CameraModel(self.width, self.height),
-            slide=self.slide, max_steps=self.max_steps)
+            find_split(self.split),
+            camera=CameraModel(self.width, self.height),
+            slide=self.slide,
+            max_steps=self.max_steps,
+        )
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,11 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Give what decides the results, for run.json."""
         return {
-            'agent': self.agent.as_dict(), 'environment': asdict(self.environment),
-            'categories': list(self.categories), 'hash_pictures': self.hash_pictures}
+            'agent': self.agent.as_dict(),
+            'environment': asdict(self.environment),
+            'categories': list(self.categories),
+            'hash_pictures': self.hash_pictures,
+        }
 
 
 def evaluate(run: Run, *, processes: int = 1, quiet: bool = False) -> list[dict[str, Any]]:
@@ -95,13 +101,17 @@ def evaluate(run: Run, *, processes: int = 1, quiet: bool = False) -> list[dict[
     check_settings(run)
     with _locked(run.folder / f'results-{rank}.jsonl') as stream:
         environment = run.environment.make()
-        keys = environment.keys(list(run.categories))[:run.episodes]
-        videos = set(keys[:run.videos])
+        keys = environment.keys(list(run.categories))[: run.episodes]
+        videos = set(keys[: run.videos])
         done = {record['key'] for record in read_records(run.folder)}
         mine = [key for key in keys[rank::world_size] if _name(key) not in done]
-        bar = tqdm(total=len(keys[rank::world_size]),
-                   initial=len(keys[rank::world_size]) - len(mine), unit='episode',
-                   desc=run.agent.policy if rank == 0 else f'rank {rank}', disable=quiet)
+        bar = tqdm(
+            total=len(keys[rank::world_size]),
+            initial=len(keys[rank::world_size]) - len(mine),
+            unit='episode',
+            desc=run.agent.policy if rank == 0 else f'rank {rank}',
+            disable=quiet,
+        )
         rates = _Running(bar)
 
         def finished(record: dict[str, Any]) -> None:
@@ -124,7 +134,7 @@ def evaluate(run: Run, *, processes: int = 1, quiet: bool = False) -> list[dict[
 
 
 def run_episode(
-    run: Run, environment: Any, agent: Agent, key: Any, video: bool = False,
+    run: Run, environment: Any, agent: Agent, key: Any, video: bool = False
 ) -> dict[str, Any]:
     """Run one episode and return its record, which has all but the pictures."""
     episode = environment.reset(key)
@@ -139,8 +149,10 @@ def run_episode(
         if video:
             frame = _frame(rgb, episode.instruction.text, len(environment.actions), action, agent)
             writer = writer or VideoWriter(
-                run.folder / f'episode-{_name(key).replace("/", "_")}.mp4', _VIDEO_FPS,
-                (frame.shape[1], frame.shape[0]))
+                run.folder / f'episode-{_name(key).replace("/", "_")}.mp4',
+                _VIDEO_FPS,
+                (frame.shape[1], frame.shape[0]),
+            )
             writer.write(frame)
         environment.step(action)
     if writer is not None:
@@ -173,8 +185,10 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
                 record = json.loads(line)
                 records.setdefault(record['key'], record)
             except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise ValueError(f'{path}, line {number} is no record: {error!r}; '
-                                 f'delete the line to have its episode run again') from error
+                raise ValueError(
+                    f'{path}, line {number} is no record: {error!r}; '
+                    f'delete the line to have its episode run again'
+                ) from error
     return list(records.values())
 
 
@@ -198,7 +212,8 @@ def check_settings(run: Run) -> None:
     if changed:
         raise ValueError(
             f'{run.folder} holds a run with other settings ({", ".join(changed)}; see run.json); '
-            f'choose another folder with --output, or delete this one')
+            f'choose another folder with --output, or delete this one'
+        )
 
 
 class _Running:
@@ -212,27 +227,36 @@ class _Running:
         self._sr += record['sr']
         self._spl += record['spl']
         self._bar.set_postfix_str(
-            f'SR {self._sr / self._count:.3f}  SPL {self._spl / self._count:.3f}', refresh=False)
+            f'SR {self._sr / self._count:.3f}  SPL {self._spl / self._count:.3f}', refresh=False
+        )
         self._bar.update()
 
 
 def _run_in_processes(
-    run: Run, keys: list[Any], videos: set[Any], processes: int,
+    run: Run,
+    keys: list[Any],
+    videos: set[Any],
+    processes: int,
     finished: Callable[[dict[str, Any]], None],
 ) -> None:
     # Workers inherit it: Ctrl-C goes to all processes, but the main one decides.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     pool = ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context('spawn'), initializer=_start_worker,
-        initargs=(run, os.getpid()))
+        processes,
+        mp_context=multiprocessing.get_context('spawn'),
+        initializer=_start_worker,
+        initargs=(run, os.getpid()),
+    )
     try:
         futures = [pool.submit(_work, key, key in videos) for key in keys]
         signal.signal(signal.SIGINT, handler)
         for future in as_completed(futures):
             finished(future.result())
     except BrokenProcessPool as error:
-        raise RuntimeError('a worker process died (out of memory?); finished episodes are kept: '
-                           'the same command goes on') from error
+        raise RuntimeError(
+            'a worker process died (out of memory?); finished episodes are kept: '
+            'the same command goes on'
+        ) from error
     finally:
         signal.signal(signal.SIGINT, handler)
         pool.shutdown(cancel_futures=True)
@@ -262,7 +286,7 @@ def _locked(path: Path) -> Iterator[Any]:
             raise RuntimeError(f'{path} is being written by another process') from error
         stream.seek(0)
         text = stream.read()
-        whole = text[:text.rfind('\n') + 1]
+        whole = text[: text.rfind('\n') + 1]
         if whole != text:
             stream.truncate(len(whole.encode('utf-8')))
         stream.seek(0, os.SEEK_END)
@@ -276,7 +300,15 @@ def _name(key: Any) -> str:
 
 def _frame(rgb: Any, instruction: str, step: int, action: int, agent: Agent) -> Any:
     decision = getattr(agent, 'decision', None)
-    probabilities = (list(decision.probabilities.values()) if decision is not None
-                     else [float(action == other) for other in range(4)])
-    return annotate(rgb, instruction=instruction, step=step, action_name=_ACTIONS[action],
-                    probabilities=probabilities)
+    probabilities = (
+        list(decision.probabilities.values())
+        if decision is not None
+        else [float(action == other) for other in range(4)]
+    )
+    return annotate(
+        rgb,
+        instruction=instruction,
+        step=step,
+        action_name=_ACTIONS[action],
+        probabilities=probabilities,
+    )

@@ -24,8 +24,7 @@ def write_samples(path: Path, split: str, categories: Sequence[str], per_categor
     environment = HouseEnvironment(find_split(split), camera=CameraModel(320, 240))
     agent = ExpertAgent()
     parts = []
-    keys = [key for category in categories
-            for key in environment.keys([category])[:per_category]]
+    keys = [key for category in categories for key in environment.keys([category])[:per_category]]
     for key in tqdm(keys, unit='episode'):
         parts.append(_sample(environment, agent, key))
     environment.close()
@@ -34,11 +33,13 @@ def write_samples(path: Path, split: str, categories: Sequence[str], per_categor
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Samples</title>'
         f'<style>{STYLE} .row {{ display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px }}'
         f' .row img {{ width: 100% }}</style><body><h1>{escape(split)}</h1>{"".join(parts)}'
-        '</body></html>', encoding='utf-8')
+        '</body></html>',
+        encoding='utf-8',
+    )
 
 
 def strip(
-    environment: HouseEnvironment, agent: ExpertAgent, key: int,
+    environment: HouseEnvironment, agent: ExpertAgent, key: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Give pictures along the expert's way and a map, each uint8 (H, W, 3)."""
     environment.reset(key)
@@ -52,8 +53,13 @@ def strip(
     chosen = np.linspace(0, len(frames) - 1, min(_PICTURES, len(frames))).astype(int)
     path = np.array(environment.poses)
     plan = draw_map(
-        environment.world.house, paths=[DrawnPath(path[:, :2], (38, 84, 190), 'expert')],
-        start=tuple(path[0]), goal=tuple(path[-1, :2]), goal_radius=0.25, width=480)
+        environment.world.house,
+        paths=[DrawnPath(path[:, :2], (38, 84, 190), 'expert')],
+        start=tuple(path[0]),
+        goal=tuple(path[-1, :2]),
+        goal_radius=0.25,
+        width=480,
+    )
     return [frames[i] for i in chosen], plan
 
 
@@ -62,5 +68,7 @@ def _sample(environment: HouseEnvironment, agent: ExpertAgent, key: int) -> str:
     episode = environment.episode
     text = escape(episode.instruction.text)
     images = ''.join(picture(frame, f'picture {i}') for i, frame in enumerate(frames))
-    return (f'<h3>{key} · {escape(episode.info["category"])} · {text}</h3>'
-            f'<div class="row">{images}{picture(plan, "map")}</div>')
+    return (
+        f'<h3>{key} · {escape(episode.info["category"])} · {text}</h3>'
+        f'<div class="row">{images}{picture(plan, "map")}</div>'
+    )

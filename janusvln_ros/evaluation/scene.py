@@ -28,7 +28,8 @@ class Scene:
         self._obstacles = house.obstacles()
         self._walls = len(self._obstacles) - len(house.furniture)
         self._heights = np.array(
-            [WALL_HEIGHT] * self._walls + [piece.height for piece in house.furniture])
+            [WALL_HEIGHT] * self._walls + [piece.height for piece in house.furniture]
+        )
         self._around: dict[int, np.ndarray] = {}
         self._from: tuple[tuple[float, float], DistanceField] | None = None
 
@@ -38,8 +39,15 @@ class Scene:
         clear = self.space.clearance_at(self.space.points)
         points = self.space.points[clear >= 0.5]
         x, y = points.T
-        return points[np.any([(room.x0 <= x) & (x <= room.x1) & (room.y0 <= y) & (y <= room.y1)
-                              for room in self.house.rooms], axis=0)]
+        return points[
+            np.any(
+                [
+                    (room.x0 <= x) & (x <= room.x1) & (room.y0 <= y) & (y <= room.y1)
+                    for room in self.house.rooms
+                ],
+                axis=0,
+            )
+        ]
 
     def field_from(self, x: float, y: float) -> DistanceField:
         """Give the distances from a place; the last one is kept."""
@@ -49,8 +57,11 @@ class Scene:
 
     def named(self, category: str, colour: str | None = None) -> list[Furniture]:
         """Give the house's furniture that the words fit."""
-        return [piece for piece in self.house.furniture
-                if piece.category == category and colour in (None, piece.colour)]
+        return [
+            piece
+            for piece in self.house.furniture
+            if piece.category == category and colour in (None, piece.colour)
+        ]
 
     def around(self, piece: Furniture) -> np.ndarray:
         """Give places (n, 2) next to a thing, in its room; none where it cannot be reached."""
@@ -69,14 +80,18 @@ class Scene:
 
     def walk_in(self, door: Door, room: int) -> float:
         """Give the heading in radians with which one walks through a door into `room`."""
-        (x, y), = self.behind(door, room)
+        ((x, y),) = self.behind(door, room)
         return math.atan2(y - door.y, x - door.x)
 
     def gap(self, a: Furniture, b: Furniture) -> float:
         """Give the distance between two footprints in metres, 0 where they touch."""
         # One of the corners is nearest, unless the footprints cross.
-        return float(min(clearance(self._box(b), a.corners()).min(),
-                         clearance(self._box(a), b.corners()).min()))
+        return float(
+            min(
+                clearance(self._box(b), a.corners()).min(),
+                clearance(self._box(a), b.corners()).min(),
+            )
+        )
 
     def _box(self, piece: Furniture) -> np.ndarray:
         return self._obstacles[self._walls + piece.index][None]
@@ -91,8 +106,12 @@ class Scene:
         bearing = math.atan2(piece.y - y, piece.x - x)
         across = np.array([-math.sin(bearing), math.cos(bearing)])
         wide = 0.7 * np.abs((piece.corners() - (piece.x, piece.y)) @ across).max()
-        seen = [self._in_sight(x, y, np.array([piece.x, piece.y]) + offset * across,
-                               0.7 * piece.height, piece) for offset in (0.0, -wide, wide)]
+        seen = [
+            self._in_sight(
+                x, y, np.array([piece.x, piece.y]) + offset * across, 0.7 * piece.height, piece
+            )
+            for offset in (0.0, -wide, wide)
+        ]
         return sum(seen) >= 2
 
     def sees_door(self, x: float, y: float, door: Door) -> bool:
@@ -105,17 +124,22 @@ class Scene:
         if room is None or room.index not in (door.room_a, door.room_b):
             return False
         # Where the posts stand out of the wall on the camera's side.
-        back = 0.12 * np.array([math.cos(self.walk_in(door, door.other(room.index))),
-                                math.sin(self.walk_in(door, door.other(room.index)))])
-        return all(self._in_sight(x, y, np.array(post[:2]) - back, 1.2, None)
-                   for post in door.posts())
+        back = 0.12 * np.array(
+            [
+                math.cos(self.walk_in(door, door.other(room.index))),
+                math.sin(self.walk_in(door, door.other(room.index))),
+            ]
+        )
+        return all(
+            self._in_sight(x, y, np.array(post[:2]) - back, 1.2, None) for post in door.posts()
+        )
 
     def bearing(self, x: float, y: float, target: tuple[float, float]) -> float:
         """Give the direction from (x, y) to a point, in radians."""
         return math.atan2(target[1] - y, target[0] - x)
 
     def _in_sight(
-        self, x: float, y: float, target: np.ndarray, height: float, piece: Furniture | None,
+        self, x: float, y: float, target: np.ndarray, height: float, piece: Furniture | None
     ) -> bool:
         """Tell whether nothing but `piece` stands in the line of sight to a point."""
         enter, leave = _crossings(self._obstacles, np.array([x, y]), target)
@@ -124,12 +148,13 @@ class Scene:
             hit[self._walls + piece.index] = False
         # The line falls or rises evenly: it is lowest where it enters or leaves a thing.
         lowest = CAMERA_HEIGHT + (height - CAMERA_HEIGHT) * (
-            leave if height < CAMERA_HEIGHT else enter)
+            leave if height < CAMERA_HEIGHT else enter
+        )
         return not (hit & (self._heights > lowest)).any()
 
 
 def _crossings(
-    obstacles: np.ndarray, start: np.ndarray, end: np.ndarray,
+    obstacles: np.ndarray, start: np.ndarray, end: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Give where, from 0 to 1, a line enters and leaves each obstacle (n, 6), each (n,).

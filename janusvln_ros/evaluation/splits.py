@@ -110,13 +110,18 @@ def scene_id(seed: int, seen: bool, one_room: bool) -> str:
 def house_of(scene: str) -> House:
     """Build the house that a scene_id names; ValueError for one that is not ours."""
     match = re.fullmatch(
-        rf'janusvln-v{GENERATOR_VERSION}/(seen|unseen)(_one_room)?/([0-9]+)', scene)
+        rf'janusvln-v{GENERATOR_VERSION}/(seen|unseen)(_one_room)?/([0-9]+)', scene
+    )
     if match is None:
-        raise ValueError(f'scene {scene!r} is not a house of this release '
-                         f'(janusvln-v{GENERATOR_VERSION}/seen|unseen[_one_room]/SEED)')
+        raise ValueError(
+            f'scene {scene!r} is not a house of this release '
+            f'(janusvln-v{GENERATOR_VERSION}/seen|unseen[_one_room]/SEED)'
+        )
     return generate_house(
-        int(match[3]), rooms=1 if match[2] else (1, 4),
-        pairs=grammar.TRAINING_PAIRS if match[1] == 'seen' else None)
+        int(match[3]),
+        rooms=1 if match[2] else (1, 4),
+        pairs=grammar.TRAINING_PAIRS if match[1] == 'seen' else None,
+    )
 
 
 def forms_of(split: Split, category: str) -> list[str]:
@@ -162,21 +167,31 @@ def build_episode(split: Split, index: int) -> tuple[Episode, GroundTruth]:
 
 def route_of(episode: Episode) -> list[np.ndarray]:
     """Give the places that an episode leads to, in order, each (n, 2); the goal is the last."""
-    return [*(floor_points(place) for place in episode.info.get('visits', ())),
-            episode.goal_points]
+    return [
+        *(floor_points(place) for place in episode.info.get('visits', ())),
+        episode.goal_points,
+    ]
 
 
 def _episode(
-    split: Split, index: int, kind: tuple[str, str], scene: Scene, x: float, y: float,
-    task: Task, rng: np.random.Generator,
+    split: Split,
+    index: int,
+    kind: tuple[str, str],
+    scene: Scene,
+    x: float,
+    y: float,
+    task: Task,
+    rng: np.random.Generator,
 ) -> tuple[Episode, GroundTruth] | None:
     """Make an episode of a task, or None where it is not a good one."""
     category, form = kind
     held_out = not split.seen and rng.random() < 0.5
     heading, turn = _start_heading(task, x, y, rng)
     # Drawn for every language, so that the languages' draws stay in step.
-    phrasings = {language: grammar.choose_phrasing(rng, form, language, held_out)
-                 for language in grammar.LANGUAGES}
+    phrasings = {
+        language: grammar.choose_phrasing(rng, form, language, held_out)
+        for language in grammar.LANGUAGES
+    }
     if heading is None:
         return None
     route = reachable(scene, form, task, x, y)
@@ -193,8 +208,14 @@ def _episode(
     if turn is not None and truth.actions[:3] != ((2, 2, 2) if turn == 'left' else (3, 3, 3)):
         return None
     phrasing, turn_phrasing = phrasings[split.language]
-    text = grammar.say(form, task.slots, language=split.language, phrasing=phrasing,
-                       turn=turn, turn_phrasing=turn_phrasing)
+    text = grammar.say(
+        form,
+        task.slots,
+        language=split.language,
+        phrasing=phrasing,
+        turn=turn,
+        turn_phrasing=turn_phrasing,
+    )
     nouns = [noun for noun in task.slots.values() if isinstance(noun, grammar.Noun)]
     info = {
         'geodesic_distance': round(length, 4),
@@ -214,8 +235,10 @@ def _episode(
         start_position=to_habitat(round(float(x), 4), round(float(y), 4)),
         start_rotation=yaw_to_rotation(heading),
         instruction=Instruction(
-            text, instruction_id=f'{split.name}-{index}',
-            language=grammar.LANGUAGES[split.language]),
+            text,
+            instruction_id=f'{split.name}-{index}',
+            language=grammar.LANGUAGES[split.language],
+        ),
         goals=tuple(Goal(position, SUCCESS_RADIUS) for position in _habitat(route[-1])),
         reference_path=_habitat(_reference(scene, route, x, y)),
         info=info,
@@ -227,7 +250,7 @@ def _habitat(points: np.ndarray) -> tuple:
 
 
 def _start_heading(
-    task: Task, x: float, y: float, rng: np.random.Generator,
+    task: Task, x: float, y: float, rng: np.random.Generator
 ) -> tuple[float | None, str | None]:
     """Draw where the robot looks at the start, and where it is told to turn first, if at all."""
     bearings = np.arctan2(task.facing[:, 1] - y, task.facing[:, 0] - x)
@@ -246,15 +269,16 @@ def _start_heading(
     return float(heading + (-angle if turn == 'left' else angle)), turn
 
 
-def reachable(
-    scene: Scene, form: str, task: Task, x: float, y: float,
-) -> list[np.ndarray] | None:
+def reachable(scene: Scene, form: str, task: Task, x: float, y: float) -> list[np.ndarray] | None:
     """Give the task's route with all places that can be reached; None for one that will not do."""
     from_start = scene.field_from(x, y)
     route = []
     for place in (*task.visits, task.goal):
-        place = [point for point in place if scene.space.clearance_at(point) > ROBOT_RADIUS
-                 and from_start.reaches(*point)]
+        place = [
+            point
+            for point in place
+            if scene.space.clearance_at(point) > ROBOT_RADIUS and from_start.reaches(*point)
+        ]
         if not place:
             return None
         route.append(np.array(place))
@@ -275,9 +299,12 @@ def route_length(scene: Scene, route: list[np.ndarray], x: float, y: float) -> f
     points = np.array([[x, y]])
     for place in route:
         fields = [scene.space.field(point[None]) for point in points]
-        so_far = np.array([
-            min(done + field.distance(*point) for done, field in zip(so_far, fields))
-            for point in place])
+        so_far = np.array(
+            [
+                min(done + field.distance(*point) for done, field in zip(so_far, fields))
+                for point in place
+            ]
+        )
         points = place
     return float(so_far.min())
 
@@ -304,7 +331,7 @@ def _is_trivial(scene: Scene, goal: np.ndarray, x: float, y: float, heading: flo
 
 
 def roll_out(
-    scene: Scene, route: list[np.ndarray], x: float, y: float, heading: float,
+    scene: Scene, route: list[np.ndarray], x: float, y: float, heading: float
 ) -> GroundTruth | None:
     """Let the expert walk a route; None where it does not arrive within _MOST_STEPS."""
     world = _bare_world()
@@ -317,7 +344,8 @@ def roll_out(
         actions.append(action)
         if action == STOP:
             return GroundTruth(
-                tuple(tuple(round(float(v), 4) for v in p) for p in locations), tuple(actions))
+                tuple(tuple(round(float(v), 4) for v in p) for p in locations), tuple(actions)
+            )
         world.step(action)
         position = to_habitat(*world.pose[:2])
         if position != locations[-1]:

@@ -61,8 +61,13 @@ def reach(scene: Scene, x: float, y: float) -> Iterator[Task]:
 def two_things(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go to one thing, then to another one."""
     for (b, b_noun), (a, a_noun) in _pairs_in_sight(scene, x, y):
-        yield Task({'a': a_noun, 'b': b_noun}, scene.around(a), _at(b),
-                   visits=(scene.around(b),), wrong=scene.around(b))
+        yield Task(
+            {'a': a_noun, 'b': b_noun},
+            scene.around(a),
+            _at(b),
+            visits=(scene.around(b),),
+            wrong=scene.around(b),
+        )
 
 
 def door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -74,13 +79,15 @@ def door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
 def door_turn_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go through a door, turn to one side, then go to a thing there."""
     for door, a, a_noun in _behind_doors(scene, x, y):
-        (at_x, at_y), = scene.behind(door, a.room)
+        ((at_x, at_y),) = scene.behind(door, a.room)
         turn = math.remainder(
-            scene.bearing(at_x, at_y, (a.x, a.y)) - scene.walk_in(door, a.room), math.tau)
+            scene.bearing(at_x, at_y, (a.x, a.y)) - scene.walk_in(door, a.room), math.tau
+        )
         if _TURN_BEGINS < abs(turn) < _TURN_ENDS:
             side = 'left' if turn > 0 else 'right'
-            yield Task({'a': a_noun, 'door': _door(door), 'side': side}, scene.around(a),
-                       _middle_of(door))
+            yield Task(
+                {'a': a_noun, 'door': _door(door), 'side': side}, scene.around(a), _middle_of(door)
+            )
 
 
 def past_door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -90,8 +97,11 @@ def past_door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
         way = scene.space.field(scene.behind(door, a.room)).path(x, y)
         for b, b_noun in seen:
             if _passes(way, b):
-                yield Task({'a': a_noun, 'b': b_noun, 'door': _door(door)}, scene.around(a),
-                           np.concatenate([_at(b), _middle_of(door)]))
+                yield Task(
+                    {'a': a_noun, 'b': b_noun, 'door': _door(door)},
+                    scene.around(a),
+                    np.concatenate([_at(b), _middle_of(door)]),
+                )
 
 
 def door_door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -104,7 +114,9 @@ def door_door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
                 if _leads_by(scene, scene.around(a), x, y, [first, second]):
                     yield Task(
                         {'a': a_noun, 'door': _door(first), 'exit': _door(second)},
-                        scene.around(a), _middle_of(first))
+                        scene.around(a),
+                        _middle_of(first),
+                    )
 
 
 def side_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -112,9 +124,13 @@ def side_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
     for noun, ordered in _in_order(scene, x, y):
         if len(ordered) == 2:
             for piece, other, side in ((*ordered, 'left'), (*ordered[::-1], 'right')):
-                yield Task({'a': noun, 'side': side}, scene.around(piece),
-                           np.concatenate([_at(piece), _at(other)]), together=True,
-                           wrong=scene.around(other))
+                yield Task(
+                    {'a': noun, 'side': side},
+                    scene.around(piece),
+                    np.concatenate([_at(piece), _at(other)]),
+                    together=True,
+                    wrong=scene.around(other),
+                )
 
 
 def nth_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -125,9 +141,13 @@ def nth_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
             facing = np.concatenate([_at(piece), *(_at(other) for other in others)])
             for side, place in (('left', rank + 1), ('right', len(ordered) - rank)):
                 if place <= 3:
-                    yield Task({'a': noun, 'side': side, 'nth': str(place)},
-                               scene.around(piece), facing, together=True,
-                               wrong=_around_all(scene, others))
+                    yield Task(
+                        {'a': noun, 'side': side, 'nth': str(place)},
+                        scene.around(piece),
+                        facing,
+                        together=True,
+                        wrong=_around_all(scene, others),
+                    )
 
 
 def side_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -142,9 +162,13 @@ def side_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
         return
     for door, other in (doors, doors[::-1]):
         side = 'left' if (turn > 0) == (door is doors[1]) else 'right'
-        yield Task({'side': side}, _inside(scene, door, door.other(room.index)),
-                   np.concatenate([_middle_of(door), _middle_of(other)]), together=True,
-                   wrong=_inside(scene, other, other.other(room.index)))
+        yield Task(
+            {'side': side},
+            _inside(scene, door, door.other(room.index)),
+            np.concatenate([_middle_of(door), _middle_of(other)]),
+            together=True,
+            wrong=_inside(scene, other, other.other(room.index)),
+        )
 
 
 def nth_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -153,7 +177,7 @@ def nth_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
     if room.kind != 'corridor':
         return
     along_x = room.x1 - room.x0 > room.y1 - room.y0
-    for heading in ((0.0, math.pi) if along_x else (math.pi / 2, -math.pi / 2)):
+    for heading in (0.0, math.pi) if along_x else (math.pi / 2, -math.pi / 2):
         ahead = np.array([math.cos(heading), math.sin(heading)])
         left = np.array([-ahead[1], ahead[0]])
         for side, sign in (('left', 1.0), ('right', -1.0)):
@@ -166,16 +190,23 @@ def nth_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
             # One right beside the start may be out of view, or count or not.
             if any(-0.8 < distance < 1.2 for distance, _ in doors):
                 continue
-            in_front = [door for distance, door in sorted(doors, key=lambda item: item[0])
-                        if distance > 0]
+            in_front = [
+                door for distance, door in sorted(doors, key=lambda item: item[0]) if distance > 0
+            ]
             if len(in_front) < 2:
                 continue
             for place, door in enumerate(in_front[:3]):
-                others = [_inside(scene, other, other.other(room.index))
-                          for other in in_front if other is not door]
-                yield Task({'side': side, 'nth': str(place + 1)},
-                           _inside(scene, door, door.other(room.index)),
-                           np.array([(x, y) + ahead]), wrong=np.concatenate(others))
+                others = [
+                    _inside(scene, other, other.other(room.index))
+                    for other in in_front
+                    if other is not door
+                ]
+                yield Task(
+                    {'side': side, 'nth': str(place + 1)},
+                    _inside(scene, door, door.other(room.index)),
+                    np.array([(x, y) + ahead]),
+                    wrong=np.concatenate(others),
+                )
 
 
 def nearest(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -217,12 +248,17 @@ def next_to(scene: Scene, x: float, y: float) -> Iterator[Task]:
             if b.category == noun.thing:
                 continue
             (gap, piece), (next_gap, _), *_ = sorted(
-                ((scene.gap(other, b), other) for other in alike), key=lambda item: item[0])
+                ((scene.gap(other, b), other) for other in alike), key=lambda item: item[0]
+            )
             if piece in pieces and gap <= _CLOSE and next_gap >= _NOT_CLOSE:
                 others = [other for other in pieces if other is not piece]
-                yield Task({'a': noun, 'b': b_noun}, scene.around(piece),
-                           np.concatenate([_at(piece), _at(b)]), together=True,
-                           wrong=_around_all(scene, others))
+                yield Task(
+                    {'a': noun, 'b': b_noun},
+                    scene.around(piece),
+                    np.concatenate([_at(piece), _at(b)]),
+                    together=True,
+                    wrong=_around_all(scene, others),
+                )
 
 
 def between(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -237,17 +273,31 @@ def between(scene: Scene, x: float, y: float) -> Iterator[Task]:
         if not scene.space.line_is_free(start + 0.35 * axis, end - 0.35 * axis):
             continue
         # Next to either thing, but on its far side.
-        wrong = np.array([(a.x, a.y) - (_reach(a, axis) + 0.6) * axis,
-                          (b.x, b.y) + (_reach(b, axis) + 0.6) * axis])
-        yield Task({'a': a_noun, 'b': b_noun}, middle[None],
-                   np.concatenate([middle[None], _at(a), _at(b)]), together=True, wrong=wrong)
+        wrong = np.array(
+            [
+                (a.x, a.y) - (_reach(a, axis) + 0.6) * axis,
+                (b.x, b.y) + (_reach(b, axis) + 0.6) * axis,
+            ]
+        )
+        yield Task(
+            {'a': a_noun, 'b': b_noun},
+            middle[None],
+            np.concatenate([middle[None], _at(a), _at(b)]),
+            together=True,
+            wrong=wrong,
+        )
 
 
 def there_and_back(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go to a thing, then back to the start."""
     for b, b_noun in _named_in_sight(scene, x, y):
-        yield Task({'b': b_noun}, np.array([[x, y]]), _at(b), visits=(scene.around(b),),
-                   wrong=scene.around(b))
+        yield Task(
+            {'b': b_noun},
+            np.array([[x, y]]),
+            _at(b),
+            visits=(scene.around(b),),
+            wrong=scene.around(b),
+        )
 
 
 def back_to_passed(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -256,21 +306,32 @@ def back_to_passed(scene: Scene, x: float, y: float) -> Iterator[Task]:
         # Both in view at the start; a out of view on arriving at b.
         turn = scene.bearing(b.x, b.y, (a.x, a.y)) - scene.bearing(x, y, (b.x, b.y))
         if abs(math.remainder(turn, math.tau)) > _OUT_OF_VIEW:
-            yield Task({'a': a_noun, 'b': b_noun}, scene.around(a),
-                       np.concatenate([_at(b), _at(a)]), together=True,
-                       visits=(scene.around(b),), wrong=scene.around(b))
+            yield Task(
+                {'a': a_noun, 'b': b_noun},
+                scene.around(a),
+                np.concatenate([_at(b), _at(a)]),
+                together=True,
+                visits=(scene.around(b),),
+                wrong=scene.around(b),
+            )
 
 
 # By category and form; the forms' words are in grammar.PHRASINGS.
 FORMS: Mapping[str, Mapping[str, Proposer]] = {
     'reach': {'reach': reach},
     'sequence': {
-        'door_then': door_then, 'door_turn_then': door_turn_then,
-        'past_door_then': past_door_then, 'door_door_then': door_door_then,
-        'two_things': two_things},
+        'door_then': door_then,
+        'door_turn_then': door_turn_then,
+        'past_door_then': past_door_then,
+        'door_door_then': door_door_then,
+        'two_things': two_things,
+    },
     'direction': {
-        'side_thing': side_thing, 'nth_thing': nth_thing, 'side_door': side_door,
-        'nth_door': nth_door},
+        'side_thing': side_thing,
+        'nth_thing': nth_thing,
+        'side_door': side_door,
+        'nth_door': nth_door,
+    },
     'depth': {'nearest': nearest, 'farthest': farthest},
     'side': {'beside': beside, 'back_of': back_of},
     'relation': {'next_to': next_to, 'between': between},
@@ -313,7 +374,7 @@ def _around_all(scene: Scene, pieces: list[Furniture]) -> np.ndarray:
 
 
 def _named_in_sight(
-    scene: Scene, x: float, y: float, room: int | None = None,
+    scene: Scene, x: float, y: float, room: int | None = None
 ) -> Iterator[tuple[Furniture, Noun]]:
     """Give the things of a room (default: the one at x, y) in sight that have a name, and it."""
     if room is None:
@@ -325,7 +386,7 @@ def _named_in_sight(
 
 
 def _pairs_in_sight(
-    scene: Scene, x: float, y: float,
+    scene: Scene, x: float, y: float
 ) -> Iterator[tuple[tuple[Furniture, Noun], tuple[Furniture, Noun]]]:
     """Give all ordered pairs of different things in sight, with their names."""
     for first, second in itertools.permutations(list(_named_in_sight(scene, x, y)), 2):
@@ -333,9 +394,7 @@ def _pairs_in_sight(
             yield first, second
 
 
-def _alike_in_sight(
-    scene: Scene, x: float, y: float,
-) -> Iterator[tuple[Noun, list[Furniture]]]:
+def _alike_in_sight(scene: Scene, x: float, y: float) -> Iterator[tuple[Noun, list[Furniture]]]:
     """
     Give nouns that fit two to four things in sight, and these.
 
@@ -345,7 +404,8 @@ def _alike_in_sight(
     room = scene.house.room_at(x, y).index
     pieces = [p for p in scene.house.furniture if p.room == room]
     nouns = {Noun(p.category): None for p in pieces} | {
-        Noun(p.category, p.colour): None for p in pieces}
+        Noun(p.category, p.colour): None for p in pieces
+    }
     for noun in nouns:
         here = [p for p in scene.named(noun.thing, noun.colour) if p.room == room]
         if not 2 <= len(here) <= 4 or not all(scene.sees(x, y, p) for p in here):
@@ -364,9 +424,7 @@ def _doors_in_sight(scene: Scene, x: float, y: float) -> Iterator[tuple[Door, in
                 yield door, door.other(room.index)
 
 
-def _behind_doors(
-    scene: Scene, x: float, y: float,
-) -> Iterator[tuple[Door, Furniture, Noun]]:
+def _behind_doors(scene: Scene, x: float, y: float) -> Iterator[tuple[Door, Furniture, Noun]]:
     """Give doors in sight and things that are seen from behind them, if the door leads there."""
     for door, room in _doors_in_sight(scene, x, y):
         for piece, noun in _named_in_sight(scene, *scene.behind(door, room)[0], room):
@@ -374,15 +432,17 @@ def _behind_doors(
                 yield door, piece, noun
 
 
-def _in_order(
-    scene: Scene, x: float, y: float,
-) -> Iterator[tuple[Noun, list[Furniture]]]:
+def _in_order(scene: Scene, x: float, y: float) -> Iterator[tuple[Noun, list[Furniture]]]:
     """Give nouns with the things in sight that they fit, from left to right, clearly apart."""
     for noun, pieces in _alike_in_sight(scene, x, y):
         middle = scene.bearing(x, y, np.mean([(p.x, p.y) for p in pieces], axis=0))
         bearings = sorted(
-            ((math.remainder(scene.bearing(x, y, (p.x, p.y)) - middle, math.tau), p)
-             for p in pieces), key=lambda item: -item[0])
+            (
+                (math.remainder(scene.bearing(x, y, (p.x, p.y)) - middle, math.tau), p)
+                for p in pieces
+            ),
+            key=lambda item: -item[0],
+        )
         if all(a[0] - b[0] >= _APART for a, b in zip(bearings, bearings[1:])):
             yield noun, [piece for _, piece in bearings]
 
@@ -390,18 +450,23 @@ def _in_order(
 def _by_depth(scene: Scene, x: float, y: float, order: int) -> Iterator[Task]:
     """Give the nearest (order 1) or farthest (-1) of things that are alike."""
     for noun, pieces in _alike_in_sight(scene, x, y):
-        ranges = sorted(((math.hypot(p.x - x, p.y - y), p) for p in pieces),
-                        key=lambda item: order * item[0])
+        ranges = sorted(
+            ((math.hypot(p.x - x, p.y - y), p) for p in pieces), key=lambda item: order * item[0]
+        )
         (distance, piece), (next_distance, _), *_ = ranges
         if abs(next_distance - distance) >= _CLEARLY:
             others = [other for _, other in ranges[1:]]
-            yield Task({'a': noun}, scene.around(piece),
-                       np.concatenate([_at(piece), *(_at(other) for other in others)]),
-                       together=True, wrong=_around_all(scene, others))
+            yield Task(
+                {'a': noun},
+                scene.around(piece),
+                np.concatenate([_at(piece), *(_at(other) for other in others)]),
+                together=True,
+                wrong=_around_all(scene, others),
+            )
 
 
 def _sides(
-    scene: Scene, x: float, y: float,
+    scene: Scene, x: float, y: float
 ) -> Iterator[tuple[Furniture, Noun, dict[str, np.ndarray], np.ndarray]]:
     """Give things in sight with the places left, right and behind, and the one in front."""
     for piece, noun in _named_in_sight(scene, x, y):
@@ -418,9 +483,7 @@ def _sides(
         yield piece, noun, places, centre - (deep + 0.7) * ahead
 
 
-def _leads_by(
-    scene: Scene, goal: np.ndarray, x: float, y: float, doors: list[Door],
-) -> bool:
+def _leads_by(scene: Scene, goal: np.ndarray, x: float, y: float, doors: list[Door]) -> bool:
     """Tell whether the shortest way goes through these doors, in this order, and no others."""
     if not len(goal):
         return False
@@ -440,12 +503,15 @@ def _passes(way: np.ndarray, piece: Furniture) -> bool:
     """Tell whether a way (n, 2) leads past a thing: near its middle part, not only at its ends."""
     pieces = np.diff(way, axis=0)
     lengths = np.hypot(*pieces.T)
-    points = np.concatenate([
-        start + np.linspace(0, 1, 2 + int(length / 0.1))[:, None] * step
-        for start, step, length in zip(way, pieces, lengths)])
+    points = np.concatenate(
+        [
+            start + np.linspace(0, 1, 2 + int(length / 0.1))[:, None] * step
+            for start, step, length in zip(way, pieces, lengths)
+        ]
+    )
     distance = np.hypot(*(points - (piece.x, piece.y)).T)
     nearest = int(distance.argmin())
-    before = np.hypot(*np.diff(points[:nearest + 1], axis=0).T).sum()
+    before = np.hypot(*np.diff(points[: nearest + 1], axis=0).T).sum()
     after = np.hypot(*np.diff(points[nearest:], axis=0).T).sum()
     reach = max(piece.half_x, piece.half_y)
     return bool(distance[nearest] < reach + 0.7 and before > 1.0 and after > 0.8)
@@ -453,7 +519,7 @@ def _passes(way: np.ndarray, piece: Furniture) -> bool:
 
 def _inside(scene: Scene, door: Door, room: int) -> np.ndarray:
     """Give places (n, 2) well behind a door, where 'go through it and stop' ends."""
-    (x, y), = scene.behind(door, room, 0.0)
+    ((x, y),) = scene.behind(door, room, 0.0)
     heading = scene.walk_in(door, room)
     away = scene.space.points - (x, y)
     deep = away @ (math.cos(heading), math.sin(heading))

@@ -86,8 +86,10 @@ def to_rgb(msg: Any) -> np.ndarray:
 def _raw_to_rgb(msg: Any) -> np.ndarray:
     encoding = _ENCODINGS.get(msg.encoding)
     if encoding is None:
-        raise ImageError(f'image encoding {msg.encoding!r} is not a picture that the navigator '
-                         f'can see; it takes {", ".join(ENCODINGS)}')
+        raise ImageError(
+            f'image encoding {msg.encoding!r} is not a picture that the navigator '
+            f'can see; it takes {", ".join(ENCODINGS)}'
+        )
     pixels = _pixels(msg, encoding)
     if CvBridge is not None:
         try:
@@ -103,8 +105,10 @@ def _pixels(msg: Any, encoding: _Encoding) -> np.ndarray:
     data = np.frombuffer(msg.data, np.uint8)
     what = f'{width}x{height} {msg.encoding} image'
     if min(height, width) < encoding.min_side or height * width > MAX_PIXELS:
-        raise ImageError(f'{what}: sides must be at least {encoding.min_side} pixels, '
-                         f'the area at most {MAX_PIXELS}')
+        raise ImageError(
+            f'{what}: sides must be at least {encoding.min_side} pixels, '
+            f'the area at most {MAX_PIXELS}'
+        )
     if encoding.even_width and width % 2:
         raise ImageError(f'{what}: the width must be even, as two pixels share their colour')
     row = width * encoding.channels * np.dtype(encoding.dtype).itemsize
@@ -114,16 +118,23 @@ def _pixels(msg: Any, encoding: _Encoding) -> np.ndarray:
         raise ImageError(f'{what}: data holds {data.size} bytes, step x height is {step * height}')
     order = '>' if msg.is_bigendian else '<'
     pixels = np.ascontiguousarray(data.reshape(height, step)[:, :row])
-    pixels = pixels.view(np.dtype(encoding.dtype).newbyteorder(order)).astype(encoding.dtype,
-                                                                              copy=False)
+    pixels = pixels.view(np.dtype(encoding.dtype).newbyteorder(order)).astype(
+        encoding.dtype, copy=False
+    )
     return pixels if encoding.channels == 1 else pixels.reshape(height, width, encoding.channels)
 
 
 def _by_cv_bridge(encoding: str, pixels: np.ndarray) -> np.ndarray:
     """Convert by cv_bridge, which takes neither all padded rows nor foreign byte orders."""
     height, width = pixels.shape[:2]
-    packed = SimpleNamespace(encoding=encoding, height=height, width=width, data=pixels.tobytes(),
-                             step=pixels.nbytes // height, is_bigendian=sys.byteorder == 'big')
+    packed = SimpleNamespace(
+        encoding=encoding,
+        height=height,
+        width=width,
+        data=pixels.tobytes(),
+        step=pixels.nbytes // height,
+        is_bigendian=sys.byteorder == 'big',
+    )
     return CvBridge().imgmsg_to_cv2(packed, 'rgb8')
 
 
@@ -163,7 +174,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     while at + 9 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack('>HH', data[at + 5:at + 9])
+            height, width = struct.unpack('>HH', data[at + 5 : at + 9])
             return width, height
-        at += 1 if marker == 0xFF else 2 + struct.unpack('>H', data[at + 2:at + 4])[0]
+        at += 1 if marker == 0xFF else 2 + struct.unpack('>H', data[at + 2 : at + 4])[0]
     return None

@@ -15,16 +15,27 @@ _INK = (24, 27, 32)
 _TEXT = (236, 239, 242)
 _FAINT = (150, 158, 168)
 _TRACK = (52, 58, 66)
-_COLOURS = {'STOP': (240, 96, 88), 'MOVE_FORWARD': (88, 200, 130),
-            'TURN_LEFT': (92, 164, 250), 'TURN_RIGHT': (250, 186, 84)}
+_COLOURS = {
+    'STOP': (240, 96, 88),
+    'MOVE_FORWARD': (88, 200, 130),
+    'TURN_LEFT': (92, 164, 250),
+    'TURN_RIGHT': (250, 186, 84),
+}
 _LABELS = ('stop', 'forward', 'left', 'right')
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _MAX_LINES = 3
 
 
-def annotate(rgb: np.ndarray, *, instruction: str, step: int, action_name: str,
-             probabilities: Sequence[float], latency: float | None = None,
-             memory: tuple[int, int] | None = None) -> np.ndarray:
+def annotate(
+    rgb: np.ndarray,
+    *,
+    instruction: str,
+    step: int,
+    action_name: str,
+    probabilities: Sequence[float],
+    latency: float | None = None,
+    memory: tuple[int, int] | None = None,
+) -> np.ndarray:
     """
     Return a new uint8 frame (H', W', 3) with the decision drawn on and below the camera frame.
 
@@ -48,8 +59,9 @@ def annotate(rgb: np.ndarray, *, instruction: str, step: int, action_name: str,
     return canvas
 
 
-def _put(image: np.ndarray, text: str, x: float, y: float, size: float, colour: tuple,
-         thick: int = 1) -> None:
+def _put(
+    image: np.ndarray, text: str, x: float, y: float, size: float, colour: tuple, thick: int = 1
+) -> None:
     cv2.putText(image, text, (round(x), round(y)), _FONT, size, colour, thick, cv2.LINE_AA)
 
 
@@ -68,7 +80,7 @@ def wrap(text: str, width: float, size: float) -> list[str]:
         else:
             lines.append(word)
     if len(lines) > _MAX_LINES:
-        lines = [*lines[:_MAX_LINES - 1], f'{lines[_MAX_LINES - 1]} ...']
+        lines = [*lines[: _MAX_LINES - 1], f'{lines[_MAX_LINES - 1]} ...']
     for number, line in enumerate(lines):
         while _text_width(line, size) > width:
             line = f'{line.removesuffix("...").rstrip()[:-1]}...'
@@ -79,7 +91,7 @@ def wrap(text: str, width: float, size: float) -> list[str]:
 def _draw_instruction(canvas: np.ndarray, instruction: str, unit: float) -> None:
     size, margin, advance = 0.52 * unit, 14 * unit, 21 * unit
     lines = wrap(instruction, canvas.shape[1] - 2 * margin, size)
-    strip = canvas[:round(advance * len(lines) + 12 * unit)]
+    strip = canvas[: round(advance * len(lines) + 12 * unit)]
     strip[:] = (strip * 0.35 + np.array(_INK) * 0.65).astype(np.uint8)
     for number, line in enumerate(lines):
         _put(canvas, line, margin, advance * (number + 1), size, _TEXT)
@@ -120,8 +132,9 @@ _FORWARD = np.array([[0, -26], [19, -4], [6, -4], [6, 23], [-6, 23], [-6, -4], [
 _TURN = _bent_arrow()
 
 
-def _draw_bars(panel: np.ndarray, probabilities: Sequence[float], action_name: str,
-               unit: float) -> None:
+def _draw_bars(
+    panel: np.ndarray, probabilities: Sequence[float], action_name: str, unit: float
+) -> None:
     left, right = 190 * unit, panel.shape[1] - 230 * unit
     for number, (name, label, value) in enumerate(zip(ACTIONS, _LABELS, probabilities)):
         middle = (23 + 24 * number) * unit
@@ -134,12 +147,23 @@ def _draw_bars(panel: np.ndarray, probabilities: Sequence[float], action_name: s
             colour = np.array(_COLOURS[name]) * (1.0 if chosen else 0.62)
             end = round(left + share * (right - left))
             cv2.rectangle(panel, (round(left), top), (end, bottom), tuple(colour.tolist()), -1)
-        _put(panel, f'{100 * share:.0f} %', right + 9 * unit, middle + 5 * unit, 0.42 * unit,
-             _TEXT if chosen else _FAINT)
+        _put(
+            panel,
+            f'{100 * share:.0f} %',
+            right + 9 * unit,
+            middle + 5 * unit,
+            0.42 * unit,
+            _TEXT if chosen else _FAINT,
+        )
 
 
-def _draw_numbers(panel: np.ndarray, step: int, latency: float | None,
-                  memory: tuple[int, int] | None, unit: float) -> None:
+def _draw_numbers(
+    panel: np.ndarray,
+    step: int,
+    latency: float | None,
+    memory: tuple[int, int] | None,
+    unit: float,
+) -> None:
     left, right = panel.shape[1] - 168 * unit, panel.shape[1] - 16 * unit
     rows = [('step', str(step))]
     if latency is not None:

@@ -21,8 +21,11 @@ class VideoWriter:
     def __init__(self, path: str | Path, fps: float, size: tuple[int, int]) -> None:
         self._size = size
         self._container = av.open(str(path), 'w', format='mp4', options={'movflags': 'faststart'})
-        self._stream = self._container.add_stream('libx264', rate=Fraction(fps).limit_denominator(
-            1001), options={'crf': '20', 'preset': 'veryfast'})
+        self._stream = self._container.add_stream(
+            'libx264',
+            rate=Fraction(fps).limit_denominator(1001),
+            options={'crf': '20', 'preset': 'veryfast'},
+        )
         self._stream.width, self._stream.height = (side // 2 * 2 for side in size)
         self._stream.pix_fmt = 'yuv420p'
         self._stream.codec_context.thread_count = 1  # the policy needs the other cores
@@ -30,9 +33,10 @@ class VideoWriter:
     def write(self, rgb: np.ndarray) -> None:
         """Append one frame: uint8 (height, width, 3)."""
         if rgb.shape != (self._size[1], self._size[0], 3):
-            raise ValueError(f'frame of shape {rgb.shape} in a video of {self._size[0]}x'
-                             f'{self._size[1]} pixels')
-        even = np.ascontiguousarray(rgb[:self._stream.height, :self._stream.width])
+            raise ValueError(
+                f'frame of shape {rgb.shape} in a video of {self._size[0]}x{self._size[1]} pixels'
+            )
+        even = np.ascontiguousarray(rgb[: self._stream.height, : self._stream.width])
         frame = av.VideoFrame.from_ndarray(even, format='rgb24')
         self._container.mux(self._stream.encode(frame))
 
@@ -46,6 +50,7 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -64,8 +64,10 @@ class BaseModel:
 
     def odometry(self) -> tuple[float, Pose]:
         """Return (stamp, pose): the newest odometry that has arrived by now."""
-        while len(self._odometry) > 1 and \
-                self._odometry[1][0] + self.config.odometry_delay <= self.time:
+        while (
+            len(self._odometry) > 1
+            and self._odometry[1][0] + self.config.odometry_delay <= self.time
+        ):
             self._odometry.popleft()
         return self._odometry[0] if self._odometry else (self.time, self.pose)
 
@@ -88,8 +90,10 @@ class ClosedLoop:
     def __init__(self, executor: Executor, base: BaseModel) -> None:
         self.executor = executor
         self.base = base
-        self.odometry: Callable[[float, Pose], tuple[float, Pose] | None] = \
-            lambda stamp, pose: (stamp, pose)
+        self.odometry: Callable[[float, Pose], tuple[float, Pose] | None] = lambda stamp, pose: (
+            stamp,
+            pose,
+        )
         self.commanded: Velocity | None = None
 
     @property

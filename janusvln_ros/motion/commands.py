@@ -37,8 +37,9 @@ class Command:
         try:
             action = Action(action)
         except ValueError:
-            raise ValueError(f'action {action} is not one of 0 STOP, 1 MOVE_FORWARD, 2 TURN_LEFT,'
-                             ' 3 TURN_RIGHT') from None
+            raise ValueError(
+                f'action {action} is not one of 0 STOP, 1 MOVE_FORWARD, 2 TURN_LEFT, 3 TURN_RIGHT'
+            ) from None
         if action is Action.STOP:
             return cls(Kind.STOP)
         if action is Action.MOVE_FORWARD:

@@ -102,11 +102,16 @@ class Executor:
             pose = Pose(x, y, last.yaw + wrap(yaw - last.yaw))
             moved, turned = math.hypot(x - last.x, y - last.y), abs(pose.yaw - last.yaw)
             config = self._config
-            if (moved > config.odometry_jump + 2.0 * config.linear.speed * dt
-                    or turned > config.odometry_jump_angle + 2.0 * config.angular.speed * dt):
+            if (
+                moved > config.odometry_jump + 2.0 * config.linear.speed * dt
+                or turned > config.odometry_jump_angle + 2.0 * config.angular.speed * dt
+            ):
                 self._poses.clear()
-                self._fail(f'odometry jumped by {moved:.2f} m, {math.degrees(turned):.0f} degrees'
-                           f' within {dt:.3f} s', now)
+                self._fail(
+                    f'odometry jumped by {moved:.2f} m, {math.degrees(turned):.0f} degrees'
+                    f' within {dt:.3f} s',
+                    now,
+                )
         self._poses.add(stamp, pose)
         self._odometry_at = now
 
@@ -173,8 +178,11 @@ class Executor:
         Return why the answer is ignored, or ''.
         """
         request = self._moving
-        if self._phase is not _Phase.MOVING or not self._config.commands or (
-                (request.instruction_id, request.step) != (instruction_id, step)):
+        if (
+            self._phase is not _Phase.MOVING
+            or not self._config.commands
+            or ((request.instruction_id, request.step) != (instruction_id, step))
+        ):
             return f'step {step} of instruction "{instruction_id}" is not under way'
         if not math.isfinite(amount):
             return 'the amount is not finite'
@@ -198,8 +206,9 @@ class Executor:
         """
         dt = self._tick(now)
         trouble = self._trouble(now)
-        if trouble is not None and (self._phase in (_Phase.MOVING, _Phase.BRAKING)
-                                    or self._expects_goal()):
+        if trouble is not None and (
+            self._phase in (_Phase.MOVING, _Phase.BRAKING) or self._expects_goal()
+        ):
             self._halt(trouble[0], trouble[1], now)
         if self._phase is _Phase.MOVING:
             self._watch(now)
@@ -246,11 +255,21 @@ class Executor:
     @property
     def status(self) -> Status:
         """Return what to tell the navigator."""
-        trouble = self._trouble(self._now) if self._now is not None else (
-            Result.INPUT_LOST, 'ROS time has not begun')
+        trouble = (
+            self._trouble(self._now)
+            if self._now is not None
+            else (Result.INPUT_LOST, 'ROS time has not begun')
+        )
         message = 'e-stop' if self._e_stopped else trouble[1] if trouble else self._message
-        return Status(self.state, self._result, self._request, self._motion_end,
-                      self._progress, self._open_loop, message)
+        return Status(
+            self.state,
+            self._result,
+            self._request,
+            self._motion_end,
+            self._progress,
+            self._open_loop,
+            message,
+        )
 
     @property
     def pose(self) -> Pose | None:
@@ -289,8 +308,9 @@ class Executor:
             return 0.0
         if now > last:
             self._history.add(last, now, self._velocity)
-            self._virtual = self._virtual.moved(self._velocity.linear * (now - last),
-                                                self._velocity.angular * (now - last))
+            self._virtual = self._virtual.moved(
+                self._velocity.linear * (now - last), self._velocity.angular * (now - last)
+            )
         return now - last
 
     def _odometry_is_old(self, now: float) -> bool:
@@ -301,13 +321,16 @@ class Executor:
         if self._fault is not None and now - self._fault[0] < self._config.recovery_time:
             return Result.BAD_INPUT, self._fault[1]
         if self._odometry_is_old(now) and not self._config.commands:
-            if self._config.allow_open_loop and (self._phase is _Phase.STANDING
-                                                 or self._open_loop):
+            if self._config.allow_open_loop and (
+                self._phase is _Phase.STANDING or self._open_loop
+            ):
                 return None
             if self._odometry_at is None:
                 return Result.INPUT_LOST, 'no odometry yet'
-            return (Result.INPUT_LOST,
-                    f'odometry is silent for more than {self._config.odometry_timeout:g} s')
+            return (
+                Result.INPUT_LOST,
+                f'odometry is silent for more than {self._config.odometry_timeout:g} s',
+            )
         return None
 
     def _fail(self, reason: str, now: float) -> None:
@@ -319,29 +342,48 @@ class Executor:
         config = self._config
         if now > self._deadline:
             self._stop(Result.TIMEOUT, 'the time allowance of the motion ran out', now)
-        elif (config.mode is Mode.CONTINUOUS and config.navigator_timeout > 0.0
-                and self.navigator_age(now) > config.navigator_timeout):
-            self._stop(Result.INPUT_LOST,
-                       f'the navigator is silent for more than {config.navigator_timeout:g} s',
-                       now)
+        elif (
+            config.mode is Mode.CONTINUOUS
+            and config.navigator_timeout > 0.0
+            and self.navigator_age(now) > config.navigator_timeout
+        ):
+            self._stop(
+                Result.INPUT_LOST,
+                f'the navigator is silent for more than {config.navigator_timeout:g} s',
+                now,
+            )
         elif config.stop_distance > 0.0 and self._drives_forward():
-            silent = [sensor for sensor in config.obstacle_sensors if sensor not in self._clear
-                      or now - self._clear[sensor][0] > config.obstacle_timeout]
+            silent = [
+                sensor
+                for sensor in config.obstacle_sensors
+                if sensor not in self._clear
+                or now - self._clear[sensor][0] > config.obstacle_timeout
+            ]
             if silent:
-                self._halt(Result.INPUT_LOST, f'{" and ".join(silent)} silent: the way ahead is'
-                           ' not known', now)
+                self._halt(
+                    Result.INPUT_LOST,
+                    f'{" and ".join(silent)} silent: the way ahead is not known',
+                    now,
+                )
             elif self._room(now) <= 0.0:
-                self._halt(Result.BLOCKED, 'an obstacle ahead is nearer than'
-                           f' {config.stop_distance:.2f} m', now)
+                self._halt(
+                    Result.BLOCKED,
+                    f'an obstacle ahead is nearer than {config.stop_distance:.2f} m',
+                    now,
+                )
 
     def _room(self, now: float) -> float:
         """Return how far (m) the robot may still move forward."""
         if self._config.stop_distance <= 0.0:
             return math.inf
         pose = self._predicted(now)
-        return min((distance - pose.seen_from(seen)[0]
-                    for _, distance, seen in self._clear.values()),
-                   default=math.inf) - self._config.stop_distance
+        return (
+            min(
+                (distance - pose.seen_from(seen)[0] for _, distance, seen in self._clear.values()),
+                default=math.inf,
+            )
+            - self._config.stop_distance
+        )
 
     def _drives_forward(self) -> bool:
         """Tell whether what is left of the motion goes forward."""
@@ -362,8 +404,11 @@ class Executor:
     def _out_of_order(self, request: Request) -> str:
         if request.instruction_id in self._past_ids:
             return f'instruction {request.instruction_id} has been replaced'
-        if request.instruction_id and request.instruction_id == self._instruction_id \
-                and request.step <= self._step:
+        if (
+            request.instruction_id
+            and request.instruction_id == self._instruction_id
+            and request.step <= self._step
+        ):
             return f'step {request.step} is not newer than step {self._step}'
         return ''
 
@@ -420,8 +465,9 @@ class Executor:
         """Return a request merged with the one that waits; None when they cannot be one."""
         if self._waiting is None:
             return request
-        command = self._waiting.command.merged(request.command, self._config.merge_length,
-                                               self._config.merge_angle)
+        command = self._waiting.command.merged(
+            request.command, self._config.merge_length, self._config.merge_angle
+        )
         return replace(request, command=command) if command is not None else None
 
     def _aim(self, request: Request, now: float) -> None:
@@ -445,8 +491,9 @@ class Executor:
         if self._config.mode is Mode.CONTINUOUS and not self._open_loop:
             stamp = request.stamp or now
             anchor = self._poses.at(stamp) or anchor
-            if last is not None and (self._phase is not _Phase.STANDING
-                                     or stamp < self._motion_end):
+            if last is not None and (
+                self._phase is not _Phase.STANDING or stamp < self._motion_end
+            ):
                 chained = last
         if command.kind is Kind.MOVE:
             yaw = chained.pose.yaw if chained else anchor.yaw
@@ -479,8 +526,11 @@ class Executor:
         """Brake within the limits."""
         self._ending = (result, message)
         self._forget_waiting(result, message)
-        self._outbox = Request(Command(Kind.STOP), instruction_id=self._request.instruction_id,
-                               step=self._request.step)
+        self._outbox = Request(
+            Command(Kind.STOP),
+            instruction_id=self._request.instruction_id,
+            step=self._request.step,
+        )
         if self._phase is _Phase.MOVING:
             self._enter(_Phase.BRAKING, now)
         elif self._phase is _Phase.SETTLING:
@@ -515,8 +565,9 @@ class Executor:
     def _rest(self, now: float) -> None:
         """See whether the base stands, and where."""
         config, waited = self._config, now - self._phase_since
-        if waited < config.settle_time or (waited < config.settle_timeout
-                                           and not self._base_stands(now)):
+        if waited < config.settle_time or (
+            waited < config.settle_timeout and not self._base_stands(now)
+        ):
             return
         if self._expects_goal() and not self._tracker.reached(self._predicted(now)):
             if self._corrections < _MAX_CORRECTIONS and now < self._deadline:
@@ -535,8 +586,11 @@ class Executor:
         if self._open_loop or self._config.commands:
             return True
         speed = None if self._odometry_is_old(now) else self._poses.speed()
-        return (speed is not None and speed[0] < self._config.settle_speed
-                and speed[1] < self._config.settle_turn_rate)
+        return (
+            speed is not None
+            and speed[0] < self._config.settle_speed
+            and speed[1] < self._config.settle_turn_rate
+        )
 
     def _finish(self, now: float, moved: bool) -> None:
         """Stand."""
@@ -554,8 +608,12 @@ class Executor:
     def _measure_progress(self) -> None:
         """Note what has been done (m or rad) of the motion, along its direction."""
         request, pose = self._moving, self.pose
-        if request is None or request is not self._request or pose is None \
-                or self._config.commands:
+        if (
+            request is None
+            or request is not self._request
+            or pose is None
+            or self._config.commands
+        ):
             return
         forward, _, turn = pose.seen_from(self._start)
         if request.command.kind is not Kind.STOP:

@@ -30,8 +30,9 @@ class Pose:
         """Return the pose after driving along an arc: forward (m) while yaw grows by turn."""
         heading = self.yaw + turn / 2.0
         chord = forward * (math.sin(turn / 2.0) / (turn / 2.0) if abs(turn) > 1e-9 else 1.0)
-        return Pose(self.x + chord * math.cos(heading), self.y + chord * math.sin(heading),
-                    self.yaw + turn)
+        return Pose(
+            self.x + chord * math.cos(heading), self.y + chord * math.sin(heading), self.yaw + turn
+        )
 
     def seen_from(self, other: Pose) -> tuple[float, float, float]:
         """Return (forward, left, turn): this pose in the frame of the other one."""
@@ -96,8 +97,9 @@ class PoseBuffer:
         t0, t1 = self._stamps[after - 1], self._stamps[after]
         a, b = self._poses[after - 1], self._poses[after]
         part = (stamp - t0) / (t1 - t0)
-        return Pose(a.x + part * (b.x - a.x), a.y + part * (b.y - a.y),
-                    a.yaw + part * (b.yaw - a.yaw))
+        return Pose(
+            a.x + part * (b.x - a.x), a.y + part * (b.y - a.y), a.yaw + part * (b.yaw - a.yaw)
+        )
 
     def speed(self, window: float = 0.15) -> tuple[float, float] | None:
         """
@@ -111,5 +113,7 @@ class PoseBuffer:
         if past is None:
             return None
         now = self._poses[-1]
-        return (math.hypot(now.x - past.x, now.y - past.y) / window,
-                abs(now.yaw - past.yaw) / window)
+        return (
+            math.hypot(now.x - past.x, now.y - past.y) / window,
+            abs(now.yaw - past.yaw) / window,
+        )

@@ -29,9 +29,15 @@ class Mount:
     pitch: float = 0.0
 
 
-def scan_clearance(ranges: np.ndarray, angle_min: float, angle_increment: float,
-                   range_min: float, range_max: float, mount: Mount,
-                   footprint: Footprint) -> float:
+def scan_clearance(
+    ranges: np.ndarray,
+    angle_min: float,
+    angle_increment: float,
+    range_min: float,
+    range_max: float,
+    mount: Mount,
+    footprint: Footprint,
+) -> float:
     """
     Return the free way (m) ahead by a planar scan; infinite when nothing is in it.
 
@@ -44,8 +50,9 @@ def scan_clearance(ranges: np.ndarray, angle_min: float, angle_increment: float,
     with np.errstate(invalid='ignore'):
         seen = np.isfinite(ranges) & (ranges >= range_min) & (ranges <= range_max)
     angles = mount.yaw + angle_min + angle_increment * np.flatnonzero(seen)
-    return _clearance(mount.x + ranges[seen] * np.cos(angles),
-                      mount.y + ranges[seen] * np.sin(angles), footprint)
+    return _clearance(
+        mount.x + ranges[seen] * np.cos(angles), mount.y + ranges[seen] * np.sin(angles), footprint
+    )
 
 
 def depth_clearance(depth: np.ndarray, hfov: float, mount: Mount, footprint: Footprint) -> float:
@@ -73,8 +80,11 @@ def depth_clearance(depth: np.ndarray, hfov: float, mount: Mount, footprint: Foo
     solid = (up > footprint.low) & (up < footprint.high)
     forward, left = forward[solid], -right[solid]
     cosine, sine = math.cos(mount.yaw), math.sin(mount.yaw)
-    return _clearance(mount.x + cosine * forward - sine * left,
-                      mount.y + sine * forward + cosine * left, footprint)
+    return _clearance(
+        mount.x + cosine * forward - sine * left,
+        mount.y + sine * forward + cosine * left,
+        footprint,
+    )
 
 
 def _clearance(x: np.ndarray, y: np.ndarray, footprint: Footprint) -> float:

@@ -17,37 +17,59 @@ _METRES = {
     **dict.fromkeys(('cm', 'centimetre', 'centimetres', 'centimeter', 'centimeters'), 0.01),
     **dict.fromkeys(('mm', 'millimetre', 'millimetres', 'millimeter', 'millimeters'), 0.001),
     **dict.fromkeys(('ft', 'foot', 'feet'), 0.3048),
-    **dict.fromkeys(('inch', 'inches'), 0.0254)}
+    **dict.fromkeys(('inch', 'inches'), 0.0254),
+}
 _RADIANS = {
     **dict.fromkeys(('degree', 'degrees', 'deg'), math.radians(1.0)),
-    **dict.fromkeys(('radian', 'radians', 'rad'), 1.0)}
-_SMALL = {word: value for value, word in enumerate(
-    'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen'
-    ' fifteen sixteen seventeen eighteen nineteen'.split())}
-_TENS = {word: 10 * value for value, word in enumerate(
-    'twenty thirty forty fifty sixty seventy eighty ninety'.split(), start=2)}
-_PREFIXES = ('the next action is to', 'the next action is', 'next action', 'action', 'please',
-             'now', 'just')
+    **dict.fromkeys(('radian', 'radians', 'rad'), 1.0),
+}
+_SMALL = {
+    word: value
+    for value, word in enumerate(
+        'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen'
+        ' fifteen sixteen seventeen eighteen nineteen'.split()
+    )
+}
+_TENS = {
+    word: 10 * value
+    for value, word in enumerate(
+        'twenty thirty forty fifty sixty seventy eighty ninety'.split(), start=2
+    )
+}
+_PREFIXES = (
+    'the next action is to',
+    'the next action is',
+    'next action',
+    'action',
+    'please',
+    'now',
+    'just',
+)
 _STOPS = ('stop', 'stop here', 'stop now', 'stop moving', 'halt', 'stand still')
 _MOVES = ('move', 'go', 'walk', 'drive', 'step', 'advance', 'proceed', 'head')
 _TURNS = ('turn', 'rotate', 'spin', 'pivot')
 _BITS = ('a little bit', 'a little', 'a bit', 'slightly')
 _AHEAD = {
-    **dict.fromkeys(('straight forward', 'straight ahead', 'forwards', 'forward', 'ahead',
-                     'straight'), 1.0),
-    **dict.fromkeys(('backwards', 'backward', 'back'), -1.0)}
+    **dict.fromkeys(
+        ('straight forward', 'straight ahead', 'forwards', 'forward', 'ahead', 'straight'), 1.0
+    ),
+    **dict.fromkeys(('backwards', 'backward', 'back'), -1.0),
+}
 _SIDES = {
     **{f'{towards}left': 1.0 for towards in ('to the ', 'to your ', '')},
     **{f'{towards}right': -1.0 for towards in ('to the ', 'to your ', '')},
-    'counterclockwise': 1.0, 'clockwise': -1.0}
+    'counterclockwise': 1.0,
+    'clockwise': -1.0,
+}
 
 
 class SentenceError(ValueError):
     """A sentence that is no command; the message names the sentence and what is wrong."""
 
 
-def parse(sentence: str, step_length: float = 0.25, step_angle: float = math.radians(15.0)
-          ) -> Command:
+def parse(
+    sentence: str, step_length: float = 0.25, step_angle: float = math.radians(15.0)
+) -> Command:
     """
     Return the command (m or rad) that a sentence asks for.
 
@@ -75,8 +97,9 @@ def parse(sentence: str, step_length: float = 0.25, step_angle: float = math.rad
     return command
 
 
-def _motion(words: _Words, kind: Kind, directions: dict[str, float], units: dict[str, float],
-            step: float) -> Command:
+def _motion(
+    words: _Words, kind: Kind, directions: dict[str, float], units: dict[str, float], step: float
+) -> Command:
     """Parse direction and amount, in either order."""
     direction = words.take_any(directions)
     amount = _amount(words, units, step)
@@ -123,7 +146,7 @@ def _number(words: _Words) -> float | None:
         return total + 0.5
     if words.take_any(('point',)):
         decimals = ''
-        while (word := words.take_any([*_SMALL][:10])):
+        while word := words.take_any([*_SMALL][:10]):
             decimals += str(_SMALL[word])
         if not decimals:
             raise words.error('no digits after "point"')
@@ -165,9 +188,10 @@ class _Words:
         """Take the first of the phrases that comes next, if any does, and return it."""
         for phrase in phrases:
             words = phrase.split()
-            if self.rest[:len(words)] == words and not any(
-                    self.rest[len(words):][:len(u.split())] == u.split() for u in unless):
-                self.rest = self.rest[len(words):]
+            if self.rest[: len(words)] == words and not any(
+                self.rest[len(words) :][: len(u.split())] == u.split() for u in unless
+            ):
+                self.rest = self.rest[len(words) :]
                 return phrase
         return ''
 

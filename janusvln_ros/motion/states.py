@@ -80,8 +80,13 @@ class ExecutorConfig:
     @property
     def tracking(self) -> TrackingConfig:
         """Return the part that the tracker needs."""
-        return TrackingConfig(self.linear, self.angular, self.position_tolerance,
-                              self.angle_tolerance, self.approach_gain)
+        return TrackingConfig(
+            self.linear,
+            self.angular,
+            self.position_tolerance,
+            self.angle_tolerance,
+            self.approach_gain,
+        )
 
 
 @dataclass(frozen=True)

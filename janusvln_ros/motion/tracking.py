@@ -40,13 +40,15 @@ class Goal:
         """Return how far (m) the point lies ahead, measured along the line; 0 without drive."""
         if not self.drive:
             return 0.0
-        return ((self.pose.x - pose.x) * math.cos(self.line)
-                + (self.pose.y - pose.y) * math.sin(self.line))
+        return (self.pose.x - pose.x) * math.cos(self.line) + (self.pose.y - pose.y) * math.sin(
+            self.line
+        )
 
     def across(self, pose: Pose) -> float:
         """Return how far (m) a pose lies to the left of the line."""
-        return ((pose.y - self.pose.y) * math.cos(self.line)
-                - (pose.x - self.pose.x) * math.sin(self.line))
+        return (pose.y - self.pose.y) * math.cos(self.line) - (pose.x - self.pose.x) * math.sin(
+            self.line
+        )
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,10 @@ class Tracker:
     def reached(self, pose: Pose) -> bool:
         """Tell whether a pose (of a robot that stands) is the goal within the tolerances."""
         goal, config = self.goal, self.config
-        return (abs(goal.along(pose)) <= config.position_tolerance
-                and abs(goal.pose.yaw - pose.yaw) <= config.angle_tolerance)
+        return (
+            abs(goal.along(pose)) <= config.position_tolerance
+            and abs(goal.pose.yaw - pose.yaw) <= config.angle_tolerance
+        )
 
     def brake(self, dt: float) -> Velocity:
         """Come to a stop within the limits, whatever the goal; it is done when it rests."""
@@ -168,8 +172,11 @@ class Tracker:
 
     def _must_align(self, line_error: float, dt: float) -> bool:
         """Tell whether the robot has to turn towards the line before it drives."""
-        self._aligning = (abs(line_error) > _ALIGN_ANGLE
-                          or self._aligning and self._turn_rate(line_error, dt) != 0.0)
+        self._aligning = (
+            abs(line_error) > _ALIGN_ANGLE
+            or self._aligning
+            and self._turn_rate(line_error, dt) != 0.0
+        )
         return self._aligning
 
     def _drive_speed(self, along: float, room: float, dt: float) -> float:
@@ -182,7 +189,8 @@ class Tracker:
             return 0.0
         distance = min(along, room) if along > 0.0 else -along
         return math.copysign(
-            self._approach(distance, self._linear, limits, config.position_tolerance), along)
+            self._approach(distance, self._linear, limits, config.position_tolerance), along
+        )
 
     def _turn_rate(self, error: float, dt: float) -> float:
         """Return the signed turn rate to aim at; 0 when the heading has been reached."""
@@ -193,10 +201,12 @@ class Tracker:
         if leaving and abs(error) <= config.angle_tolerance:
             return 0.0
         return math.copysign(
-            self._approach(abs(error), self._angular, limits, config.angle_tolerance), error)
+            self._approach(abs(error), self._angular, limits, config.angle_tolerance), error
+        )
 
-    def _approach(self, distance: float, state: AxisState, limits: AxisLimits,
-                  tolerance: float) -> float:
+    def _approach(
+        self, distance: float, state: AxisState, limits: AxisLimits, tolerance: float
+    ) -> float:
         free = max(0.0, distance - coasting(state, limits))
         speed = approach_speed(free, limits, self.config.approach_gain)
         # never slower than crosses the tolerance in half a second: bases stick at lower speeds
@@ -208,7 +218,8 @@ class Tracker:
         self._angular = _ramp(self._angular, angular, limits.angular, dt)
         return Velocity(
             _floored(self._linear.speed, linear, limits.linear.minimum),
-            _floored(self._angular.speed, angular, limits.angular.minimum if floor_turn else 0.0))
+            _floored(self._angular.speed, angular, limits.angular.minimum if floor_turn else 0.0),
+        )
 
 
 def _ramp(before: AxisState, target: float, limits: AxisLimits, dt: float) -> AxisState:

@@ -48,8 +48,10 @@ from tqdm import tqdm
 _START_TIMEOUT = 180.0  # s, a large checkpoint takes its time
 _LAST_ACTION = 5.0  # s that it may come after the end of its episode
 _CAMERA_RATE = 10.0  # Hz; the video has as many frames a second
-_RANDOM = ('This checkpoint has RANDOM weights: it shows that everything works together.\n'
-           'The robot does NOT follow the instruction.')
+_RANDOM = (
+    'This checkpoint has RANDOM weights: it shows that everything works together.\n'
+    'The robot does NOT follow the instruction.'
+)
 
 
 @dataclass
@@ -99,16 +101,22 @@ class Observer(Node):
         self.create_subscription(Odometry, 'ground_truth', self._on_pose, qos_profile_sensor_data)
         self.create_subscription(MotionStatus, 'motion_status', self._on_motion, LATEST)
         self.create_subscription(NavigatorStatus, 'navigator_status', self._on_status, LATCHED)
-        self.create_subscription(NavigationAction, 'navigation_action', self._on_action,
-                                 QoSProfile(depth=10))
+        self.create_subscription(
+            NavigationAction, 'navigation_action', self._on_action, QoSProfile(depth=10)
+        )
 
     @property
     def ready(self) -> bool:
         """Tell whether all three nodes are at work."""
-        return (self.pose is not None and self.motion is not None and self.frames > 0
-                and self.motion.state == MotionStatus.STATE_IDLE
-                and self.status is not None and self.status.state == NavigatorStatus.STATE_IDLE
-                and self._instruction.get_subscription_count() > 0)
+        return (
+            self.pose is not None
+            and self.motion is not None
+            and self.frames > 0
+            and self.motion.state == MotionStatus.STATE_IDLE
+            and self.status is not None
+            and self.status.state == NavigatorStatus.STATE_IDLE
+            and self._instruction.get_subscription_count() > 0
+        )
 
     def forget(self) -> None:
         """Wait for a new simulator to be heard; its poses are not those of the run before."""
@@ -137,12 +145,17 @@ class Observer(Node):
             facts = {'step': 0, 'action_name': '', 'probabilities': (0, 0, 0, 0)}
             if self.actions:
                 action, latency = self.actions[-1]
-                facts = {'step': action.step, 'action_name': ACTIONS[action.action],
-                         'probabilities': action.probabilities, 'latency': latency}
+                facts = {
+                    'step': action.step,
+                    'action_name': ACTIONS[action.action],
+                    'probabilities': action.probabilities,
+                    'latency': latency,
+                }
             frame = annotate(to_rgb(message), instruction=self.run.instruction, **facts)
             if not self._video:
-                self._video = VideoWriter(self._video_path, _CAMERA_RATE,
-                                          (frame.shape[1], frame.shape[0]))
+                self._video = VideoWriter(
+                    self._video_path, _CAMERA_RATE, (frame.shape[1], frame.shape[0])
+                )
             self._video.write(frame)
 
     def _on_pose(self, message: Odometry) -> None:
@@ -170,27 +183,49 @@ class Observer(Node):
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    result = argparse.ArgumentParser(prog='janusvln demo', description=__doc__.split('\n\n')[0],
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    result.add_argument('--checkpoint', default=bundled_checkpoint(),
-                        help='folder of a checkpoint, or "random" for random weights')
-    result.add_argument('--memory-mode', default='windowed', choices=('sampled', 'windowed'),
-                        help='semantic memory')
-    result.add_argument('--device', default='auto', choices=('auto', 'cuda', 'cpu'),
-                        help='where the policy runs')
-    result.add_argument('--split', default='val_unseen_small',
-                        help='episodes to take the house, the start and the instruction from')
+    result = argparse.ArgumentParser(
+        prog='janusvln demo',
+        description=__doc__.split('\n\n')[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    result.add_argument(
+        '--checkpoint',
+        default=bundled_checkpoint(),
+        help='folder of a checkpoint, or "random" for random weights',
+    )
+    result.add_argument(
+        '--memory-mode',
+        default='windowed',
+        choices=('sampled', 'windowed'),
+        help='semantic memory',
+    )
+    result.add_argument(
+        '--device', default='auto', choices=('auto', 'cuda', 'cpu'), help='where the policy runs'
+    )
+    result.add_argument(
+        '--split',
+        default='val_unseen_small',
+        help='episodes to take the house, the start and the instruction from',
+    )
     result.add_argument('--episode', type=int, default=0, help='number of the first episode')
     result.add_argument('--count', type=int, default=4, help='episodes, each in its own house')
-    result.add_argument('--instruction', action='append', metavar='TEXT',
-                        help="what to do in the first episode's house instead; may be given "
-                        'several times')
+    result.add_argument(
+        '--instruction',
+        action='append',
+        metavar='TEXT',
+        help="what to do in the first episode's house instead; may be given several times",
+    )
     result.add_argument('--max-steps', type=int, default=90, help='decisions per instruction')
-    result.add_argument('--continuous', action='store_true',
-                        help='keep deciding while the robot moves')
-    result.add_argument('--out', type=Path, default=Path('out/demo'),
-                        help='folder for video.mp4, map.png, summary.json, bag and logs; those of '
-                        'the run before are replaced')
+    result.add_argument(
+        '--continuous', action='store_true', help='keep deciding while the robot moves'
+    )
+    result.add_argument(
+        '--out',
+        type=Path,
+        default=Path('out/demo'),
+        help='folder for video.mp4, map.png, summary.json, bag and logs; those of '
+        'the run before are replaced',
+    )
     return result
 
 
@@ -214,8 +249,10 @@ def main(argv: list[str] | None = None) -> int:
 def _demonstrate(arguments: argparse.Namespace) -> int:
     try:
         split = find_split(arguments.split)
-        episodes = [build_episode(split, arguments.episode + number)[0]
-                    for number in range(1 if arguments.instruction else arguments.count)]
+        episodes = [
+            build_episode(split, arguments.episode + number)[0]
+            for number in range(1 if arguments.instruction else arguments.count)
+        ]
     except (ValueError, IndexError) as error:
         print(f'janusvln demo: {error}', file=sys.stderr)
         return 2
@@ -243,13 +280,16 @@ def _demonstrate(arguments: argparse.Namespace) -> int:
 def _has_random_weights(checkpoint: str) -> bool:
     config = Path(checkpoint) / 'config.json'
     return checkpoint == 'random' or (
-        config.is_file() and json.loads(config.read_text()).get('janusvln_random', False))
+        config.is_file() and json.loads(config.read_text()).get('janusvln_random', False)
+    )
 
 
 def _introduce(arguments: argparse.Namespace, random: bool) -> None:
-    print(f'janusvln demo: sim_robot, motion_executor and navigator, each a process of its own\n'
-          f'  checkpoint  {arguments.checkpoint}\n'
-          f'  output      {arguments.out.resolve()}')
+    print(
+        f'janusvln demo: sim_robot, motion_executor and navigator, each a process of its own\n'
+        f'  checkpoint  {arguments.checkpoint}\n'
+        f'  output      {arguments.out.resolve()}'
+    )
     if random:
         print('\n' + _RANDOM)
     print('\nstarting ...', flush=True)
@@ -259,19 +299,33 @@ def _start(nodes: NodeProcesses, arguments: argparse.Namespace, episode: Episode
     mode = 'continuous' if arguments.continuous else 'step'
     _start_simulator(nodes, episode)
     nodes.start('motion_executor', {'execution_mode': mode})
-    nodes.start('navigator', {
-        'checkpoint': f'"{arguments.checkpoint}"', 'device': arguments.device, 'autostart': True,
-        'memory_mode': arguments.memory_mode, 'execution_mode': mode,
-        'max_steps': arguments.max_steps})
+    nodes.start(
+        'navigator',
+        {
+            'checkpoint': f'"{arguments.checkpoint}"',
+            'device': arguments.device,
+            'autostart': True,
+            'memory_mode': arguments.memory_mode,
+            'execution_mode': mode,
+            'max_steps': arguments.max_steps,
+        },
+    )
 
 
 def _start_simulator(nodes: NodeProcesses, episode: Episode) -> None:
-    nodes.start('sim_robot', {'scene': episode.scene_id, 'image_rate': _CAMERA_RATE,
-                              'start_pose': '"{:.4f} {:.4f} {:.4f}"'.format(*episode.start)})
+    nodes.start(
+        'sim_robot',
+        {
+            'scene': episode.scene_id,
+            'image_rate': _CAMERA_RATE,
+            'start_pose': '"{:.4f} {:.4f} {:.4f}"'.format(*episode.start),
+        },
+    )
 
 
-def _drive(nodes: NodeProcesses, arguments: argparse.Namespace, episodes: list[Episode],
-           runs: list[Run]) -> None:
+def _drive(
+    nodes: NodeProcesses, arguments: argparse.Namespace, episodes: list[Episode], runs: list[Run]
+) -> None:
     """Give the instructions one after another; `runs` grows as they begin."""
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     observer = Observer(arguments.out / 'video.mp4')
@@ -280,8 +334,11 @@ def _drive(nodes: NodeProcesses, arguments: argparse.Namespace, episodes: list[E
     thread = threading.Thread(target=executor.spin, daemon=True)
     shutil.rmtree(arguments.out / 'bag', ignore_errors=True)
     bag = BagWriter(arguments.out / 'bag', compress=True)
-    tasks = ([(episodes[0], text) for text in arguments.instruction] if arguments.instruction
-             else [(episode, episode.instruction.text) for episode in episodes])
+    tasks = (
+        [(episodes[0], text) for text in arguments.instruction]
+        if arguments.instruction
+        else [(episode, episode.instruction.text) for episode in episodes]
+    )
     try:
         record_topics(observer, bag)
         thread.start()
@@ -314,21 +371,28 @@ def _wait(nodes: NodeProcesses, condition: object, timeout: float) -> None:
 
 def _follow(nodes: NodeProcesses, observer: Observer, run: Run, label: str, steps: int) -> None:
     """Give one instruction and show what happens until its episode has ended."""
-    tqdm.write(f'\n{label}  "{run.instruction}"\n'
-               '  step  action          stop  forward   left  right   decision  latency    driven')
+    tqdm.write(
+        f'\n{label}  "{run.instruction}"\n'
+        '  step  action          stop  forward   left  right   decision  latency    driven'
+    )
     observer.begin(run)
     shown, deadline = 0, math.inf
     with tqdm(total=steps, unit='step', leave=False, disable=None) as bar:  # None: in files
-        while (run.status is None or shown < len(observer.actions)
-               or (shown < run.status.step and time.monotonic() < deadline)):
+        while (
+            run.status is None
+            or shown < len(observer.actions)
+            or (shown < run.status.step and time.monotonic() < deadline)
+        ):
             if run.status is None:  # what it counts may come after it: topics are in no order
                 deadline = time.monotonic() + _LAST_ACTION
             nodes.check()
             for action, latency in observer.actions[shown:]:
                 shares = '  '.join(f'{100 * share:5.0f}%' for share in action.probabilities)
-                tqdm.write(f'  {action.step:4d}  {ACTIONS[action.action]:12s} {shares}  '
-                           f'{1000 * action.decision_time:6.0f} ms {1000 * latency:5.0f} ms  '
-                           f'{run.distance:6.2f} m')
+                tqdm.write(
+                    f'  {action.step:4d}  {ACTIONS[action.action]:12s} {shares}  '
+                    f'{1000 * action.decision_time:6.0f} ms {1000 * latency:5.0f} ms  '
+                    f'{run.distance:6.2f} m'
+                )
                 shown += 1
                 bar.update()
             time.sleep(0.02)
@@ -348,38 +412,59 @@ def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> N
         stopped = run.outcome == Reason.SUCCEEDED.name
         reached = stopped and progress.visited and left < radius
         record = {
-            'instruction': run.instruction, 'scene': run.episode.scene_id,
-            'outcome': run.outcome, 'steps': len(run.latencies),
+            'instruction': run.instruction,
+            'scene': run.episode.scene_id,
+            'outcome': run.outcome,
+            'steps': len(run.latencies),
             'driven_m': round(run.distance, 3),
             'goal_left_m': round(left, 3) if run.has_goal else None,
             'goal_reached': reached if run.has_goal else None,
-            'decision_time_p50_s': _median(run.times), 'latency_p50_s': _median(run.latencies)}
+            'decision_time_p50_s': _median(run.times),
+            'latency_p50_s': _median(run.latencies),
+        }
         records.append(record)
         ended = 'stopped' if stopped else run.outcome
         if run.has_goal:
             ended = f'{"success" if reached else "FAILURE"}: {ended} {left:.2f} m from the goal'
             if not progress.visited:
                 ended += ', without having been where it should go first'
-        print(f'  {number}. "{run.instruction}"\n     {ended}\n'
-              f'     {len(run.latencies)} decisions, {run.distance:.2f} m driven')
+        print(
+            f'  {number}. "{run.instruction}"\n     {ended}\n'
+            f'     {len(run.latencies)} decisions, {run.distance:.2f} m driven'
+        )
         if run.latencies:
-            print(f'     median decision {1000 * _median(run.times):.0f} ms, from image to action '
-                  f'{1000 * _median(run.latencies):.0f} ms')
+            print(
+                f'     median decision {1000 * _median(run.times):.0f} ms, from image to action '
+                f'{1000 * _median(run.latencies):.0f} ms'
+            )
         path = np.array([pose[:2] for pose in [run.start, *run.poses]])
-        maps.append(draw_map(
-            house, paths=[MapPath(path, (38, 84, 190), 'driven')], start=run.start, robot=end,
-            goal=tuple(goal.mean(axis=0)) if run.has_goal else None, goal_radius=radius,
-            title=run.instruction))
+        maps.append(
+            draw_map(
+                house,
+                paths=[MapPath(path, (38, 84, 190), 'driven')],
+                start=run.start,
+                robot=end,
+                goal=tuple(goal.mean(axis=0)) if run.has_goal else None,
+                goal_radius=radius,
+                title=run.instruction,
+            )
+        )
     _write_png(arguments.out / 'map.png', maps)
     (arguments.out / 'summary.json').write_text(
-        json.dumps({'checkpoint': arguments.checkpoint, 'random_weights': random,
-                    'runs': records}, indent=2) + '\n')
+        json.dumps(
+            {'checkpoint': arguments.checkpoint, 'random_weights': random, 'runs': records},
+            indent=2,
+        )
+        + '\n'
+    )
     asked = [record for record in records if record['goal_reached'] is not None]
     if asked:
         reached = sum(record['goal_reached'] for record in asked)
         print(f'\n  {reached} of {len(asked)} instructions followed to their goal')
-    print(f'\n  video    {arguments.out / "video.mp4"}\n  map      {arguments.out / "map.png"}\n'
-          f'  bag      {arguments.out / "bag"}\n  summary  {arguments.out / "summary.json"}')
+    print(
+        f'\n  video    {arguments.out / "video.mp4"}\n  map      {arguments.out / "map.png"}\n'
+        f'  bag      {arguments.out / "bag"}\n  summary  {arguments.out / "summary.json"}'
+    )
     if random:
         print('\n' + _RANDOM)
 
@@ -391,9 +476,12 @@ def _median(values: list[float]) -> float | None:
 def _write_png(path: Path, pictures: list[np.ndarray]) -> None:
     """Write pictures side by side, aligned at the top."""
     import cv2
+
     height = max(picture.shape[0] for picture in pictures)
-    padded = [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0)),
-                     constant_values=255) for picture in pictures]
+    padded = [
+        np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0)), constant_values=255)
+        for picture in pictures
+    ]
     cv2.imwrite(str(path), np.hstack(padded)[..., ::-1])
 
 

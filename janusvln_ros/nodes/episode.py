@@ -47,8 +47,12 @@ class Reason(IntEnum):
     MOTION_FAILED = 10
 
 
-_FATAL = {Result.CANCELED: Reason.CANCELED, Result.INPUT_LOST: Reason.INPUT_LOST,
-          Result.ESTOPPED: Reason.ESTOPPED, Result.BAD_INPUT: Reason.MOTION_FAILED}
+_FATAL = {
+    Result.CANCELED: Reason.CANCELED,
+    Result.INPUT_LOST: Reason.INPUT_LOST,
+    Result.ESTOPPED: Reason.ESTOPPED,
+    Result.BAD_INPUT: Reason.MOTION_FAILED,
+}
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,15 @@ class Episode:
     changes them any more.
     """
 
-    def __init__(self, instruction_id: str, instruction: str, limits: Limits, now: int,
-                 report: MotionReport | None = None,
-                 awaiting: tuple[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        instruction_id: str,
+        instruction: str,
+        limits: Limits,
+        now: int,
+        report: MotionReport | None = None,
+        awaiting: tuple[str, int] | None = None,
+    ) -> None:
         """
         Start at time now.
 
@@ -168,8 +178,12 @@ class Episode:
             self.awaiting = None
             if report.instruction_id == self.instruction_id:
                 self._motion_ended(report)
-        elif (self.awaiting and self.awaiting[0] != self.instruction_id and not moving
-              and now - self._started_at > _FORGET):
+        elif (
+            self.awaiting
+            and self.awaiting[0] != self.instruction_id
+            and not moving
+            and now - self._started_at > _FORGET
+        ):
             self.awaiting = None
         if report.state != Motion.FAULT:
             self._fault_since = None
@@ -188,16 +202,21 @@ class Episode:
         if self._last_stamp is not None and stamp == self._last_stamp:
             return False
         if now - stamp > self.limits.frame_timeout * _NANO:
-            self._frame_trouble = (f'the newest was taken {(now - stamp) / _NANO:.1f} s ago; '
-                                   'do the clocks of camera and navigator agree?')
+            self._frame_trouble = (
+                f'the newest was taken {(now - stamp) / _NANO:.1f} s ago; '
+                'do the clocks of camera and navigator agree?'
+            )
             return False
         if self.limits.continuous:
-            return (self._decided_at is None
-                    or now - self._decided_at >= self.limits.decision_period * _NANO)
+            return (
+                self._decided_at is None
+                or now - self._decided_at >= self.limits.decision_period * _NANO
+            )
         if stamp < self.report.motion_end:
             self._frame_trouble = (
                 f'the newest was taken {(self.report.motion_end - stamp) / _NANO:.2f} s '
-                'before the last motion ended; do the clocks of camera and robot agree?')
+                'before the last motion ended; do the clocks of camera and robot agree?'
+            )
             return False
         return True
 
@@ -251,17 +270,26 @@ class Episode:
         if self._age > limits.max_duration * _NANO:
             self.end(Reason.TIMEOUT, f'not done after {limits.max_duration:g} s')
         elif now - self._reported_at > limits.status_timeout * _NANO:
-            self.end(Reason.INPUT_LOST,
-                     f'no status from motion_executor for {limits.status_timeout:g} s')
+            self.end(
+                Reason.INPUT_LOST,
+                f'no status from motion_executor for {limits.status_timeout:g} s',
+            )
         elif self._fault_since is not None and (
-                now - self._fault_since > limits.status_timeout * _NANO):
+            now - self._fault_since > limits.status_timeout * _NANO
+        ):
             self.end(Reason.INPUT_LOST, f'motion_executor takes no action: {self.report.message}')
         elif self._state == State.WAITING_FRAME and waited > limits.frame_timeout * _NANO:
-            self.end(Reason.INPUT_LOST, f'no usable camera frame for {limits.frame_timeout:g} s'
-                     + (f': {self._frame_trouble}' if self._frame_trouble else ''))
+            self.end(
+                Reason.INPUT_LOST,
+                f'no usable camera frame for {limits.frame_timeout:g} s'
+                + (f': {self._frame_trouble}' if self._frame_trouble else ''),
+            )
         elif self._state == State.WAITING_MOTION and waited > limits.motion_timeout * _NANO:
-            self.end(Reason.MOTION_FAILED, 'motion_executor did not report the end of the motion '
-                     f'within {limits.motion_timeout:g} s')
+            self.end(
+                Reason.MOTION_FAILED,
+                'motion_executor did not report the end of the motion '
+                f'within {limits.motion_timeout:g} s',
+            )
 
     def _enter(self, state: State, now: int) -> None:
         if state != self._state:
@@ -288,8 +316,11 @@ class Episode:
         if result in _FATAL:
             self.end(_FATAL[result], f'motion_executor ended the motion with {result.name}{said}')
             return
-        pushed = (self._actions[-1:] == [MOVE_FORWARD] and not report.open_loop
-                  and report.progress < self.limits.push_distance)
+        pushed = (
+            self._actions[-1:] == [MOVE_FORWARD]
+            and not report.open_loop
+            and report.progress < self.limits.push_distance
+        )
         if result == Result.SUCCEEDED:
             self._failures = 0
         elif not (pushed and result == Result.TIMEOUT):
@@ -300,8 +331,11 @@ class Episode:
             self._pushes = 0
         if self._failures >= self.limits.max_failed_motions:
             reason = Reason.BLOCKED if result == Result.BLOCKED else Reason.MOTION_FAILED
-            self.end(reason, f'{self._failures} motions failed one after another, the last with '
-                     f'{result.name}{said}')
+            self.end(
+                reason,
+                f'{self._failures} motions failed one after another, the last with '
+                f'{result.name}{said}',
+            )
 
     def _stuck(self, action: int) -> str:
         """Tell in words what the robot would be stuck in if it did this action as well."""
@@ -311,12 +345,15 @@ class Episode:
         if action not in _TURNS:
             return ''
         actions = [*self._actions, action]
-        spin = actions[-limits.spin_steps:]
+        spin = actions[-limits.spin_steps :]
         if len(spin) == limits.spin_steps and set(spin) == {action}:
             return f'{limits.spin_steps} turns in one direction without a step forward'
-        dither = actions[-limits.dither_steps:]
+        dither = actions[-limits.dither_steps :]
         changes = sum(one != other for one, other in zip(dither, dither[1:]))
-        if (len(dither) == limits.dither_steps and set(dither) <= set(_TURNS)
-                and changes >= limits.dither_steps // 3):
+        if (
+            len(dither) == limits.dither_steps
+            and set(dither) <= set(_TURNS)
+            and changes >= limits.dither_steps // 3
+        ):
             return f'{limits.dither_steps} turns to and fro without a step forward'
         return ''

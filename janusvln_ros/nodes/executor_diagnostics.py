@@ -41,8 +41,9 @@ class Rate:
             self._times.popleft()
 
 
-def diagnostics(name: str, status: Status, warning: str, values: dict[str, object]
-                ) -> DiagnosticArray:
+def diagnostics(
+    name: str, status: Status, warning: str, values: dict[str, object]
+) -> DiagnosticArray:
     """
     Make the message, without its stamp.
 
@@ -54,11 +55,25 @@ def diagnostics(name: str, status: Status, warning: str, values: dict[str, objec
     elif warning:
         level, text = DiagnosticStatus.WARN, f'{text}; {warning}'
     values = {
-        'state': status.state.name, 'last result': status.result.name,
-        'instruction': status.request.instruction_id, 'step': status.request.step,
-        'open loop': status.open_loop, **values}
-    pairs = [KeyValue(key=key, value=f'{value:.3f}' if isinstance(value, float) else str(value))
-             for key, value in values.items()]
-    return DiagnosticArray(status=[DiagnosticStatus(
-        level=level, name=f'{name}: motion', message=text, hardware_id='janusvln',
-        values=pairs)])
+        'state': status.state.name,
+        'last result': status.result.name,
+        'instruction': status.request.instruction_id,
+        'step': status.request.step,
+        'open loop': status.open_loop,
+        **values,
+    }
+    pairs = [
+        KeyValue(key=key, value=f'{value:.3f}' if isinstance(value, float) else str(value))
+        for key, value in values.items()
+    ]
+    return DiagnosticArray(
+        status=[
+            DiagnosticStatus(
+                level=level,
+                name=f'{name}: motion',
+                message=text,
+                hardware_id='janusvln',
+                values=pairs,
+            )
+        ]
+    )

@@ -28,8 +28,13 @@ class ObstacleSensors:
     one counts as silence.
     """
 
-    def __init__(self, node: Node, fixed: FixedParameters, wanted: Callable[[], bool],
-                 report: Callable[[str, float], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        fixed: FixedParameters,
+        wanted: Callable[[], bool],
+        report: Callable[[str, float], None],
+    ) -> None:
         self._node, self._fixed, self._wanted, self._report = node, fixed, wanted, report
         self._footprint = footprint(fixed)
         sensors = obstacle_sensors(fixed.obstacle_sensor)
@@ -39,14 +44,29 @@ class ObstacleSensors:
             node.create_subscription(Image, 'depth', self._on_depth, qos_profile_sensor_data)
 
     def _on_scan(self, scan: LaserScan) -> None:
-        self._try('scan', lambda: scan_clearance(
-            np.asarray(scan.ranges), scan.angle_min, scan.angle_increment, scan.range_min,
-            scan.range_max, scan_mount(self._fixed), self._footprint))
+        self._try(
+            'scan',
+            lambda: scan_clearance(
+                np.asarray(scan.ranges),
+                scan.angle_min,
+                scan.angle_increment,
+                scan.range_min,
+                scan.range_max,
+                scan_mount(self._fixed),
+                self._footprint,
+            ),
+        )
 
     def _on_depth(self, image: Image) -> None:
-        self._try('depth', lambda: depth_clearance(
-            depth_metres(image), self._fixed.depth_hfov, depth_mount(self._fixed),
-            self._footprint))
+        self._try(
+            'depth',
+            lambda: depth_clearance(
+                depth_metres(image),
+                self._fixed.depth_hfov,
+                depth_mount(self._fixed),
+                self._footprint,
+            ),
+        )
 
     def _try(self, sensor: str, measure: Callable[[], float]) -> None:
         if not self._wanted():
@@ -63,10 +83,16 @@ def depth_metres(image: Image) -> np.ndarray:
         raise ValueError(f'encoding "{image.encoding}" is not one of {", ".join(_DEPTH)}')
     code, scale = _DEPTH[image.encoding]
     kind = np.dtype(('>' if image.is_bigendian else '<') + code)
-    if image.step < image.width * kind.itemsize or not image.width or not image.height \
-            or len(image.data) < image.step * image.height:
-        raise ValueError(f'{len(image.data)} bytes do not hold {image.height} rows of'
-                         f' {image.step} bytes for {image.width} pixels')
-    rows = np.frombuffer(image.data, np.uint8)[:image.step * image.height]
-    rows = rows.reshape(image.height, image.step)[:, :image.width * kind.itemsize]
+    if (
+        image.step < image.width * kind.itemsize
+        or not image.width
+        or not image.height
+        or len(image.data) < image.step * image.height
+    ):
+        raise ValueError(
+            f'{len(image.data)} bytes do not hold {image.height} rows of'
+            f' {image.step} bytes for {image.width} pixels'
+        )
+    rows = np.frombuffer(image.data, np.uint8)[: image.step * image.height]
+    rows = rows.reshape(image.height, image.step)[:, : image.width * kind.itemsize]
     return np.ascontiguousarray(rows).view(kind) * scale

@@ -43,11 +43,18 @@ class Bench(Node):
         self.status: NavigatorStatus | None = None
         self._sent: dict[tuple[int, int], float] = {}
         noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-        self._image = Image(height=height, width=width, step=3 * width, encoding='rgb8',
-                            data=array.array('B', noise.tobytes()))
+        self._image = Image(
+            height=height,
+            width=width,
+            step=3 * width,
+            encoding='rgb8',
+            data=array.array('B', noise.tobytes()),
+        )
         self._motion = MotionStatus(state=MotionStatus.STATE_IDLE)
-        camera = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE if reliable
-                            else ReliabilityPolicy.BEST_EFFORT)
+        camera = QoSProfile(
+            depth=1,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        )
         self._images = self.create_publisher(Image, 'image', camera)
         self._motions = self.create_publisher(MotionStatus, 'motion_status', LATEST)
         self._instruction = self.create_publisher(String, 'instruction', 10)
@@ -58,9 +65,12 @@ class Bench(Node):
     @property
     def ready(self) -> bool:
         """Tell whether the navigator listens to camera and instructions."""
-        return (self.status is not None and self.status.state == NavigatorStatus.STATE_IDLE
-                and self._images.get_subscription_count() > 0
-                and self._instruction.get_subscription_count() > 0)
+        return (
+            self.status is not None
+            and self.status.state == NavigatorStatus.STATE_IDLE
+            and self._images.get_subscription_count() > 0
+            and self._instruction.get_subscription_count() > 0
+        )
 
     def take_picture(self) -> None:
         """Publish one image, stamped now."""
@@ -79,9 +89,13 @@ class Bench(Node):
             self.latencies.append(arrived - sent - message.decision_time)
             self.policy_times.append(message.decision_time)
         self._motion = MotionStatus(
-            state=MotionStatus.STATE_IDLE, result=MotionStatus.RESULT_SUCCEEDED, progress=0.25,
-            instruction_id=message.instruction_id, step=message.step,
-            motion_end=self.get_clock().now().to_msg())
+            state=MotionStatus.STATE_IDLE,
+            result=MotionStatus.RESULT_SUCCEEDED,
+            progress=0.25,
+            instruction_id=message.instruction_id,
+            step=message.step,
+            motion_end=self.get_clock().now().to_msg(),
+        )
         self._publish_motion()
 
     def _on_status(self, message: NavigatorStatus) -> None:
@@ -101,8 +115,10 @@ class Bench(Node):
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     result = argparse.ArgumentParser(
-        prog='janusvln benchmark --ros', description=__doc__.split('\n\n')[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        prog='janusvln benchmark --ros',
+        description=__doc__.split('\n\n')[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     result.add_argument('--checkpoint', default='random', help='folder of a checkpoint')
     result.add_argument('--device', default='auto', choices=('auto', 'cuda', 'cpu'))
     result.add_argument('--decisions', type=int, default=300, help='how many are measured')
@@ -127,11 +143,19 @@ def main(argv: list[str] | None = None) -> int:
     thread.start()
     try:
         with tempfile.TemporaryDirectory() as logs, NodeProcesses(Path(logs)) as nodes:
-            nodes.start('navigator', {
-                'checkpoint': f'"{arguments.checkpoint}"', 'device': arguments.device,
-                'threads': arguments.threads, 'autostart': True, 'max_steps': 20,
-                'spin_steps': 1000, 'dither_steps': 1000,
-                'image_reliability': 'reliable' if arguments.reliable else 'best_effort'})
+            nodes.start(
+                'navigator',
+                {
+                    'checkpoint': f'"{arguments.checkpoint}"',
+                    'device': arguments.device,
+                    'threads': arguments.threads,
+                    'autostart': True,
+                    'max_steps': 20,
+                    'spin_steps': 1000,
+                    'dither_steps': 1000,
+                    'image_reliability': 'reliable' if arguments.reliable else 'best_effort',
+                },
+            )
             _measure(bench, nodes, arguments)
     except KeyboardInterrupt:
         return 130
@@ -166,16 +190,25 @@ def _measure(bench: Bench, nodes: NodeProcesses, arguments: argparse.Namespace) 
 
 def _report(bench: Bench, arguments: argparse.Namespace) -> None:
     quality = 'reliable' if arguments.reliable else 'best effort'
-    result = {'image': f'{arguments.width}x{arguments.height} rgb8, {arguments.rate:g} Hz, '
-                       f'{quality}', 'decisions': len(bench.latencies),
-              'load_average_1min': round(os.getloadavg()[0], 2), 'cores': os.cpu_count()}
-    print(f'{result["image"]}; {result["decisions"]} decisions; load '
-          f'{result["load_average_1min"]} '
-          f'on {result["cores"]} cores\n{"":34}p50       p95       p99')
-    for name, values in (('image to action less policy', bench.latencies),
-                         ('policy', bench.policy_times)):
-        result[name] = {f'p{percent}_ms': round(1000 * float(np.percentile(values, percent)), 2)
-                        for percent in (50, 95, 99)}
+    result = {
+        'image': f'{arguments.width}x{arguments.height} rgb8, {arguments.rate:g} Hz, {quality}',
+        'decisions': len(bench.latencies),
+        'load_average_1min': round(os.getloadavg()[0], 2),
+        'cores': os.cpu_count(),
+    }
+    print(
+        f'{result["image"]}; {result["decisions"]} decisions; load '
+        f'{result["load_average_1min"]} '
+        f'on {result["cores"]} cores\n{"":34}p50       p95       p99'
+    )
+    for name, values in (
+        ('image to action less policy', bench.latencies),
+        ('policy', bench.policy_times),
+    ):
+        result[name] = {
+            f'p{percent}_ms': round(1000 * float(np.percentile(values, percent)), 2)
+            for percent in (50, 95, 99)
+        }
         print(f'{name:28}' + ''.join(f'{value:7.2f} ms' for value in result[name].values()))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + '\n')

@@ -54,8 +54,9 @@ from std_srvs.srv import Trigger
 
 _RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 _RELIABLE_10 = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-_LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
-                      durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
 _GUARD_PERIOD = 0.05  # s of wall time
 _LONGEST_PATH = 10000  # poses
 _LATE = 0.25  # s, older odometry makes motions inexact
@@ -82,22 +83,23 @@ class MotionExecutor(Node):
         self._rates = {name: Rate() for name in ('control', 'odometry', 'action', 'obstacle')}
 
         self._velocity = self.create_publisher(
-            TwistStamped if self._fixed.stamped_cmd_vel else Twist, 'cmd_vel', _RELIABLE)
+            TwistStamped if self._fixed.stamped_cmd_vel else Twist, 'cmd_vel', _RELIABLE
+        )
         self._status = self.create_publisher(MotionStatus, 'motion_status', _RELIABLE)
-        self._commands = self.create_publisher(MidLevelCommand, 'mid_level_command',
-                                               _RELIABLE_10)
+        self._commands = self.create_publisher(MidLevelCommand, 'mid_level_command', _RELIABLE_10)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', _RELIABLE_10)
         self._path_publisher = self.create_publisher(Path, 'executed_path', _LATCHED)
         self.create_subscription(Odometry, 'odom', self._on_odometry, qos_profile_sensor_data)
-        self.create_subscription(NavigationAction, 'navigation_action', self._on_action,
-                                 _RELIABLE)
-        self.create_subscription(NavigatorStatus, 'navigator_status', self._on_navigator,
-                                 _RELIABLE)
+        self.create_subscription(NavigationAction, 'navigation_action', self._on_action, _RELIABLE)
+        self.create_subscription(
+            NavigatorStatus, 'navigator_status', self._on_navigator, _RELIABLE
+        )
         self.create_subscription(Bool, 'e_stop', self._on_e_stop, _RELIABLE_10)
         self.create_subscription(String, 'sentence', self._on_sentence, _RELIABLE_10)
         self.create_subscription(MidLevelCommand, 'mid_level_done', self._on_done, _RELIABLE_10)
         self._obstacles = ObstacleSensors(
-            self, self._fixed, lambda: self._safety.stop_distance > 0.0, self._on_clearance)
+            self, self._fixed, lambda: self._safety.stop_distance > 0.0, self._on_clearance
+        )
         self.create_service(Trigger, 'reset_e_stop', self._on_reset)
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_timer(1.0 / self._fixed.control_rate, self._update)
@@ -120,11 +122,17 @@ class MotionExecutor(Node):
 
     def _on_action(self, message: NavigationAction) -> None:
         self._rates['action'].count()
-        request = Request(Command(Kind.STOP), _seconds(message.header.stamp),
-                          message.instruction_id, message.step, message.action)
+        request = Request(
+            Command(Kind.STOP),
+            _seconds(message.header.stamp),
+            message.instruction_id,
+            message.step,
+            message.action,
+        )
         try:
-            command = Command.from_action(message.action, self._standing.step_length,
-                                          self._standing.step_angle)
+            command = Command.from_action(
+                message.action, self._standing.step_length, self._standing.step_angle
+            )
             stop = command.kind is Kind.STOP  # stopping is right whatever else is wrong
             if not stop and not all(map(math.isfinite, message.probabilities)):
                 raise ValueError('a probability of the action is not finite')
@@ -160,8 +168,9 @@ class MotionExecutor(Node):
         self.get_logger().warning(f'step {request.step} is not executed: {reason}')
 
     def _on_done(self, message: MidLevelCommand) -> None:
-        reason = self._core.on_done(message.instruction_id, message.step, message.amount,
-                                    self._now())
+        reason = self._core.on_done(
+            message.instruction_id, message.step, message.amount, self._now()
+        )
         if reason:
             self.get_logger().warning(f'mid_level_done is ignored: {reason}')
 
@@ -193,8 +202,9 @@ class MotionExecutor(Node):
                 os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
         except OSError as error:
             self._priority = f'refused: {error.strerror}'
-            self.get_logger().info('no real-time priority: a busy computer may delay a stop'
-                                   f' ({error.strerror})')
+            self.get_logger().info(
+                f'no real-time priority: a busy computer may delay a stop ({error.strerror})'
+            )
         else:
             self._priority = str(priority)
 
@@ -205,8 +215,9 @@ class MotionExecutor(Node):
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Take what is safe to take now; refuse the rest with a reason."""
         known = self.parameter_values()
-        changes = {p.name: p.value for p in parameters
-                   if p.name in known and p.value != known[p.name]}
+        changes = {
+            p.name: p.value for p in parameters if p.name in known and p.value != known[p.name]
+        }
         for name, value in changes.items():
             if hasattr(self._fixed, name):
                 return _refused(f'{name} is fixed: restart motion_executor with the new value')
@@ -219,10 +230,14 @@ class MotionExecutor(Node):
             self._core.configure(executor_config(self.parameter_values(**changes)))
         except ValueError as error:
             return _refused(str(error))
-        self._standing = replace(self._standing, **{
-            name: value for name, value in changes.items() if hasattr(self._standing, name)})
-        self._safety = replace(self._safety, **{
-            name: value for name, value in changes.items() if hasattr(self._safety, name)})
+        self._standing = replace(
+            self._standing,
+            **{name: value for name, value in changes.items() if hasattr(self._standing, name)},
+        )
+        self._safety = replace(
+            self._safety,
+            **{name: value for name, value in changes.items() if hasattr(self._safety, name)},
+        )
         return SetParametersResult(successful=True)
 
     # ---- output ----
@@ -254,9 +269,12 @@ class MotionExecutor(Node):
         if request is None:
             return
         message = MidLevelCommand(
-            instruction_id=request.instruction_id, step=request.step,
-            type=int(request.command.kind), amount=request.command.amount,
-            sentence=request.command.sentence)
+            instruction_id=request.instruction_id,
+            step=request.step,
+            type=int(request.command.kind),
+            amount=request.command.amount,
+            sentence=request.command.sentence,
+        )
         message.header.stamp = _stamp(request.stamp or self._now())
         message.header.frame_id = self._fixed.cmd_vel_frame
         self._commands.publish(message)
@@ -278,19 +296,31 @@ class MotionExecutor(Node):
     def _publish_status(self) -> None:
         status, wall = self._core.status, time.monotonic()
         old = self._published
-        if old is not None and replace(old, progress=status.progress) == status \
-                and wall - self._published_at < 1.0 / self._fixed.status_rate:
+        if (
+            old is not None
+            and replace(old, progress=status.progress) == status
+            and wall - self._published_at < 1.0 / self._fixed.status_rate
+        ):
             return
         message = MotionStatus(
-            state=int(status.state), result=int(status.result),
-            instruction_id=status.request.instruction_id, step=status.request.step,
-            action=status.request.action, motion_end=_stamp(status.motion_end),
-            progress=status.progress, open_loop=status.open_loop, message=status.message)
+            state=int(status.state),
+            result=int(status.result),
+            instruction_id=status.request.instruction_id,
+            step=status.request.step,
+            action=status.request.action,
+            motion_end=_stamp(status.motion_end),
+            progress=status.progress,
+            open_loop=status.open_loop,
+            message=status.message,
+        )
         message.header.stamp = self.get_clock().now().to_msg()
         message.header.frame_id = self._odometry_frame
         self._status.publish(message)
-        if old is None or status.motion_end != old.motion_end \
-                or status.request.instruction_id != old.request.instruction_id:
+        if (
+            old is None
+            or status.motion_end != old.motion_end
+            or status.request.instruction_id != old.request.instruction_id
+        ):
             self._extend_path(status, old)
         self._published, self._published_at = status, wall
 
@@ -305,8 +335,7 @@ class MotionExecutor(Node):
         self._path.header.stamp = self.get_clock().now().to_msg()
         point = PoseStamped(header=self._path.header)
         point.pose.position.x, point.pose.position.y = pose.x, pose.y
-        point.pose.orientation = Quaternion(z=math.sin(pose.yaw / 2.0),
-                                            w=math.cos(pose.yaw / 2.0))
+        point.pose.orientation = Quaternion(z=math.sin(pose.yaw / 2.0), w=math.cos(pose.yaw / 2.0))
         if len(self._path.poses) < _LONGEST_PATH:
             self._path.poses.append(point)
         self._path_publisher.publish(self._path)
@@ -315,28 +344,40 @@ class MotionExecutor(Node):
         now, status = self._now(), self._core.status
         odometry_age, navigator_age = self._core.odometry_age(now), self._core.navigator_age(now)
         warnings = []
-        if status.open_loop or (self._standing.allow_open_loop
-                                and odometry_age > self._safety.odometry_timeout):
+        if status.open_loop or (
+            self._standing.allow_open_loop and odometry_age > self._safety.odometry_timeout
+        ):
             warnings.append('open loop: motions are timed, without odometry')
         if self._safety.navigator_timeout and navigator_age > self._safety.navigator_timeout:
             warnings.append('no sign of life of the navigator')
         if abs(self._odometry_delay) > _LATE:
-            warnings.append(f'odometry is stamped {self._odometry_delay:.2f} s before it arrives:'
-                            ' do the clocks agree?')
+            warnings.append(
+                f'odometry is stamped {self._odometry_delay:.2f} s before it arrives:'
+                ' do the clocks agree?'
+            )
         if status.result not in (Result.NONE, Result.SUCCEEDED):
             warnings.append(f'last action: {status.result.name}: {status.message}')
             self._last_error = status.message or self._last_error
-        message = diagnostics(self.get_fully_qualified_name(), status, '; '.join(warnings), {
-            'execution mode': self._standing.execution_mode, 'output': self._fixed.output,
-            'control rate (Hz)': self._rates['control'].hertz,
-            'longest control gap (s)': self._rates['control'].longest_gap,
-            'real-time priority': self._priority,
-            'odometry rate (Hz)': self._rates['odometry'].hertz,
-            'odometry age (s)': odometry_age, 'odometry delay (s)': self._odometry_delay,
-            'navigator age (s)': navigator_age,
-            'actions per second': self._rates['action'].hertz,
-            'obstacle readings per second': self._rates['obstacle'].hertz,
-            'refused actions': self._refused, 'last error': self._last_error})
+        message = diagnostics(
+            self.get_fully_qualified_name(),
+            status,
+            '; '.join(warnings),
+            {
+                'execution mode': self._standing.execution_mode,
+                'output': self._fixed.output,
+                'control rate (Hz)': self._rates['control'].hertz,
+                'longest control gap (s)': self._rates['control'].longest_gap,
+                'real-time priority': self._priority,
+                'odometry rate (Hz)': self._rates['odometry'].hertz,
+                'odometry age (s)': odometry_age,
+                'odometry delay (s)': self._odometry_delay,
+                'navigator age (s)': navigator_age,
+                'actions per second': self._rates['action'].hertz,
+                'obstacle readings per second': self._rates['obstacle'].hertz,
+                'refused actions': self._refused,
+                'last error': self._last_error,
+            },
+        )
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
@@ -373,13 +414,20 @@ def _yaw(x: float, y: float, z: float, w: float) -> float:
 
 def usage() -> str:
     """Describe the command and its parameters."""
-    lines = ['usage: janusvln motion_executor [--ros-args -p NAME:=VALUE -r FROM:=TO ...]', '',
-             __doc__.strip(), '', 'parameters:']
+    lines = [
+        'usage: janusvln motion_executor [--ros-args -p NAME:=VALUE -r FROM:=TO ...]',
+        '',
+        __doc__.strip(),
+        '',
+        'parameters:',
+    ]
     for kind in KINDS:
         for entry in fields(kind):
             choices = ' | '.join(entry.metadata['choices'])
-            lines.append(f'  {entry.name} (default {entry.default!r})'
-                         + (f' [{choices}]' if choices else ''))
+            lines.append(
+                f'  {entry.name} (default {entry.default!r})'
+                + (f' [{choices}]' if choices else '')
+            )
             lines.append(f'      {entry.metadata["description"]}')
     return '\n'.join(lines)
 

@@ -48,14 +48,19 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
 
-LATEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
-                    reliability=ReliabilityPolicy.RELIABLE)
-LATCHED = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
-                     reliability=ReliabilityPolicy.RELIABLE,
-                     durability=DurabilityPolicy.TRANSIENT_LOCAL)
+LATEST = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
+)
+LATCHED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
 _SWITCH_INTERVAL = 1e-3  # s; Python's own 5 ms would delay the hand-over of a frame by that much
-SENSOR = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
-                    reliability=ReliabilityPolicy.BEST_EFFORT)
+SENSOR = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
+)
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,13 @@ def load_policy(parameters: NavigatorParameters) -> Any:
     Raises ValueError (CheckpointError for a folder that is not a whole checkpoint) or OSError.
     """
     if not parameters.checkpoint:
-        raise ValueError('parameter checkpoint is empty: give the folder of a checkpoint, or '
-                         '"random" to try the plumbing')
+        raise ValueError(
+            'parameter checkpoint is empty: give the folder of a checkpoint, or '
+            '"random" to try the plumbing'
+        )
     from janusvln_ros.policy import JanusPolicy, MemoryConfig
     import torch
+
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
     device = parameters.device
@@ -87,17 +95,24 @@ def load_policy(parameters: NavigatorParameters) -> Any:
     if dtype == 'auto':
         dtype = 'bfloat16' if device == 'cuda' else 'float32'
     options = {
-        'device': device, 'dtype': dtype, 'image_width': parameters.image_width or None,
-        'language_weights': None if parameters.language_weights == 'dtype'
+        'device': device,
+        'dtype': dtype,
+        'image_width': parameters.image_width or None,
+        'language_weights': None
+        if parameters.language_weights == 'dtype'
         else parameters.language_weights,
-        'memory': MemoryConfig(mode=parameters.memory_mode,
-                               initial_frames=parameters.initial_frames,
-                               recent_frames=parameters.recent_frames,
-                               history_frames=parameters.history_frames,
-                               kept_fraction=parameters.kept_fraction)}
+        'memory': MemoryConfig(
+            mode=parameters.memory_mode,
+            initial_frames=parameters.initial_frames,
+            recent_frames=parameters.recent_frames,
+            history_frames=parameters.history_frames,
+            kept_fraction=parameters.kept_fraction,
+        ),
+    }
     if parameters.checkpoint != 'random':
         return JanusPolicy.from_pretrained(parameters.checkpoint, **options)
     from janusvln_ros.policy.tiny import write_random_checkpoint
+
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = write_random_checkpoint(Path(folder) / 'random')
         return JanusPolicy.from_pretrained(checkpoint, **options)
@@ -134,13 +149,16 @@ class Navigator(LifecycleNode):
 
         self._inputs: list = []
         self._action_publisher = self.create_lifecycle_publisher(
-            NavigationAction, 'navigation_action', LATEST)
+            NavigationAction, 'navigation_action', LATEST
+        )
         self._debug_publisher = self.create_lifecycle_publisher(Image, 'debug_image', SENSOR)
         self._status_publisher = self.create_publisher(
-            NavigatorStatus, 'navigator_status', LATCHED)
+            NavigatorStatus, 'navigator_status', LATCHED
+        )
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._goals = NavigateServer(self, accepts=self._refusal, starts=self._on_goal,
-                                     cancels=self._on_cancel)
+        self._goals = NavigateServer(
+            self, accepts=self._refusal, starts=self._on_goal, cancels=self._on_cancel
+        )
         self.create_service(Trigger, 'pause', self._on_pause)
         self.create_service(Trigger, 'resume', self._on_resume)
         self.create_service(Trigger, 'reset_memory', self._on_reset_memory)
@@ -167,11 +185,13 @@ class Navigator(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         finally:
             self.loading = False
-        self.get_logger().info(f'loaded {self.parameters.checkpoint} in '
-                               f'{time.monotonic() - begun:.1f} s')
+        self.get_logger().info(
+            f'loaded {self.parameters.checkpoint} in {time.monotonic() - begun:.1f} s'
+        )
         if self._policy.random_weights:
             self.get_logger().warning(
-                'this checkpoint has RANDOM weights: the robot will not follow the instruction')
+                'this checkpoint has RANDOM weights: the robot will not follow the instruction'
+            )
         self._closing = False
         self._thread = threading.Thread(target=self._think, name='policy', daemon=True)
         self._thread.start()
@@ -181,12 +201,16 @@ class Navigator(LifecycleNode):
         """Subscribe, and wait for an instruction."""
         super().on_activate(state)
         qos = LATEST if self.parameters.image_reliability == 'reliable' else SENSOR
-        kind, topic = ((Image, 'image') if self.parameters.image_transport == 'raw'
-                       else (CompressedImage, 'image/compressed'))
+        kind, topic = (
+            (Image, 'image')
+            if self.parameters.image_transport == 'raw'
+            else (CompressedImage, 'image/compressed')
+        )
         self._inputs = [
             self.create_subscription(kind, topic, self._on_image, qos),
             self.create_subscription(MotionStatus, 'motion_status', self._on_motion, LATEST),
-            self.create_subscription(String, 'instruction', self._on_instruction, 10)]
+            self.create_subscription(String, 'instruction', self._on_instruction, 10),
+        ]
         with self._changed:
             self._frame = self._report = None
             self._active = True
@@ -263,9 +287,15 @@ class Navigator(LifecycleNode):
     def _on_motion(self, message: MotionStatus) -> None:
         end = message.motion_end
         report = MotionReport(
-            message.state, message.result if message.result in iter(Result) else Result.BAD_INPUT,
-            message.instruction_id, message.step, end.sec * 1_000_000_000 + end.nanosec,
-            message.progress, message.open_loop, message.message)
+            message.state,
+            message.result if message.result in iter(Result) else Result.BAD_INPUT,
+            message.instruction_id,
+            message.step,
+            end.sec * 1_000_000_000 + end.nanosec,
+            message.progress,
+            message.open_loop,
+            message.message,
+        )
         with self._changed:
             self._report = report
             if self._episode:
@@ -299,8 +329,9 @@ class Navigator(LifecycleNode):
                 self._episode.end(Reason.PREEMPTED, 'a newer instruction replaced this one')
                 self._settle()
                 awaiting = self._episode.awaiting
-            self._episode = Episode(name, instruction.strip(), limits, self._now(), self._report,
-                                    awaiting)
+            self._episode = Episode(
+                name, instruction.strip(), limits, self._now(), self._report, awaiting
+            )
             self._settled, self._goal, self._frame_shape = False, goal, None
             self.get_logger().info(f'episode {name[:8]}: {instruction.strip()!r}')
             self._update()
@@ -320,8 +351,7 @@ class Navigator(LifecycleNode):
         response.message = '' if response.success else 'there is no episode to pause'
         return response
 
-    def _on_resume(self, request: Trigger.Request,
-                   response: Trigger.Response) -> Trigger.Response:
+    def _on_resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._changed:
             response.success = self._running and self._episode.state == State.PAUSED
             if response.success:
@@ -330,14 +360,18 @@ class Navigator(LifecycleNode):
         response.message = '' if response.success else 'no episode is paused'
         return response
 
-    def _on_reset_memory(self, request: Trigger.Request,
-                         response: Trigger.Response) -> Trigger.Response:
+    def _on_reset_memory(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
         with self._changed:
             self._remembered = None
             response.success = self._running
             self._changed.notify_all()
-        response.message = ('empty before the next decision' if response.success
-                            else 'there is no episode; each begins with empty memory anyway')
+        response.message = (
+            'empty before the next decision'
+            if response.success
+            else 'there is no episode; each begins with empty memory anyway'
+        )
         return response
 
     # Decisions, in a thread of their own
@@ -364,8 +398,8 @@ class Navigator(LifecycleNode):
         if not self._running:
             return False
         return self._remembered is not self._episode or (
-            self._frame is not None
-            and self._episode.takes_frame(self._frame.stamp, self._now()))
+            self._frame is not None and self._episode.takes_frame(self._frame.stamp, self._now())
+        )
 
     def _forget(self, episode: Episode) -> None:
         """Empty the policy's memory for an episode."""
@@ -383,14 +417,19 @@ class Navigator(LifecycleNode):
         try:
             rgb = to_rgb(frame.message)
             if rgb.shape != (self._frame_shape or rgb.shape):
-                raise ImageError(f'frame of {rgb.shape[1]}x{rgb.shape[0]} pixels in an episode of '
-                                 f'{self._frame_shape[1]}x{self._frame_shape[0]}')
+                raise ImageError(
+                    f'frame of {rgb.shape[1]}x{rgb.shape[0]} pixels in an episode of '
+                    f'{self._frame_shape[1]}x{self._frame_shape[0]}'
+                )
         except ImageError as error:
             self._refuse(episode, frame, str(error))
             return
         with self._changed:
-            if episode is not self._episode or episode is not self._remembered or (
-                    not episode.takes_frame(frame.stamp, self._now())):
+            if (
+                episode is not self._episode
+                or episode is not self._remembered
+                or (not episode.takes_frame(frame.stamp, self._now()))
+            ):
                 return
             episode.begin_decision(frame.stamp, self._now())
             self._frame_shape = rgb.shape
@@ -398,8 +437,9 @@ class Navigator(LifecycleNode):
         begun = time.perf_counter()
         try:
             decision = self._policy.step(rgb)
-            probabilities = [float(decision.probabilities[action])
-                             for action in sorted(decision.probabilities)]
+            probabilities = [
+                float(decision.probabilities[action]) for action in sorted(decision.probabilities)
+            ]
         except Exception as error:  # whatever a policy raises must not end the thread
             self._policy_failed(episode, error)
             return
@@ -412,19 +452,37 @@ class Navigator(LifecycleNode):
                 action = episode.decided(int(decision.action), probabilities, self._now())
             latency = (self._now() - frame.stamp) / 1e9
             if action is not None:
-                self._publish_action(frame.message.header, episode.instruction_id, step, action,
-                                     probabilities, seconds)
+                self._publish_action(
+                    frame.message.header,
+                    episode.instruction_id,
+                    step,
+                    action,
+                    probabilities,
+                    seconds,
+                )
                 self._decisions.count()
                 self._latencies.add(latency)
                 self._times.add(seconds)
                 if self._goal:
-                    self._goal.publish_feedback(Navigate.Feedback(
-                        step=step, action=action, probabilities=probabilities, latency=latency))
+                    self._goal.publish_feedback(
+                        Navigate.Feedback(
+                            step=step, action=action, probabilities=probabilities, latency=latency
+                        )
+                    )
             self._update()
         if action is not None and self._debug_publisher.get_subscription_count():
-            self._publish_debug(frame.message.header, annotate(
-                rgb, instruction=episode.instruction, step=step, action_name=ACTIONS[action],
-                probabilities=probabilities, latency=latency, memory=self._memory[:2]))
+            self._publish_debug(
+                frame.message.header,
+                annotate(
+                    rgb,
+                    instruction=episode.instruction,
+                    step=step,
+                    action_name=ACTIONS[action],
+                    probabilities=probabilities,
+                    latency=latency,
+                    memory=self._memory[:2],
+                ),
+            )
 
     def _refuse(self, episode: Episode, frame: _Frame, why: str) -> None:
         self._bad_frames.count()
@@ -462,20 +520,41 @@ class Navigator(LifecycleNode):
         if episode.reason not in (Reason.SUCCEEDED, Reason.PREEMPTED):
             self._publish_action(
                 Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id),
-                episode.instruction_id, episode.step, STOP, (1.0, 0.0, 0.0, 0.0), 0.0)
+                episode.instruction_id,
+                episode.step,
+                STOP,
+                (1.0, 0.0, 0.0, 0.0),
+                0.0,
+            )
             episode.awaiting = (episode.instruction_id, episode.step)
-        self.get_logger().info(f'episode {episode.instruction_id[:8]}: {episode.reason.name} '
-                               f'after {episode.step} steps: {episode.message}')
+        self.get_logger().info(
+            f'episode {episode.instruction_id[:8]}: {episode.reason.name} '
+            f'after {episode.step} steps: {episode.message}'
+        )
         if self._goal:
             self._goals.settle(self._goal, episode.reason, episode.message, episode.step)
             self._goal = None
 
-    def _publish_action(self, header: Header, instruction_id: str, step: int, action: int,
-                        probabilities: Any, seconds: float) -> None:
+    def _publish_action(
+        self,
+        header: Header,
+        instruction_id: str,
+        step: int,
+        action: int,
+        probabilities: Any,
+        seconds: float,
+    ) -> None:
         self._frame_id = header.frame_id
-        self._action_publisher.publish(NavigationAction(
-            header=header, instruction_id=instruction_id, step=step, action=action,
-            probabilities=probabilities, decision_time=seconds))
+        self._action_publisher.publish(
+            NavigationAction(
+                header=header,
+                instruction_id=instruction_id,
+                step=step,
+                action=action,
+                probabilities=probabilities,
+                decision_time=seconds,
+            )
+        )
 
     def _publish_status(self, only_news: bool = False) -> None:
         episode = self._episode
@@ -486,8 +565,9 @@ class Navigator(LifecycleNode):
         if only_news and news == self._told:
             return
         self._told = news
-        status = NavigatorStatus(state=int(state), memory_frames=self._memory[0],
-                                 memory_bytes=self._memory[2])
+        status = NavigatorStatus(
+            state=int(state), memory_frames=self._memory[0], memory_bytes=self._memory[2]
+        )
         status.header.stamp = self.get_clock().now().to_msg()
         if episode:
             status.reason = int(episode.reason)
@@ -497,9 +577,16 @@ class Navigator(LifecycleNode):
 
     def _publish_debug(self, header: Header, rgb: np.ndarray) -> None:
         height, width = rgb.shape[:2]
-        self._debug_publisher.publish(Image(
-            header=header, height=height, width=width, encoding='rgb8', step=3 * width,
-            data=array.array('B', rgb.tobytes())))
+        self._debug_publisher.publish(
+            Image(
+                header=header,
+                height=height,
+                width=width,
+                encoding='rgb8',
+                step=3 * width,
+                data=array.array('B', rgb.tobytes()),
+            )
+        )
 
     # Watchdogs, heartbeat, diagnostics, parameters
 
@@ -534,11 +621,14 @@ class Navigator(LifecycleNode):
                 'latency from image stamp p50 (s)': self._latencies.percentile(50),
                 'latency from image stamp p95 (s)': self._latencies.percentile(95),
                 'age of newest image (s)': (now - frame.stamp) / 1e9 if frame else float('nan'),
-                'memory frames': self._memory[0], 'memory capacity': self._memory[1],
-                'memory bytes': self._memory[2], 'GPU bytes': _gpu_bytes(),
+                'memory frames': self._memory[0],
+                'memory capacity': self._memory[1],
+                'memory bytes': self._memory[2],
+                'GPU bytes': _gpu_bytes(),
                 'checkpoint': self.parameters.checkpoint,
                 'random weights': bool(self._policy and self._policy.random_weights),
-                'last error': self._last_error}
+                'last error': self._last_error,
+            }
         array_message = diagnostics(self.get_fully_qualified_name(), level, message, values)
         array_message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(array_message)
@@ -551,8 +641,10 @@ class Navigator(LifecycleNode):
         fixed = {entry.name for entry in fields(NavigatorParameters)}
         for change in changes:
             if change.name in fixed and self._policy is not None:
-                return SetParametersResult(successful=False, reason=(
-                    f'{change.name} is used by configure: deactivate and clean up first'))
+                return SetParametersResult(
+                    successful=False,
+                    reason=(f'{change.name} is used by configure: deactivate and clean up first'),
+                )
             for kind in (NavigatorParameters, EpisodeParameters):
                 problem = check_choice(kind, change.name, change.value)
                 if problem:
@@ -567,19 +659,27 @@ def _gpu_bytes() -> int:
 
 def usage() -> str:
     """Describe the command and its parameters."""
-    lines = ['usage: janusvln navigator [--ros-args -p NAME:=VALUE -r FROM:=TO ...]', '',
-             __doc__.strip(), '', 'parameters:']
+    lines = [
+        'usage: janusvln navigator [--ros-args -p NAME:=VALUE -r FROM:=TO ...]',
+        '',
+        __doc__.strip(),
+        '',
+        'parameters:',
+    ]
     for kind in (NavigatorParameters, EpisodeParameters):
         for entry in fields(kind):
             choices = ' | '.join(entry.metadata['choices'])
-            lines.append(f'  {entry.name} (default {entry.default!r})'
-                         + (f' [{choices}]' if choices else ''))
+            lines.append(
+                f'  {entry.name} (default {entry.default!r})'
+                + (f' [{choices}]' if choices else '')
+            )
             lines.append(f'      {entry.metadata["description"]}')
     return '\n'.join(lines)
 
 
-def main(argv: list[str] | None = None,
-         load: Callable[[NavigatorParameters], Any] = load_policy) -> int:
+def main(
+    argv: list[str] | None = None, load: Callable[[NavigatorParameters], Any] = load_policy
+) -> int:
     """Run the node until SIGINT or SIGTERM; the robot is stopped on the way out."""
     argv = sys.argv[1:] if argv is None else argv
     rest = remove_ros_args(argv)
@@ -620,8 +720,9 @@ def main(argv: list[str] | None = None,
 
 def _run(node: Navigator, ended: threading.Event) -> int:
     success = TransitionCallbackReturn.SUCCESS
-    if node.parameters.autostart and (node.trigger_configure() != success
-                                      or node.trigger_activate() != success):
+    if node.parameters.autostart and (
+        node.trigger_configure() != success or node.trigger_activate() != success
+    ):
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -46,8 +46,18 @@ class Latencies:
 
 def diagnostics(name: str, level: int, message: str, values: dict[str, object]) -> DiagnosticArray:
     """Make the message, without its stamp; floats are written with three decimals."""
-    pairs = [KeyValue(key=key, value=f'{value:.3f}' if isinstance(value, float) else str(value))
-             for key, value in values.items()]
-    return DiagnosticArray(status=[DiagnosticStatus(
-        level=bytes([level]), name=f'{name}: navigation', message=message,
-        hardware_id='janusvln', values=pairs)])
+    pairs = [
+        KeyValue(key=key, value=f'{value:.3f}' if isinstance(value, float) else str(value))
+        for key, value in values.items()
+    ]
+    return DiagnosticArray(
+        status=[
+            DiagnosticStatus(
+                level=bytes([level]),
+                name=f'{name}: navigation',
+                message=message,
+                hardware_id='janusvln',
+                values=pairs,
+            )
+        ]
+    )

@@ -22,21 +22,33 @@ class NavigateServer(ActionServer):
     thread for each goal or a busy loop. Here the callback is held back until the outcome is known.
     """
 
-    def __init__(self, node: Node, *, accepts: Callable[[str], str],
-                 starts: Callable[[ServerGoalHandle], None],
-                 cancels: Callable[[ServerGoalHandle], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        *,
+        accepts: Callable[[str], str],
+        starts: Callable[[ServerGoalHandle], None],
+        cancels: Callable[[ServerGoalHandle], None],
+    ) -> None:
         """accepts(instruction) returns why a goal is refused, or an empty string."""
         self._accepts, self._starts, self._cancels = accepts, starts, cancels
-        super().__init__(node, Navigate, 'navigate', lambda handle: None,
-                         goal_callback=self._on_goal, cancel_callback=self._on_cancel,
-                         handle_accepted_callback=self._on_accepted,
-                         result_timeout=_RESULT_TIMEOUT)
+        super().__init__(
+            node,
+            Navigate,
+            'navigate',
+            lambda handle: None,
+            goal_callback=self._on_goal,
+            cancel_callback=self._on_cancel,
+            handle_accepted_callback=self._on_accepted,
+            result_timeout=_RESULT_TIMEOUT,
+        )
 
     def notify_execute(self, goal_handle: ServerGoalHandle, execute_callback: Any) -> None:
         """Hold the execution back; `settle` does it."""
 
     def settle(self, handle: ServerGoalHandle, reason: Reason, message: str, steps: int) -> None:
         """End a goal with its result."""
+
         def finish(handle: ServerGoalHandle) -> Navigate.Result:
             if reason == Reason.SUCCEEDED:
                 handle.succeed()
@@ -45,6 +57,7 @@ class NavigateServer(ActionServer):
             else:
                 handle.abort()
             return Navigate.Result(code=int(reason), message=message, steps=steps)
+
         super().notify_execute(handle, finish)
 
     def _on_goal(self, goal: Navigate.Goal) -> GoalResponse:

@@ -20,11 +20,19 @@ from rclpy.node import Node
 T = TypeVar('T')
 
 
-def parameter(default: Any, description: str, *, low: float | None = None,
-              high: float | None = None, choices: Sequence[str] = ()) -> Any:
+def parameter(
+    default: Any,
+    description: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] = (),
+) -> Any:
     """Make a dataclass field that is also a ROS parameter; the range includes its ends."""
-    return field(default=default, metadata={'description': description, 'low': low, 'high': high,
-                                            'choices': tuple(choices)})
+    return field(
+        default=default,
+        metadata={'description': description, 'low': low, 'high': high, 'choices': tuple(choices)},
+    )
 
 
 def declare(node: Node, kind: type[T]) -> T:
@@ -66,9 +74,13 @@ def _descriptor(entry: Any) -> ParameterDescriptor:
     if about['low'] is None:
         return descriptor
     if isinstance(entry.default, float):
-        descriptor.floating_point_range = [FloatingPointRange(
-            from_value=float(about['low']), to_value=float(about['high']), step=0.0)]
+        descriptor.floating_point_range = [
+            FloatingPointRange(
+                from_value=float(about['low']), to_value=float(about['high']), step=0.0
+            )
+        ]
     else:
-        descriptor.integer_range = [IntegerRange(
-            from_value=int(about['low']), to_value=int(about['high']), step=1)]
+        descriptor.integer_range = [
+            IntegerRange(from_value=int(about['low']), to_value=int(about['high']), step=1)
+        ]
     return descriptor

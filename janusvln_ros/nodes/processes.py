@@ -45,10 +45,15 @@ class NodeProcesses:
         command = [sys.executable, '-m', 'janusvln_ros.cli', name, '--ros-args', *words]
         with open(self._log(name), 'wb') as log:
             self._running[name] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
                 # A session of their own: Ctrl-C reaches this process only, which ends the nodes.
-                start_new_session=True, preexec_fn=partial(end_with, os.getpid()),
-                env=node_environment())
+                start_new_session=True,
+                preexec_fn=partial(end_with, os.getpid()),
+                env=node_environment(),
+            )
         return self._running[name]
 
     def check(self) -> None:
@@ -58,8 +63,10 @@ class NodeProcesses:
         for name, process in self._running.items():
             if process.poll() is not None:
                 lines = self._log(name).read_text(errors='replace').splitlines()[-15:]
-                raise NodeFailed(f'{name} ended with status {process.returncode}; it wrote:\n  '
-                                 + '\n  '.join(lines))
+                raise NodeFailed(
+                    f'{name} ended with status {process.returncode}; it wrote:\n  '
+                    + '\n  '.join(lines)
+                )
 
     def stop(self, *names: str) -> None:
         """End these nodes, or all; the last one started is told first."""
@@ -82,12 +89,15 @@ class NodeProcesses:
         self._interrupted = True
 
     def __enter__(self) -> NodeProcesses:
-        self._handlers = {number: signal.signal(number, self._interrupt)
-                          for number in (signal.SIGINT, signal.SIGTERM)}
+        self._handlers = {
+            number: signal.signal(number, self._interrupt)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)

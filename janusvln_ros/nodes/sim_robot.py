@@ -24,13 +24,7 @@ from geometry_msgs.msg import Quaternion, TransformStamped, Twist, TwistStamped
 from janusvln_ros.evaluation.splits import house_of
 from janusvln_ros.nodes.parameters import declare, parameter
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.sim.house import (
-    clearance,
-    free_start,
-    generate_house,
-    House,
-    ROBOT_RADIUS,
-)
+from janusvln_ros.sim.house import clearance, free_start, generate_house, House, ROBOT_RADIUS
 from janusvln_ros.sim.physics import Odometry as WheelOdometry
 from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
 from janusvln_ros.sim.renderer import Renderer
@@ -61,32 +55,44 @@ class Settings:
     """Parameters of the node."""
 
     scene: str = parameter(
-        '', 'scene_id of an episode, whose house is taken; empty: house_seed and rooms.')
+        '', 'scene_id of an episode, whose house is taken; empty: house_seed and rooms.'
+    )
     house_seed: int = parameter(0, 'Seed of the house.', low=0, high=2**31 - 1)
     rooms: int = parameter(3, 'Rooms of the house.', low=1, high=6)
     start_pose: str = parameter(
-        '', 'Start as "x y yaw" in m and rad; empty: a free place in the first room.')
+        '', 'Start as "x y yaw" in m and rad; empty: a free place in the first room.'
+    )
     image_width: int = parameter(320, 'Pixels.', low=16, high=1920)
     image_height: int = parameter(240, 'Pixels.', low=16, high=1080)
     image_rate: float = parameter(10.0, 'Pictures per simulated second.', low=0.1, high=60.0)
     hfov: float = parameter(
-        math.radians(79.0), 'rad, horizontal field of view.', low=0.2, high=2.5)
+        math.radians(79.0), 'rad, horizontal field of view.', low=0.2, high=2.5
+    )
     camera_height: float = parameter(1.25, 'm above the floor.', low=0.05, high=2.4)
     camera_tilt: float = parameter(0.0, 'rad, positive looks down.', low=-1.2, high=1.2)
     image_noise: float = parameter(
-        0.0, 'Grey levels, standard deviation of noise in the picture.', low=0.0, high=50.0)
+        0.0, 'Grey levels, standard deviation of noise in the picture.', low=0.0, high=50.0
+    )
     odom_rate: float = parameter(50.0, 'Hz of simulated time.', low=5.0, high=100.0)
     wheel_error: float = parameter(
-        0.0, 'Relative standard deviation between the wheels and what odometry believes.',
-        low=0.0, high=0.2)
+        0.0,
+        'Relative standard deviation between the wheels and what odometry believes.',
+        low=0.0,
+        high=0.2,
+    )
     seed: int = parameter(0, 'Seed of image_noise and wheel_error.', low=0, high=2**31 - 1)
     stamped_cmd_vel: bool = parameter(False, 'cmd_vel is a TwistStamped instead of a Twist.')
     real_time_factor: float = parameter(
-        1.0, 'Simulated seconds per second; other than 1 implies publish_clock.',
-        low=0.05, high=50.0)
+        1.0,
+        'Simulated seconds per second; other than 1 implies publish_clock.',
+        low=0.05,
+        high=50.0,
+    )
     publish_clock: bool = parameter(
-        False, 'Publish /clock; stamps are then simulated time from 0. The other nodes need '
-        'use_sim_time. Also on when this node itself has use_sim_time.')
+        False,
+        'Publish /clock; stamps are then simulated time from 0. The other nodes need '
+        'use_sim_time. Also on when this node itself has use_sim_time.',
+    )
     odom_frame: str = parameter('odom', 'Frame of the odometry.')
     base_frame: str = parameter('base_link', 'Frame of the base, on the floor.')
     camera_frame: str = parameter('camera_optical_frame', 'Frame of the pictures.')
@@ -103,15 +109,24 @@ class SimRobot(Node):
         super().__init__('sim_robot')
         settings = declare(self, Settings)
         self._settings = settings
-        self._clocked = (settings.publish_clock or settings.real_time_factor != 1.0
-                         or self.get_parameter('use_sim_time').value)
+        self._clocked = (
+            settings.publish_clock
+            or settings.real_time_factor != 1.0
+            or self.get_parameter('use_sim_time').value
+        )
         self._house = _house(settings)
         self._start_pose = _start_pose(settings, self._house)
         self._camera = CameraModel(
-            settings.image_width, settings.image_height, settings.hfov, settings.camera_height,
-            settings.camera_tilt, noise=settings.image_noise)
+            settings.image_width,
+            settings.image_height,
+            settings.hfov,
+            settings.camera_height,
+            settings.camera_tilt,
+            noise=settings.image_noise,
+        )
         self._world = PhysicsWorld(
-            self._house, self._start_pose, wheel_error=settings.wheel_error, seed=settings.seed)
+            self._house, self._start_pose, wheel_error=settings.wheel_error, seed=settings.seed
+        )
         self.failure: Exception | None = None
         self._lock = threading.Lock()  # guards the world
         self._shot = threading.Condition()  # guards the next two
@@ -119,7 +134,8 @@ class SimRobot(Node):
         self._ending = False
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), daemon=True)
-            for work in (self._simulate, self._draw)]
+            for work in (self._simulate, self._draw)
+        ]
 
         # Reliable publishers serve subscribers of both kinds.
         reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
@@ -129,20 +145,25 @@ class SimRobot(Node):
         self._compressed = self.create_publisher(CompressedImage, 'image/compressed', reliable)
         self._info = self.create_publisher(CameraInfo, 'camera_info', reliable)
         self._clock_publisher = (
-            self.create_publisher(Clock, '/clock', reliable) if self._clocked else None)
+            self.create_publisher(Clock, '/clock', reliable) if self._clocked else None
+        )
         self._tf = TransformBroadcaster(self) if TransformBroadcaster else None
         if TransformBroadcaster:
             self._static_tf = StaticTransformBroadcaster(self)
             self._static_tf.sendTransform(self._camera_transform())
         self.create_subscription(
-            TwistStamped if settings.stamped_cmd_vel else Twist, 'cmd_vel', self._on_velocity,
-            reliable)
+            TwistStamped if settings.stamped_cmd_vel else Twist,
+            'cmd_vel',
+            self._on_velocity,
+            reliable,
+        )
         self.create_service(Trigger, 'reset', self._on_reset)
         x, y, yaw = self._start_pose
         rooms = len(self._house.rooms)
         self.get_logger().info(
             f'house {self._house.seed} with {rooms} rooms and {len(self._house.furniture)} pieces '
-            f'of furniture, robot at ({x:.2f}, {y:.2f}), yaw {yaw:.2f}')
+            f'of furniture, robot at ({x:.2f}, {y:.2f}), yaw {yaw:.2f}'
+        )
 
     def start(self) -> None:
         """Begin to simulate."""
@@ -167,7 +188,8 @@ class SimRobot(Node):
             except ValueError as error:
                 self._world.set_velocity(0.0, 0.0)
                 self.get_logger().error(
-                    f'cmd_vel: {error}; the base stops', throttle_duration_sec=1.0)
+                    f'cmd_vel: {error}; the base stops', throttle_duration_sec=1.0
+                )
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Put the robot back to its start; odometry begins again at zero."""
@@ -251,8 +273,9 @@ class SimRobot(Node):
             message.pose.pose.orientation = _quaternion(yaw)
             publisher.publish(message)
         if self._tf:
-            transform = TransformStamped(header=message.header,
-                                         child_frame_id=message.child_frame_id)
+            transform = TransformStamped(
+                header=message.header, child_frame_id=message.child_frame_id
+            )
             transform.transform.translation.x = odometry.x
             transform.transform.translation.y = odometry.y
             transform.transform.rotation = message.pose.pose.orientation
@@ -262,8 +285,9 @@ class SimRobot(Node):
         """Publish camera_info, and have a picture drawn if somebody listens."""
         camera, focal = self._camera, self._camera.focal_length
         centre_x, centre_y = camera.width / 2, camera.height / 2
-        info = CameraInfo(width=camera.width, height=camera.height,
-                          distortion_model='plumb_bob', d=[0.0] * 5)
+        info = CameraInfo(
+            width=camera.width, height=camera.height, distortion_model='plumb_bob', d=[0.0] * 5
+        )
         info.header.stamp, info.header.frame_id = stamp, self._settings.camera_frame
         info.k = [focal, 0.0, centre_x, 0.0, focal, centre_y, 0.0, 0.0, 1.0]
         info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
@@ -277,14 +301,20 @@ class SimRobot(Node):
     def _publish_picture(self, stamp: TimeMessage, rgb: np.ndarray) -> None:
         height, width, _ = rgb.shape
         if self._image.get_subscription_count():
-            image = Image(height=height, width=width, encoding='rgb8', step=3 * width,
-                          data=array.array('B', rgb.tobytes()))
+            image = Image(
+                height=height,
+                width=width,
+                encoding='rgb8',
+                step=3 * width,
+                data=array.array('B', rgb.tobytes()),
+            )
             image.header.stamp, image.header.frame_id = stamp, self._settings.camera_frame
             self._image.publish(image)
         if self._compressed.get_subscription_count():
             _, jpeg = cv2.imencode('.jpg', rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-            compressed = CompressedImage(format='rgb8; jpeg compressed bgr8',
-                                         data=array.array('B', jpeg.tobytes()))
+            compressed = CompressedImage(
+                format='rgb8; jpeg compressed bgr8', data=array.array('B', jpeg.tobytes())
+            )
             compressed.header.stamp = stamp
             compressed.header.frame_id = self._settings.camera_frame
             self._compressed.publish(compressed)
@@ -297,7 +327,8 @@ class SimRobot(Node):
         transform.transform.translation.z = self._camera.elevation
         cos, sin = math.cos(self._camera.tilt / 2) / 2, math.sin(self._camera.tilt / 2) / 2
         transform.transform.rotation = Quaternion(
-            x=-cos - sin, y=cos + sin, z=sin - cos, w=cos - sin)
+            x=-cos - sin, y=cos + sin, z=sin - cos, w=cos - sin
+        )
         return transform
 
 
@@ -323,12 +354,15 @@ def _start_pose(settings: Settings, house: House) -> tuple[float, float, float]:
     try:
         x, y, yaw = (float(word) for word in settings.start_pose.replace(',', ' ').split())
     except ValueError:
-        raise ValueError(f'start_pose has to be "x y yaw" in m, m and rad, not '
-                         f'"{settings.start_pose}"') from None
+        raise ValueError(
+            f'start_pose has to be "x y yaw" in m, m and rad, not "{settings.start_pose}"'
+        ) from None
     gap = float(clearance(house.obstacles(), np.array([x, y])))
     if gap < ROBOT_RADIUS or not house.is_inside(x, y):
-        raise ValueError(f'start_pose ({x}, {y}) is {gap:.2f} m from an obstacle or outside of '
-                         f'the house; the robot needs {ROBOT_RADIUS} m')
+        raise ValueError(
+            f'start_pose ({x}, {y}) is {gap:.2f} m from an obstacle or outside of '
+            f'the house; the robot needs {ROBOT_RADIUS} m'
+        )
     return x, y, yaw
 
 

@@ -38,11 +38,22 @@ INSTRUCTION = 'Walk past the dining table, turn left at the red sofa and stop ne
 EVERY = 20  # steps between two looks at the memory
 
 
-def load_policy(model: str, memory: MemoryConfig, device: str, dtype: str,
-                image_width: int | None, language_weights: str | None) -> JanusPolicy:
+def load_policy(
+    model: str,
+    memory: MemoryConfig,
+    device: str,
+    dtype: str,
+    image_width: int | None,
+    language_weights: str | None,
+) -> JanusPolicy:
     """Load a checkpoint folder, or make a `tiny` or `full` network with random weights."""
-    options = {'device': device, 'dtype': dtype, 'image_width': image_width, 'memory': memory,
-               'language_weights': language_weights}
+    options = {
+        'device': device,
+        'dtype': dtype,
+        'image_width': image_width,
+        'memory': memory,
+        'language_weights': language_weights,
+    }
     if model not in ('tiny', 'full'):
         return JanusPolicy.from_pretrained(model, **options)
     with tempfile.TemporaryDirectory() as folder:
@@ -53,9 +64,14 @@ def load_policy(model: str, memory: MemoryConfig, device: str, dtype: str,
     network = checkpoint.build(FULL_SIZE)
     tensors = random_tensors(network, 0, device, getattr(torch, dtype))
     return JanusPolicy(
-        checkpoint.fill(network, tensors, language_weights), encoder,
-        image_width=image_width or FULL_SIZE.image_width, memory=memory, decoding='constrained',
-        repetition_penalty=1.05, normalisation=Normalisation(torch.device(device)))
+        checkpoint.fill(network, tensors, language_weights),
+        encoder,
+        image_width=image_width or FULL_SIZE.image_width,
+        memory=memory,
+        decoding='constrained',
+        repetition_penalty=1.05,
+        normalisation=Normalisation(torch.device(device)),
+    )
 
 
 def moving_frames(size: tuple[int, int], count: int = 16) -> Iterator[np.ndarray]:
@@ -96,8 +112,13 @@ def slope(seconds: np.ndarray) -> float:
     return 1000 * float(np.median(slopes) / np.median(seconds))
 
 
-def run(step: Callable[[np.ndarray], dict[str, float]], frames: Iterator[np.ndarray], steps: int,
-        device: torch.device, title: str) -> tuple[dict[str, list[float]], list[int]]:
+def run(
+    step: Callable[[np.ndarray], dict[str, float]],
+    frames: Iterator[np.ndarray],
+    steps: int,
+    device: torch.device,
+    title: str,
+) -> tuple[dict[str, list[float]], list[int]]:
     """
     Take steps; seconds of every step by part, in total and of processor time, and memory.
 
@@ -125,14 +146,19 @@ def run(step: Callable[[np.ndarray], dict[str, float]], frames: Iterator[np.ndar
 def summarise(series: dict[str, list[float]], memory: list[int], full: int) -> dict[str, Any]:
     """Median and 99th percentile by part once the window is full, and how they change."""
     settled = full if len(series['total']) > full + 1 else len(series['total']) // 2
-    parts = {name: {'median': float(np.median(values[settled:])),
-                    'p99': float(np.percentile(values[settled:], 99))}
-             for name, values in series.items()}
+    parts = {
+        name: {
+            'median': float(np.median(values[settled:])),
+            'p99': float(np.percentile(values[settled:], 99)),
+        }
+        for name, values in series.items()
+    }
     summary = {'from_step': settled, 'seconds': parts}
     if len(series['total']) - settled >= 20:
         summary['growth_per_1000_steps'] = {
-            name: slope(np.array(series[name][settled:])) for name in ('total', 'processor')}
-    late = memory[-(-settled // EVERY):]
+            name: slope(np.array(series[name][settled:])) for name in ('total', 'processor')
+        }
+    late = memory[-(-settled // EVERY) :]
     if late:
         summary['allocated_bytes'] = {'first': late[0], 'least': min(late), 'most': max(late)}
     return summary
@@ -140,32 +166,43 @@ def summarise(series: dict[str, list[float]], memory: list[int], full: int) -> d
 
 def table(report: dict[str, Any]) -> str:
     """Format a report in Markdown."""
-    lines = [f'{report["model"]}, {report["parameters"] / 1e6:.1f} M parameters, on '
-             f'{report["device"]}, {report["dtype"]}, frames {report["frame_size"]}', '',
-             '| mode | part | median ms | p99 ms | least ms (roofline) |', '|---|---|--:|--:|--:|']
+    lines = [
+        f'{report["model"]}, {report["parameters"] / 1e6:.1f} M parameters, on '
+        f'{report["device"]}, {report["dtype"]}, frames {report["frame_size"]}',
+        '',
+        '| mode | part | median ms | p99 ms | least ms (roofline) |',
+        '|---|---|--:|--:|--:|',
+    ]
     for mode, result in report['modes'].items():
         for part, times in result['seconds'].items():
             floor = result['least_seconds'].get(part)
             least = f'{1000 * floor:.2f}' if floor is not None else ''
-            lines.append(f'| {mode} | {part} | {1000 * times["median"]:.2f} '
-                         f'| {1000 * times["p99"]:.2f} | {least} |')
+            lines.append(
+                f'| {mode} | {part} | {1000 * times["median"]:.2f} '
+                f'| {1000 * times["p99"]:.2f} | {least} |'
+            )
     lines.append('')
     for mode, result in report['modes'].items():
         text = f'{mode}: from step {result["from_step"]} on'
         if 'growth_per_1000_steps' in result:
             growth = result['growth_per_1000_steps']
-            text += (f', a step grows by {100 * growth["total"]:+.2f} % of the median in 1,000 '
-                     f'steps ({100 * growth["processor"]:+.2f} % by processor time)')
+            text += (
+                f', a step grows by {100 * growth["total"]:+.2f} % of the median in 1,000 '
+                f'steps ({100 * growth["processor"]:+.2f} % by processor time)'
+            )
         if 'allocated_bytes' in result:
             held = result['allocated_bytes']
-            text += (f', {held["most"] / 1e6:.3f} MB allocated, '
-                     f'{held["most"] - held["least"]} bytes between least and most')
+            text += (
+                f', {held["most"] / 1e6:.3f} MB allocated, '
+                f'{held["most"] - held["least"]} bytes between least and most'
+            )
         lines += [text + f', memory {result["memory_bytes"]} bytes', '']
     return '\n'.join(lines)
 
 
-def start(policy: JanusPolicy, mode: str, device: torch.device
-          ) -> Callable[[np.ndarray], dict[str, float]]:
+def start(
+    policy: JanusPolicy, mode: str, device: torch.device
+) -> Callable[[np.ndarray], dict[str, float]]:
     """Begin an episode; return what takes a step and tells its seconds by part."""
     if mode == 'recompute':
         recompute = Recompute(policy, Normalisation(device))
@@ -175,33 +212,53 @@ def start(policy: JanusPolicy, mode: str, device: torch.device
     return lambda frame: policy.step(frame).timings
 
 
-def measure(arguments: argparse.Namespace, mode: str, device: torch.device, computer: Computer
-            ) -> dict[str, Any]:
+def measure(
+    arguments: argparse.Namespace, mode: str, device: torch.device, computer: Computer
+) -> dict[str, Any]:
     """Run one mode; return what was measured, with every step's times in it."""
     memory = MemoryConfig(
-        'windowed' if mode == 'recompute' else mode, arguments.initial, arguments.recent,
-        arguments.history, whole_frames=arguments.whole,
-        kept_fraction=arguments.kept_fraction if mode == 'windowed' else 1.0)
-    policy = load_policy(arguments.model, memory, device.type, arguments.dtype,
-                         arguments.image_width, arguments.language_weights)
+        'windowed' if mode == 'recompute' else mode,
+        arguments.initial,
+        arguments.recent,
+        arguments.history,
+        whole_frames=arguments.whole,
+        kept_fraction=arguments.kept_fraction if mode == 'windowed' else 1.0,
+    )
+    policy = load_policy(
+        arguments.model,
+        memory,
+        device.type,
+        arguments.dtype,
+        arguments.image_width,
+        arguments.language_weights,
+    )
     steps, full = arguments.steps, memory.initial_frames + memory.recent_frames + 2
     if mode == 'recompute':
         steps = min(steps, arguments.recompute_steps)
         full = max(0, steps - 3)  # it has no steady state: the last three steps
-    series, held = run(start(policy, mode, device), moving_frames(arguments.frame_size), steps,
-                       device, mode)
+    series, held = run(
+        start(policy, mode, device), moving_frames(arguments.frame_size), steps, device, mode
+    )
     taken = len(series['total'])
     work = Workload(
-        policy.model.config, memory, policy.model.dtype, arguments.language_weights,
-        arguments.frame_size, policy.image_width,
-        suffix_tokens=len(policy.encoder.suffix(INSTRUCTION)))
+        policy.model.config,
+        memory,
+        policy.model.dtype,
+        arguments.language_weights,
+        arguments.frame_size,
+        policy.image_width,
+        suffix_tokens=len(policy.encoder.suffix(INSTRUCTION)),
+    )
     floors = estimate.step(work, max(0, taken - 2), mode == 'recompute')
     result = {
-        **(summarise(series, held, full) if taken else {}), 'complete': taken == steps,
+        **(summarise(series, held, full) if taken else {}),
+        'complete': taken == steps,
         'parameters': sum(x.numel() for x in policy.model.parameters()),
         'memory_bytes': policy.memory_usage().bytes,
         'least_seconds': {name: part.seconds(computer) for name, part in floors.items()},
-        'steps': series, 'allocated': held}
+        'steps': series,
+        'allocated': held,
+    }
     if device.type == 'cuda':
         result['peak_bytes'] = torch.cuda.max_memory_allocated(device)
     return result
@@ -214,8 +271,10 @@ def write(report: dict[str, Any], folder: Path) -> None:
     (folder / 'benchmark.md').write_text(table(report), encoding='utf-8')
     # with one thread, processor time is what a step takes on a machine that does nothing else
     clock = 'processor' if report['device'] == 'CPU, threads: 1' else 'total'
-    lines = {mode: (range(1, 1 + len(result['steps'][clock])), result['steps'][clock])
-             for mode, result in report['modes'].items()}
+    lines = {
+        mode: (range(1, 1 + len(result['steps'][clock])), result['steps'][clock])
+        for mode, result in report['modes'].items()
+    }
     title = f'{report["model"]}, {report["device"]}, {report["dtype"]}: time of a step ({clock})'
     draw(lines, title, folder / 'benchmark.png')
 
@@ -227,16 +286,26 @@ def print_estimates(profiles: list[Path]) -> None:
         held = estimate.storage(work)
         total = sum(held.values())
         memory = work.memory
-        print(f'{path.stem}: {computer.name}, {str(work.dtype).removeprefix("torch.")}, language '
-              f'model {work.language_weights or "not quantised"}, {memory.mode}, '
-              f'{memory.initial_frames} + {memory.recent_frames} frames of '
-              f'{work.frame_size[0]}x{work.frame_size[1]}')
-        print('  ' + ', '.join(f'{name} {size / 1e9:.2f}' for name, size in held.items())
-              + f': {total / 1e9:.2f} GB of {limit / 1e9:.0f} GB')
-        totals = [sum(estimate.storage(replace(work, language_weights=kind)).values()) / 1e9
-                  for kind in (None, *KINDS)]
-        print(f'  with language weights as loaded, {", ".join(KINDS)}: '
-              + ', '.join(f'{size:.2f}' for size in totals) + ' GB')
+        print(
+            f'{path.stem}: {computer.name}, {str(work.dtype).removeprefix("torch.")}, language '
+            f'model {work.language_weights or "not quantised"}, {memory.mode}, '
+            f'{memory.initial_frames} + {memory.recent_frames} frames of '
+            f'{work.frame_size[0]}x{work.frame_size[1]}'
+        )
+        print(
+            '  '
+            + ', '.join(f'{name} {size / 1e9:.2f}' for name, size in held.items())
+            + f': {total / 1e9:.2f} GB of {limit / 1e9:.0f} GB'
+        )
+        totals = [
+            sum(estimate.storage(replace(work, language_weights=kind)).values()) / 1e9
+            for kind in (None, *KINDS)
+        ]
+        print(
+            f'  with language weights as loaded, {", ".join(KINDS)}: '
+            + ', '.join(f'{size:.2f}' for size in totals)
+            + ' GB'
+        )
         past = memory.initial_frames + memory.recent_frames
         for mode in ('sampled', 'windowed'):
             parts = estimate.step(replace(work, memory=replace(memory, mode=mode)), past)
@@ -257,33 +326,66 @@ def parse_size(text: str) -> tuple[int, int]:
 def parser() -> argparse.ArgumentParser:
     """Describe the command's options."""
     options = argparse.ArgumentParser(
-        prog='janusvln benchmark', description='Time and memory of a step, by part, over steps.')
-    options.add_argument('model', nargs='?', default='tiny', metavar='MODEL',
-                         help='checkpoint folder, or tiny or full: random weights (default: tiny)')
+        prog='janusvln benchmark', description='Time and memory of a step, by part, over steps.'
+    )
+    options.add_argument(
+        'model',
+        nargs='?',
+        default='tiny',
+        metavar='MODEL',
+        help='checkpoint folder, or tiny or full: random weights (default: tiny)',
+    )
     options.add_argument('--modes', nargs='+', choices=MODES, default=list(MODES))
     options.add_argument('--steps', type=int, default=120, help='of each mode (default: 120)')
-    options.add_argument('--recompute-steps', type=int, default=24,
-                         help='at most, in mode recompute, whose cost grows (default: 24)')
-    options.add_argument('--frame-size', type=parse_size, metavar='WIDTHxHEIGHT',
-                         help='of the camera (default: 640x480, for tiny 224x168)')
+    options.add_argument(
+        '--recompute-steps',
+        type=int,
+        default=24,
+        help='at most, in mode recompute, whose cost grows (default: 24)',
+    )
+    options.add_argument(
+        '--frame-size',
+        type=parse_size,
+        metavar='WIDTHxHEIGHT',
+        help='of the camera (default: 640x480, for tiny 224x168)',
+    )
     options.add_argument('--image-width', type=int, help="pixels (default: the checkpoint's)")
     options.add_argument('--initial', type=int, default=8, help='initial frames (default: 8)')
     options.add_argument('--recent', type=int, default=48, help='recent frames (default: 48)')
     options.add_argument('--history', type=int, default=8, help='sampled frames (default: 8)')
-    options.add_argument('--kept-fraction', type=float, default=1.0,
-                         help='of the tokens of old frames, mode windowed (default: 1, all)')
-    options.add_argument('--whole', type=int, default=16,
-                         help='newest frames that keep all tokens (default: 16)')
+    options.add_argument(
+        '--kept-fraction',
+        type=float,
+        default=1.0,
+        help='of the tokens of old frames, mode windowed (default: 1, all)',
+    )
+    options.add_argument(
+        '--whole', type=int, default=16, help='newest frames that keep all tokens (default: 16)'
+    )
     options.add_argument('--device', choices=('auto', 'cpu', 'cuda'), default='auto')
-    options.add_argument('--dtype', choices=('auto', 'bfloat16', 'float16', 'float32'),
-                         default='auto', help='auto: bfloat16 on CUDA, float32 on a CPU')
-    options.add_argument('--language-weights', choices=KINDS,
-                         help="quantise the language model's weights")
+    options.add_argument(
+        '--dtype',
+        choices=('auto', 'bfloat16', 'float16', 'float32'),
+        default='auto',
+        help='auto: bfloat16 on CUDA, float32 on a CPU',
+    )
+    options.add_argument(
+        '--language-weights', choices=KINDS, help="quantise the language model's weights"
+    )
     options.add_argument('--threads', type=int, help='processor threads')
-    options.add_argument('--output', type=Path, metavar='DIR',
-                         help='write benchmark.json, benchmark.md and benchmark.png there')
-    options.add_argument('--estimate', nargs='+', type=Path, metavar='PROFILE',
-                         help='run nothing: memory and least time of config/computers/*.yaml')
+    options.add_argument(
+        '--output',
+        type=Path,
+        metavar='DIR',
+        help='write benchmark.json, benchmark.md and benchmark.png there',
+    )
+    options.add_argument(
+        '--estimate',
+        nargs='+',
+        type=Path,
+        metavar='PROFILE',
+        help='run nothing: memory and least time of config/computers/*.yaml',
+    )
     return options
 
 
@@ -310,10 +412,14 @@ def main(argv: list[str] | None = None) -> int:
     device = torch.device(name)
     computer = estimate.measure(device, getattr(torch, arguments.dtype))
     report: dict[str, Any] = {
-        'model': arguments.model, 'device': computer.name, 'dtype': arguments.dtype,
+        'model': arguments.model,
+        'device': computer.name,
+        'dtype': arguments.dtype,
         'machine': f'{platform.machine()}, torch {torch.__version__}',
         'frame_size': 'x'.join(map(str, arguments.frame_size)),
-        'sustained': asdict(computer), 'modes': {}}
+        'sustained': asdict(computer),
+        'modes': {},
+    }
     complete = True
     for mode in arguments.modes:
         if device.type == 'cuda':

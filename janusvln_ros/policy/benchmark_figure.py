@@ -25,14 +25,15 @@ def ticks(most: float) -> list[float]:
 
 def log_ticks(least: float, most: float) -> list[float]:
     """Values 1, 2, 5 times a power of ten that enclose a range."""
-    values = [factor * 10.0 ** power for power in range(-7, 5) for factor in DECADE]
+    values = [factor * 10.0**power for power in range(-7, 5) for factor in DECADE]
     first = max(index for index, value in enumerate(values) if value <= least)
     last = min(index for index, value in enumerate(values) if value >= most)
-    return values[first:last + 1]
+    return values[first : last + 1]
 
 
-def draw(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str, path: Path
-         ) -> None:
+def draw(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str, path: Path
+) -> None:
     """
     Write a PNG of lines {name: (frames, seconds)}: linear in frames, logarithmic in time.
 
@@ -51,11 +52,25 @@ def draw(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: st
         width, height = SIZE[0] - LEFT - RIGHT, SIZE[1] - TOP - BOTTOM
         return round(LEFT + x * width), round(SIZE[1] - BOTTOM - y * height)
 
-    def write(text: str, x: int, y: int, size: float = 0.6,
-              colour: tuple[int, int, int] = INK, align: float = 0.0) -> None:
+    def write(
+        text: str,
+        x: int,
+        y: int,
+        size: float = 0.6,
+        colour: tuple[int, int, int] = INK,
+        align: float = 0.0,
+    ) -> None:
         width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]
-        cv2.putText(canvas, text, (round(x - align * width), y), cv2.FONT_HERSHEY_SIMPLEX, size,
-                    colour, 1, cv2.LINE_AA)
+        cv2.putText(
+            canvas,
+            text,
+            (round(x - align * width), y),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            size,
+            colour,
+            1,
+            cv2.LINE_AA,
+        )
 
     for value in x_ticks:
         x, y = place(value, y_ticks[0])

@@ -60,8 +60,14 @@ class Recompute:
         grid = patch_grid(*size, policy.image_width)
         prompt = policy.encoder.prompt(self._suffix, grid)
         count = len(self._frames)
-        memory = replace(policy.memory, mode='sampled', initial_frames=count, recent_frames=0,
-                         history_frames=count, kept_fraction=1.0)
+        memory = replace(
+            policy.memory,
+            mode='sampled',
+            initial_frames=count,
+            recent_frames=0,
+            history_frames=count,
+            kept_fraction=1.0,
+        )
         watch = Stopwatch(model.device)
         upload = FrameUpload(size, policy.image_width, model.device)
         pixels = [self._normalisation.pixels(upload(frame)) for frame in self._frames]
@@ -69,9 +75,15 @@ class Recompute:
         rows = torch.cat([self._normalisation.vision(frame) for frame in pixels])
         watch.lap('preprocess')
         episode = RecomputeEpisode(
-            model, prompt, policy.tree, FrameTables.of(model, size, grid),
+            model,
+            prompt,
+            policy.tree,
+            FrameTables.of(model, size, grid),
             geometry_memory(model, grid, memory),
-            language_memory(model, prompt, memory, len(policy.tree.tokens)), memory, StepGraphs())
+            language_memory(model, prompt, memory, len(policy.tree.tokens)),
+            memory,
+            StepGraphs(),
+        )
         geometry = torch.cat(episode.encode(seen))
         watch.lap('geometry')
         semantics = episode.look(rows)

@@ -189,19 +189,22 @@ class JanusConfig:
         language, vision, geometry = self.language, self.vision, self.geometry
         sizes = vision.patch_size, vision.merge_size, vision.temporal_patch_size
         rules = {
-            'num_attention_heads divides hidden_size':
-                language.hidden_size % language.num_heads == 0,
-            'num_key_value_heads divides num_attention_heads':
-                language.num_heads % language.num_key_value_heads == 0,
-            'mrope_section adds up to half a head':
-                sum(language.mrope_section) == language.head_dim // 2,
-            "vision_config's out_hidden_size is hidden_size":
-                vision.out_hidden_size == language.hidden_size,
-            "vision_config's num_heads divides its hidden_size":
-                vision.hidden_size % vision.num_heads == 0,
+            'num_attention_heads divides hidden_size': language.hidden_size % language.num_heads
+            == 0,
+            'num_key_value_heads divides num_attention_heads': language.num_heads
+            % language.num_key_value_heads
+            == 0,
+            'mrope_section adds up to half a head': sum(language.mrope_section)
+            == language.head_dim // 2,
+            "vision_config's out_hidden_size is hidden_size": vision.out_hidden_size
+            == language.hidden_size,
+            "vision_config's num_heads divides its hidden_size": vision.hidden_size
+            % vision.num_heads
+            == 0,
             'patches have 14 pixels, 2 x 2 are merged, and 2 frames': sizes == (14, 2, 2),
-            "vggt_config's num_heads divides its embed_dim":
-                geometry.embed_dim % geometry.num_heads == 0,
+            "vggt_config's num_heads divides its embed_dim": geometry.embed_dim
+            % geometry.num_heads
+            == 0,
         }
         for rule, kept in rules.items():
             if not kept:

@@ -158,8 +158,10 @@ class AnswerTree:
         node, seen, generation = 0, set(seen), Generation()
         while True:
             allowed = list(self.children[node]) + [self.end_of_turn] * (node in self.answers)
-            token = max(allowed, key=lambda token, node=node: (
-                penalised if token in seen else plain)[node, token])
+            token = max(
+                allowed,
+                key=lambda token, node=node: (penalised if token in seen else plain)[node, token],
+            )
             generation.tokens.append(token)
             if token == self.end_of_turn:
                 return self.answers[node], generation

@@ -158,7 +158,7 @@ class Episode:
         features = self.model.vggt['aggregator'](
             pixels, self.tables.geometry, memory.seen == 0, attend
         )
-        patches = features[:, self.model.config.geometry.num_special_tokens:]
+        patches = features[:, self.model.config.geometry.num_special_tokens :]
         return self.model.merger(patches, *self.tables.grid)
 
     def look(self, rows: torch.Tensor) -> torch.Tensor:
@@ -179,7 +179,7 @@ class Episode:
 
     def proceed(self, tokens: list[int]) -> torch.Tensor:
         """Return the logits (vocab,) behind an answer that has left the tree, token by token."""
-        new = tokens[self._said:]
+        new = tokens[self._said :]
         positions = (self._next_position + self._said + torch.arange(len(new))).expand(3, -1)
         attend = MemoryAttention(
             self.language, self._rotary(positions), offset=self._prompt_tokens + self._said

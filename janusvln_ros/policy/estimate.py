@@ -107,7 +107,8 @@ def storage(work: Workload) -> dict[str, int]:
     held = {
         'geometry memory': geometry_memory(model, work.grid, work.memory).nbytes,
         'language memory': language_memory(
-            model, work.prompt, work.memory, work.answer_tokens).nbytes,
+            model, work.prompt, work.memory, work.answer_tokens
+        ).nbytes,
     }
     if work.memory.mode == 'sampled':
         features = work.grid.tokens * config.language.hidden_size * item
@@ -133,8 +134,12 @@ def new_tokens(work: Workload) -> int:
 
 def products(*modules: nn.Module) -> int:
     """Multiplications per token in all linear layers of some modules."""
-    return sum(layer.weight.numel() for module in modules for layer in module.modules()
-               if isinstance(layer, nn.Linear))
+    return sum(
+        layer.weight.numel()
+        for module in modules
+        for layer in module.modules()
+        if isinstance(layer, nn.Linear)
+    )
 
 
 def step(work: Workload, past: int, recompute: bool = False) -> dict[str, Part]:
@@ -153,8 +158,10 @@ def step(work: Workload, past: int, recompute: bool = False) -> dict[str, Part]:
         'prefill': _language(work, model, past, attended, item, recompute),
         'decode': Part(0, 3 * (1 + work.answer_tokens) * work.config.language.vocab_size * 4),
     }
-    geometry = [_geometry(work, model, frames, item)
-                for frames in (range(past + 1) if recompute else (attended,))]
+    geometry = [
+        _geometry(work, model, frames, item)
+        for frames in (range(past + 1) if recompute else (attended,))
+    ]
     repeated = past + 1 if recompute else 1
     return {
         'preprocess': once['preprocess'],
@@ -169,12 +176,15 @@ def _geometry(work: Workload, model: JanusModel, past: int, item: int) -> Part:
     config, aggregator = work.config.geometry, model.vggt['aggregator']
     tokens, width, used = frame_tokens(work), config.embed_dim, config.num_used_blocks
     patches = work.grid.rows * work.grid.columns
-    blocks = products(aggregator.patch_embed.blocks, aggregator.frame_blocks[:used],
-                      aggregator.global_blocks[:used])
+    blocks = products(
+        aggregator.patch_embed.blocks,
+        aggregator.frame_blocks[:used],
+        aggregator.global_blocks[:used],
+    )
     embed = aggregator.patch_embed.patch_embed['proj'].weight.numel()
     merger = products(model.merger)
     linear = 2 * (blocks * tokens + embed * patches + merger * work.grid.tokens)
-    within = 4 * tokens ** 2 * width * (config.dino_depth + used)
+    within = 4 * tokens**2 * width * (config.dino_depth + used)
     over = 4 * tokens * (past + 1) * tokens * width * used
     memory = (past + 3) * tokens * 2 * width * used * item  # read, and the new frame moved
     return Part(linear + within + over, (blocks + embed + merger) * item + memory)
@@ -188,14 +198,16 @@ def _vision(work: Workload, model: JanusModel, item: int) -> Part:
     blocks, merger = products(tower.blocks), products(tower.merger)
     full = len(config.full_attention_blocks)
     window = min(patches, (config.window_size // config.patch_size) ** 2)
-    attention = 4 * patches * config.hidden_size * (
-        full * patches + (config.depth - full) * window)
+    attention = (
+        4 * patches * config.hidden_size * (full * patches + (config.depth - full) * window)
+    )
     linear = 2 * ((blocks + embed) * patches + merger * patches // 4)
     return Part(linear + attention, (blocks + embed + merger) * item)
 
 
-def _language(work: Workload, model: JanusModel, past: int, attended: int, item: int,
-              recompute: bool) -> Part:
+def _language(
+    work: Workload, model: JanusModel, past: int, attended: int, item: int, recompute: bool
+) -> Part:
     config, memory, prompt = work.config.language, work.memory, work.prompt
     tree = work.answer_tokens
     if recompute:
@@ -214,7 +226,7 @@ def _language(work: Workload, model: JanusModel, past: int, attended: int, item:
         elif name.startswith(('model.layers.', 'lm_head.')):
             weights += tensor.nbytes
     width = config.num_heads * config.head_dim
-    attention = 4 * width * config.num_layers * (tokens * window + tokens ** 2 // 2)
+    attention = 4 * width * config.num_layers * (tokens * window + tokens**2 // 2)
     linear = 2 * (products(model.model.layers) * tokens + products(model.lm_head) * (1 + tree))
     cache = 2 * config.num_key_value_heads * config.head_dim * config.num_layers * item
     return Part(linear + attention, weights + cache * (window + 2 * tokens))
@@ -223,7 +235,7 @@ def _language(work: Workload, model: JanusModel, past: int, attended: int, item:
 def measure(device: torch.device, dtype: torch.dtype) -> Computer:
     """Measure what a device sustains: large products, and copies beyond its caches."""
     cuda = device.type == 'cuda'
-    side, elements = (8192, 2 ** 29) if cuda else (1024, 2 ** 25)
+    side, elements = (8192, 2**29) if cuda else (1024, 2**25)
     a, b = torch.randn(2, side, side, device=device, dtype=dtype)
     source = torch.ones(elements, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
@@ -240,8 +252,9 @@ def measure(device: torch.device, dtype: torch.dtype) -> Computer:
 
     threads = torch.get_num_threads()
     name = torch.cuda.get_device_name(device) if cuda else f'CPU, threads: {threads}'
-    return Computer(name, 2 * side ** 3 / best(lambda: a @ b),
-                    2 * elements / best(lambda: target.copy_(source)))
+    return Computer(
+        name, 2 * side**3 / best(lambda: a @ b), 2 * elements / best(lambda: target.copy_(source))
+    )
 
 
 def read_profile(path: Path) -> tuple[Workload, Computer, float]:
@@ -254,14 +267,17 @@ def read_profile(path: Path) -> tuple[Workload, Computer, float]:
     try:
         parameters = content['/**']['ros__parameters']
         hardware = content['/hardware']['ros__parameters']
-        memory = {name: parameters[name] for name in
-                  ('initial_frames', 'recent_frames', 'history_frames', 'kept_fraction')
-                  if name in parameters}
+        memory = {
+            name: parameters[name]
+            for name in ('initial_frames', 'recent_frames', 'history_frames', 'kept_fraction')
+            if name in parameters
+        }
         weights = parameters.get('language_weights', 'dtype')  # the navigator's default
         work = Workload(
             dtype=getattr(torch, parameters['dtype']),
             language_weights=None if weights == 'dtype' else weights,
-            memory=MemoryConfig(parameters.get('memory_mode', 'sampled'), **memory))
+            memory=MemoryConfig(parameters.get('memory_mode', 'sampled'), **memory),
+        )
         computer = Computer(hardware['name'], hardware['operations'], hardware['bandwidth'])
         if hardware['policy'] == 'tiny':  # the small random checkpoint
             work = replace(work, config=tiny_config(), frame_size=(224, 168))
@@ -272,6 +288,12 @@ def read_profile(path: Path) -> tuple[Workload, Computer, float]:
 
 def tiny_config() -> JanusConfig:
     """Return the configuration of the small random checkpoint."""
-    config = {'model_type': 'qwen2_5_vl', **tiny.LANGUAGE, 'vocab_size': tiny.VOCABULARY,
-              'vision_config': tiny.VISION, 'vggt_merger_hidden_dim': 256, 'image_width': 224}
+    config = {
+        'model_type': 'qwen2_5_vl',
+        **tiny.LANGUAGE,
+        'vocab_size': tiny.VOCABULARY,
+        'vision_config': tiny.VISION,
+        'vggt_merger_hidden_dim': 256,
+        'image_width': 224,
+    }
     return JanusConfig.from_dicts(config, tiny.GEOMETRY)

@@ -150,7 +150,7 @@ class PatchEmbed(nn.Module):
         x = torch.cat((x[:, :1], registers, x[:, 1:]), dim=1)
         for block in self.blocks:
             x = block(x)
-        return self.norm(x)[:, 1 + registers.shape[1]:]
+        return self.norm(x)[:, 1 + registers.shape[1] :]
 
 
 class Aggregator(nn.Module):

@@ -31,8 +31,13 @@ class StepGraphs:
     def __init__(self) -> None:
         self._recorded: dict[str, tuple[Hashable, _Graph | None]] = {}
 
-    def run(self, name: str, state: Hashable, function: Callable[..., torch.Tensor],
-            *inputs: torch.Tensor) -> torch.Tensor:
+    def run(
+        self,
+        name: str,
+        state: Hashable,
+        function: Callable[..., torch.Tensor],
+        *inputs: torch.Tensor,
+    ) -> torch.Tensor:
         """
         Return `function(*inputs)`, replayed where it has been recorded.
 
@@ -56,8 +61,9 @@ class StepGraphs:
 class _Graph:
     """One function of tensors as a CUDA graph with inputs and output of its own."""
 
-    def __init__(self, function: Callable[..., torch.Tensor],
-                 inputs: tuple[torch.Tensor, ...]) -> None:
+    def __init__(
+        self, function: Callable[..., torch.Tensor], inputs: tuple[torch.Tensor, ...]
+    ) -> None:
         self._inputs = [x.clone() for x in inputs]
         torch.cuda.empty_cache()  # the recording has work space of its own
         self._graph = torch.cuda.CUDAGraph()

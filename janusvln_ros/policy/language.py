@@ -188,9 +188,9 @@ class MemoryAttention:
         group = q.shape[1] // keys.shape[1]
         q = q.unflatten(1, (-1, group)).flatten(2, 3)  # the heads of a group as more queries
         past, past_weight = _attend_all(q, keys[:, :, : self._end], values[:, :, : self._end])
-        scores = q.float() @ keys[:, :, self._end:].float().mT * q.shape[-1] ** -0.5
+        scores = q.float() @ keys[:, :, self._end :].float().mT * q.shape[-1] ** -0.5
         scores.masked_fill_(self._hidden.repeat(group, 1), -torch.inf)
-        own = scores.softmax(-1) @ values[:, :, self._end:].float()
+        own = scores.softmax(-1) @ values[:, :, self._end :].float()
         share = torch.sigmoid(scores.logsumexp(-1) - past_weight)[..., None]
         out = torch.lerp(past.float(), own, share).to(q.dtype)
         return out.unflatten(2, (group, -1)).flatten(1, 2)

@@ -186,7 +186,7 @@ class KeyValueMemory:
                 left = store[:, :, oldest].index_select(2, kept) if aged else None
                 store[:, :, oldest] = store[:, :, new]
                 if aged:
-                    store[:, :, start:start + self.aged_tokens] = left
+                    store[:, :, start : start + self.aged_tokens] = left
         self.seen += 1
         anchors = self.anchors.shape[2]
         if anchors and self.seen == self.capacity:

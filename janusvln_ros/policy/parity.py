@@ -234,9 +234,7 @@ def check_sampled(
         scores = penalise(decision.logits, prompt.vocabulary, policy.repetition_penalty)
         for name, got in {'logits0': decision.logits, 'scores0': scores}.items():
             report.close(name, got, want[name], relative=REL_L2, absolute=LOGITS)
-        report.close(
-            'action_logprob', answers, want['action_logprob'], absolute=LOG_PROBABILITY
-        )
+        report.close('action_logprob', answers, want['action_logprob'], absolute=LOG_PROBABILITY)
         best = Action(int(answers.argmax())).name
         report.same('action', best, expected['action_argmax'])
         if exact:
@@ -270,9 +268,7 @@ def check_pixels(
     else:
         # another order of operations is allowed, within a rounding
         for name, got in {'pixel_mean': values.mean(), 'pixel_std': values.std()}.items():
-            report.close(
-                name, torch.tensor(got), torch.tensor(expected[name]), absolute=1e-5
-            )
+            report.close(name, torch.tensor(got), torch.tensor(expected[name]), absolute=1e-5)
     if 'pixel_rows' in want:
         selected = torch.from_numpy(rows[-1])[want['pixel_row_index'].long()]
         report.close('pixel_rows', selected, want['pixel_rows'], absolute=PIXELS)
@@ -363,17 +359,13 @@ def check_windowed(
         )
         heads = policy.model.config.language.num_key_value_heads
         for name, got in {
-            'fused': seen['embeddings'][start + 1:end - 1][: len(want.get('fused', ()))],
+            'fused': seen['embeddings'][start + 1 : end - 1][: len(want.get('fused', ()))],
             'last_layer_key_mean': seen['keys'][start:end].mean(0).unflatten(0, (heads, -1)),
             'last_layer_value_mean': seen['values'][start:end].mean(0).unflatten(0, (heads, -1)),
         }.items():
             report.close(name, got, want.get(name), relative=REL_L2)
-        report.close(
-            'logits', decision.logits, want['logits'], relative=REL_L2, absolute=LOGITS
-        )
-        report.close(
-            'action_logprob', answers, want['action_logprob'], absolute=LOG_PROBABILITY
-        )
+        report.close('logits', decision.logits, want['logits'], relative=REL_L2, absolute=LOGITS)
+        report.close('action_logprob', answers, want['action_logprob'], absolute=LOG_PROBABILITY)
         report.same('action', int(answers.argmax()), int(want['action_logprob'].argmax()))
         progress()
 
@@ -459,7 +451,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--mode', choices=(*CHECKS, 'both'), default='both', help='memory mode')
     parser.add_argument('--device', default='cpu', help='torch device (default: cpu)')
     parser.add_argument(
-        '--dtype', choices=('float32', 'bfloat16', 'float16'), default='float32',
+        '--dtype',
+        choices=('float32', 'bfloat16', 'float16'),
+        default='float32',
         help='below float32, only logits and the agreement of actions are judged',
     )
     arguments = parser.parse_args(argv)

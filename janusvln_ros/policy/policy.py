@@ -153,12 +153,7 @@ class JanusPolicy:
             )
         return cls(
             checkpoint.load(
-                path,
-                config,
-                device,
-                dtype,
-                language_weights,
-                host=frozenset({EMBEDDINGS}),
+                path, config, device, dtype, language_weights, host=frozenset({EMBEDDINGS})
             ),
             encoder,
             image_width=image_width or config.image_width,

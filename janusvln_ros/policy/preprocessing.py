@@ -90,7 +90,7 @@ def resize(rgb: np.ndarray, image_width: int) -> np.ndarray:
 def crop(image: np.ndarray | torch.Tensor, image_width: int) -> np.ndarray | torch.Tensor:
     """Keep the central rows of an image (h, w, 3) that is higher than wide."""
     top = max(0, (len(image) - image_width) // 2)
-    return image[top:top + image_width]
+    return image[top : top + image_width]
 
 
 class Normalisation:

@@ -32,8 +32,15 @@ def redundancy(frame: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
 class TokenPruner:
     """Chooses, for every frame of an episode, the tokens that stay once it is old."""
 
-    def __init__(self, newest: int, kept: int, tokens: int, hidden: int,
-                 dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self,
+        newest: int,
+        kept: int,
+        tokens: int,
+        hidden: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
         """
         Allocate for the choices of the `newest` frames.
 

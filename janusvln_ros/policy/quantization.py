@@ -66,8 +66,10 @@ def quantize(linear: nn.Linear, kind: str) -> None:
         if linear.weight.dtype != torch.bfloat16:
             raise ValueError(f'int4 weights need bfloat16 on CUDA, not {linear.weight.dtype}')
         config = Int4WeightOnlyConfig(
-            group_size=group_size(linear.in_features), int4_packing_format='tile_packed_to_4d')
+            group_size=group_size(linear.in_features), int4_packing_format='tile_packed_to_4d'
+        )
     else:
         config = IntxWeightOnlyConfig(
-            torch.int4, PerGroup(group_size(linear.in_features)), MappingType.ASYMMETRIC)
+            torch.int4, PerGroup(group_size(linear.in_features)), MappingType.ASYMMETRIC
+        )
     quantize_(linear, config)

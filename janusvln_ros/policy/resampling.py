@@ -80,11 +80,13 @@ def takes(size: tuple[int, int], new_size: tuple[int, int]) -> bool:
 class Resampler:
     """Resizes uint8 images (H, W, 3) of one size to uint8 (height, width, 3), on a device."""
 
-    def __init__(self, size: tuple[int, int], new_size: tuple[int, int],
-                 device: torch.device) -> None:
+    def __init__(
+        self, size: tuple[int, int], new_size: tuple[int, int], device: torch.device
+    ) -> None:
         """Sizes are (width, height) in pixels."""
         self._width, self._height = (
-            None if old == new else Axis(old, new, device) for old, new in zip(size, new_size))
+            None if old == new else Axis(old, new, device) for old, new in zip(size, new_size)
+        )
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         planes = image.permute(2, 0, 1)

@@ -270,8 +270,12 @@ def main(argv: list[str] | None = None) -> int:
         description='Write a small random checkpoint in the published layout.'
     )
     parser.add_argument('folder', type=Path, help='new folder')
-    parser.add_argument('--seed', type=int, default=LIVELY_SEED,
-                        help=f'seed of the weights (default: {LIVELY_SEED})')
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=LIVELY_SEED,
+        help=f'seed of the weights (default: {LIVELY_SEED})',
+    )
     arguments = parser.parse_args(argv)
     print(write_random_checkpoint(arguments.folder, arguments.seed))
     return 0

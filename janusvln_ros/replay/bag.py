@@ -126,9 +126,7 @@ class Bag:
                 # rosbags refuses files without an index when their times are not in order.
                 raise CutError('there is no index')
             for c in reader.connections:
-                self.topics.setdefault(
-                    c.topic, Topic(c.topic, c.msgtype, c.msgdef.data, c.digest)
-                )
+                self.topics.setdefault(c.topic, Topic(c.topic, c.msgtype, c.msgdef.data, c.digest))
                 self.counts[c.topic] = self.counts.get(c.topic, 0) + c.msgcount
             self._resources = stack.pop_all()
 
@@ -206,6 +204,9 @@ def _storage_suffix(path: Path) -> str:
 def _storage_files(folder: Path) -> list[Path]:
     """List storage files in the order of their numbers: bag_2 goes before bag_10."""
     files = [path for path in folder.iterdir() if _storage_suffix(path) in _STORAGES]
-    return sorted(files, key=lambda path: [
-        int(part) if part.isdigit() else part for part in re.split(r'(\d+)', path.name)
-    ])
+    return sorted(
+        files,
+        key=lambda path: [
+            int(part) if part.isdigit() else part for part in re.split(r'(\d+)', path.name)
+        ],
+    )

@@ -96,10 +96,13 @@ def folder_frames(folder: Path) -> Iterator[Frame]:
 def picture_files(folder: Path) -> list[Path]:
     """List the pictures of a folder in natural order."""
     files = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES and p.name[0] != '.']
-    return sorted(files, key=lambda p: [
-        (0, int(part), '') if part.isdigit() else (1, 0, part)
-        for part in re.split(r'(\d+)', p.name)
-    ])
+    return sorted(
+        files,
+        key=lambda p: [
+            (0, int(part), '') if part.isdigit() else (1, 0, part)
+            for part in re.split(r'(\d+)', p.name)
+        ],
+    )
 
 
 def _read_picture(path: Path) -> np.ndarray:
@@ -123,8 +126,9 @@ def video_frames(path: Path) -> Iterator[Frame]:
             time = index if picture.pts is None else picture.pts
             first = time if first is None else first
             stamp = round((time - first) * stream.time_base * 10**9)
-            yield Frame(index, stamp, stamp,
-                        lambda picture=picture: picture.to_ndarray(format='rgb24'))
+            yield Frame(
+                index, stamp, stamp, lambda picture=picture: picture.to_ndarray(format='rgb24')
+            )
 
 
 def _open_video(path: Path) -> av.container.InputContainer:

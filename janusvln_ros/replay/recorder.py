@@ -54,9 +54,7 @@ class BagWriter:
     `janusvln replay`, a sqlite3 one is empty.
     """
 
-    def __init__(
-        self, path: Path | str, storage: str = 'mcap', *, compress: bool = False
-    ) -> None:
+    def __init__(self, path: Path | str, storage: str = 'mcap', *, compress: bool = False) -> None:
         if storage not in STORAGES:
             raise ValueError(f'storage {storage!r} is not one of {sorted(STORAGES)}')
         if compress and storage != 'mcap':

@@ -91,9 +91,7 @@ class BagRecording:
     def nothing(self, rule: str) -> str:
         """Say why there was no decision."""
         if self._reader.frame_count == 0:
-            return f'the bag has no messages on {self.camera}; it has:\n' + (
-                self._bag.listing()
-            )
+            return f'the bag has no messages on {self.camera}; it has:\n' + (self._bag.listing())
         return (
             f'none of the {self._reader.frame_count} images on {self.camera} was chosen by '
             f'--every {rule}: are there images after the instruction?'

@@ -130,11 +130,13 @@ def _episodes(steps: Sequence[Step]) -> list[dict]:
     episodes: list[dict] = []
     for i, step in enumerate(steps):
         if not episodes or episodes[-1]['number'] != step.decision.episode:
-            episodes.append({
-                'number': step.decision.episode,
-                'instruction': step.decision.instruction,
-                'first': i,
-            })
+            episodes.append(
+                {
+                    'number': step.decision.episode,
+                    'instruction': step.decision.instruction,
+                    'first': i,
+                }
+            )
     return episodes
 
 

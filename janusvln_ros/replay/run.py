@@ -62,10 +62,7 @@ class Outcome:
 
 
 def run(
-    policy: JanusPolicy,
-    frames: Iterator[Frame],
-    selection: Selection,
-    keepers: Sequence[Keeper],
+    policy: JanusPolicy, frames: Iterator[Frame], selection: Selection, keepers: Sequence[Keeper]
 ) -> Outcome:
     """
     Decide from the chosen frames, one after another, as the live navigator would.
@@ -156,15 +153,17 @@ class DecisionFiles:
 def timing_line(step: Step) -> str:
     """Format what a decision cost as one line of JSON; times in seconds."""
     timing = step.timing
-    return json.dumps({
-        'episode': step.decision.episode,
-        'step': step.decision.step,
-        'latency': round(timing.total, 6),
-        'parts': {name: round(seconds, 6) for name, seconds in timing.parts.items()},
-        'memory_frames': timing.memory_frames,
-        'memory_capacity': timing.memory_capacity,
-        'memory_bytes': timing.memory_bytes,
-    })
+    return json.dumps(
+        {
+            'episode': step.decision.episode,
+            'step': step.decision.step,
+            'latency': round(timing.total, 6),
+            'parts': {name: round(seconds, 6) for name, seconds in timing.parts.items()},
+            'memory_frames': timing.memory_frames,
+            'memory_capacity': timing.memory_capacity,
+            'memory_bytes': timing.memory_bytes,
+        }
+    )
 
 
 class Progress:

@@ -83,8 +83,10 @@ class SalvagedMcap:
         except CutError as cut:
             self.ended = str(cut)
         except struct.error:
-            self.ended = (f'{self._path}: reading ended before byte {place}: a record is damaged, '
-                          'its fields do not fit into it')
+            self.ended = (
+                f'{self._path}: reading ended before byte {place}: a record is damaged, '
+                'its fields do not fit into it'
+            )
 
 
 class SalvagedSqlite:
@@ -177,7 +179,7 @@ def _chunk(body: memoryview, whole: bool, where: str) -> Iterator[tuple[int, mem
         _, _, size, checksum, compression, _ = _fields(body, 'QQQIsQ')
     except struct.error:
         return
-    packed = body[28 + 4 + len(compression) + 8:]
+    packed = body[28 + 4 + len(compression) + 8 :]
     inflaters: dict[str, tuple[Callable, type[Exception]]] = {
         'zstd': (zstd.ZstdDecompressor, zstd.ZstdError),
         'lz4': (LZ4FrameDecompressor, RuntimeError),
@@ -212,7 +214,7 @@ def _chunk_records(plain: memoryview) -> Iterator[tuple[int, memoryview]]:
         if offset + length > len(plain):
             return
         if opcode in (_SCHEMA, _CHANNEL, _MESSAGE):
-            yield opcode, plain[offset:offset + length]
+            yield opcode, plain[offset : offset + length]
         offset += length
 
 

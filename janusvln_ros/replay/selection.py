@@ -105,10 +105,14 @@ class RecordedFrames:
             Decision(
                 self._episodes[a.instruction_id].episode,
                 self._episodes[a.instruction_id].instruction,
-                a.step, -1, a.stamp, ACTIONS[a.action], a.probabilities,
+                a.step,
+                -1,
+                a.stamp,
+                ACTIONS[a.action],
+                a.probabilities,
             )
             for a in self.missing()
-        ]  # fmt: skip
+        ]
 
 
 def _follows(action: RecordedAction, frame: Frame) -> bool:

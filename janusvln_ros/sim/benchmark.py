@@ -56,7 +56,8 @@ def measure_physics(seconds: float) -> float:
 def main(argv: list[str] | None = None) -> int:
     """Measure and print; --json for one line of JSON."""
     parser = argparse.ArgumentParser(
-        prog='python -m janusvln_ros.sim.benchmark', description='Measure the simulator.')
+        prog='python -m janusvln_ros.sim.benchmark', description='Measure the simulator.'
+    )
     parser.add_argument('--houses', type=int, default=10, help='houses per process (default 10)')
     parser.add_argument('--steps', type=int, default=60, help='steps per house (default 60)')
     parser.add_argument('--rooms', type=int, default=4, help='rooms per house (default 4)')
@@ -65,8 +66,13 @@ def main(argv: list[str] | None = None) -> int:
     processes = len(os.sched_getaffinity(0))
     results: dict[str, float] = {'processors': processes, 'load': os.getloadavg()[0]}
     for width, height in ((160, 120), (320, 240), (640, 480)):
-        work = {'houses': options.houses, 'steps': options.steps, 'rooms': options.rooms,
-                'width': width, 'height': height}
+        work = {
+            'houses': options.houses,
+            'steps': options.steps,
+            'rooms': options.rooms,
+            'width': width,
+            'height': height,
+        }
         count = options.houses * options.steps
         # MuJoCo's drawing libraries do not survive a fork.
         with get_context('spawn').Pool(processes, end_with, (os.getpid(),)) as pool:
@@ -80,8 +86,10 @@ def main(argv: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps(results))
         return 0
-    print(f'steps a second with a picture, {options.rooms} rooms, a new house every '
-          f'{options.steps} steps:')
+    print(
+        f'steps a second with a picture, {options.rooms} rooms, a new house every '
+        f'{options.steps} steps:'
+    )
     for name, value in results.items():
         print(f'  {name:<24} {value:8.1f}')
     return 0

@@ -50,7 +50,7 @@ class CameraModel:
             # Drawn at a few random offsets from one table, because a normal per pixel takes 10 ms.
             values = _noise_table()
             start = int(rng.integers(len(values) - rgb.size)) if rgb.size < len(values) else 0
-            noise = np.resize(values[start:start + rgb.size], rgb.shape)
+            noise = np.resize(values[start : start + rgb.size], rgb.shape)
             rgb = cv2.add(rgb, noise * np.float32(self.noise), dtype=cv2.CV_8U)
         return rgb
 

@@ -33,7 +33,8 @@ from tqdm import tqdm
 def main(argv: list[str] | None = None) -> int:
     """Write the sheets."""
     parser = argparse.ArgumentParser(
-        prog='python -m janusvln_ros.sim.contact_sheet', description='Write pictures to look at.')
+        prog='python -m janusvln_ros.sim.contact_sheet', description='Write pictures to look at.'
+    )
     parser.add_argument('folder', type=Path, help='where the pictures go')
     parser.add_argument('--seed', type=int, default=0, help='of the first house (default 0)')
     options = parser.parse_args(argv)
@@ -59,12 +60,16 @@ def furniture_sheet(renderer: Renderer) -> np.ndarray:
     rows = []
     for row, category in enumerate(tqdm(CATEGORIES, 'furniture')):
         example = next(
-            piece for seed in range(1000) for piece in generate_house(seed).furniture
-            if piece.category == category)
+            piece
+            for seed in range(1000)
+            for piece in generate_house(seed).furniture
+            if piece.category == category
+        )
         line = []
         for column, colour in enumerate(COLOURS):
-            piece = replace(example, colour=colour, x=0.0, y=0.0, yaw=math.radians(-150),
-                            room=0, index=column)
+            piece = replace(
+                example, colour=colour, x=0.0, y=0.0, yaw=math.radians(-150), room=0, index=column
+            )
             room = Room(0, 'office', -2.5, -2.5, 1.6, 2.5)
             renderer.load(House(100 * row + column, (room,), (), (piece,)))
             picture = renderer.render(-2.2, 0.0, 0.0, CameraModel(tilt=math.radians(12)))
@@ -98,9 +103,11 @@ def map_sheet(seed: int) -> np.ndarray:
     maps = [draw_map(generate_house(seed + n, rooms=n), width=800) for n in range(1, 7)]
     height = max(picture.shape[0] for picture in maps)
     framed = [
-        cv2.copyMakeBorder(picture, 0, height - picture.shape[0], 0, 0, cv2.BORDER_CONSTANT,
-                           value=(255, 255, 255))
-        for picture in maps]
+        cv2.copyMakeBorder(
+            picture, 0, height - picture.shape[0], 0, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255)
+        )
+        for picture in maps
+    ]
     return _tiled(framed, 3)
 
 
@@ -117,7 +124,7 @@ def _random_pose(house: House, seed: int) -> tuple[float, float, float]:
 
 def _tiled(pictures: list[np.ndarray], columns: int) -> np.ndarray:
     """Put pictures of one size into rows."""
-    rows = [pictures[i:i + columns] for i in range(0, len(pictures), columns)]
+    rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
     return np.vstack([np.hstack(row) for row in rows])
 
 

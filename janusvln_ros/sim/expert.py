@@ -32,7 +32,7 @@ class Expert:
     """
 
     def __init__(
-        self, space: FreeSpace, route: Sequence[np.ndarray], *, stop_distance: float = 0.5,
+        self, space: FreeSpace, route: Sequence[np.ndarray], *, stop_distance: float = 0.5
     ) -> None:
         if not len(route):
             raise ValueError('the route is empty; at least the goal is needed')
@@ -48,15 +48,19 @@ class Expert:
 
     def observe(self, x: float, y: float) -> None:
         """Take note of where the robot is; `act` does so itself."""
-        while (self.reached < len(self.fields) - 1
-               and self.fields[self.reached].distance(x, y) < self.stop_distance):
+        while (
+            self.reached < len(self.fields) - 1
+            and self.fields[self.reached].distance(x, y) < self.stop_distance
+        ):
             self.reached += 1
 
     def act(self, x: float, y: float, yaw: float) -> int:
         """Choose the action at a pose."""
         self.observe(x, y)
-        if (self.reached == len(self.fields) - 1
-                and self.fields[-1].distance(x, y) < self.stop_distance):
+        if (
+            self.reached == len(self.fields) - 1
+            and self.fields[-1].distance(x, y) < self.stop_distance
+        ):
             return STOP
         turns = self._turns(self._guides[self.reached], x, y, yaw)
         if turns == 0:
@@ -73,12 +77,18 @@ class Expert:
         straight = round(error / TURN_STEP)
         if self._step_is_free(x, y, yaw + straight * TURN_STEP):
             return straight
-        free = [turns for turns in range(-11, 13)
-                if self._step_is_free(x, y, yaw + turns * TURN_STEP)]
+        free = [
+            turns for turns in range(-11, 13) if self._step_is_free(x, y, yaw + turns * TURN_STEP)
+        ]
         # With no step free, the robot slides along what it touches.
-        return min(free, default=straight, key=lambda turns: guide.cost(
-            x + FORWARD_STEP * math.cos(yaw + turns * TURN_STEP),
-            y + FORWARD_STEP * math.sin(yaw + turns * TURN_STEP)))
+        return min(
+            free,
+            default=straight,
+            key=lambda turns: guide.cost(
+                x + FORWARD_STEP * math.cos(yaw + turns * TURN_STEP),
+                y + FORWARD_STEP * math.sin(yaw + turns * TURN_STEP),
+            ),
+        )
 
     def _heading(self, guide: DistanceField, x: float, y: float) -> float:
         """Give the direction of the farthest point of the way that is in sight."""

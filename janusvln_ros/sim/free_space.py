@@ -36,7 +36,7 @@ class FreeSpace:
     """
 
     def __init__(
-        self, house: House, *, robot_radius: float = ROBOT_RADIUS, resolution: float = RESOLUTION,
+        self, house: House, *, robot_radius: float = ROBOT_RADIUS, resolution: float = RESOLUTION
     ) -> None:
         self.house = house
         self.robot_radius = robot_radius
@@ -68,7 +68,7 @@ class FreeSpace:
         return np.where(inside, values, 0.0)
 
     def line_is_free(
-        self, start: np.ndarray, end: np.ndarray, clearance: float | None = None,
+        self, start: np.ndarray, end: np.ndarray, clearance: float | None = None
     ) -> bool:
         """Tell whether a straight way has `clearance` (default: the robot) all along."""
         start, end = np.asarray(start), np.asarray(end)
@@ -90,25 +90,35 @@ class FreeSpace:
         if key not in self._solved:
             nodes = np.array([self.node_at(*goal) for goal in goals])
             goal_of_node = {int(node): goal for node, goal in zip(nodes, goals)}
-            self._solved[key] = (*csgraph.dijkstra(
-                self._graph(comfortable), indices=np.unique(nodes), min_only=True,
-                return_predecessors=True), goal_of_node)
+            self._solved[key] = (
+                *csgraph.dijkstra(
+                    self._graph(comfortable),
+                    indices=np.unique(nodes),
+                    min_only=True,
+                    return_predecessors=True,
+                ),
+                goal_of_node,
+            )
         # A field that was kept here would hold this space, and both live until a full collection.
         return DistanceField(self, *self._solved[key])
 
     def nodes_near(self, x: float, y: float, reach: int) -> np.ndarray:
         """Give the free cells at most `reach` cells away in x and y; indices into `points`."""
         column, row = np.rint((np.array([x, y]) - self.origin) / self.resolution).astype(int)
-        window = self._node_of[max(row - reach, 0):max(row + reach + 1, 0),
-                               max(column - reach, 0):max(column + reach + 1, 0)]
+        window = self._node_of[
+            max(row - reach, 0) : max(row + reach + 1, 0),
+            max(column - reach, 0) : max(column + reach + 1, 0),
+        ]
         return window[window >= 0]
 
     def node_at(self, x: float, y: float) -> int:
         """Give the free cell nearest to a point; ValueError if none is within 0.3 m or so."""
         nodes = self.nodes_near(x, y, round(_SNAP / self.resolution))
         if not len(nodes):
-            raise ValueError(f'({x:.2f}, {y:.2f}) is not within {_SNAP} m of a place where the '
-                             f'robot can stand, in house {self.house.seed}')
+            raise ValueError(
+                f'({x:.2f}, {y:.2f}) is not within {_SNAP} m of a place where the '
+                f'robot can stand, in house {self.house.seed}'
+            )
         return int(nodes[np.hypot(*(self.points[nodes] - (x, y)).T).argmin()])
 
     def _clearances(self) -> np.ndarray:
@@ -124,8 +134,7 @@ class FreeSpace:
             x = self.origin[0] + self.resolution * np.arange(c0, c1)
             y = self.origin[1] + self.resolution * np.arange(r0, r1)
             window = np.stack(np.meshgrid(x, y), axis=-1)
-            grid[r0:r1, c0:c1] = np.minimum(
-                grid[r0:r1, c0:c1], clearance(obstacle[None], window))
+            grid[r0:r1, c0:c1] = np.minimum(grid[r0:r1, c0:c1], clearance(obstacle[None], window))
         inside = np.zeros(self.shape, dtype=bool)
         for room in self.house.rooms:
             self._fill(inside, room.x0, room.y0, room.x1, room.y1)
@@ -138,7 +147,7 @@ class FreeSpace:
     def _fill(self, mask: np.ndarray, x0: float, y0: float, x1: float, y1: float) -> None:
         c0, r0 = np.ceil((np.array([x0, y0]) - self.origin) / self.resolution).astype(int)
         c1, r1 = np.floor((np.array([x1, y1]) - self.origin) / self.resolution).astype(int) + 1
-        mask[max(r0, 0):r1, max(c0, 0):c1] = True
+        mask[max(r0, 0) : r1, max(c0, 0) : c1] = True
 
     def _neighbours(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Join free cells in 16 directions: (from, to, metres), each edge once."""
@@ -152,9 +161,9 @@ class FreeSpace:
             for r in range(min(0, dr), max(0, dr) + 1):
                 for c in range(min(0, dc), max(0, dc) + 1):
                     if abs(r * dc - c * dr) <= 1:
-                        joined &= free[2 + r:2 + r + rows, 2 + c:2 + c + columns]
+                        joined &= free[2 + r : 2 + r + rows, 2 + c : 2 + c + columns]
             starts.append(index[2:-2, 2:-2][joined])
-            ends.append(index[2 + dr:2 + dr + rows, 2 + dc:2 + dc + columns][joined])
+            ends.append(index[2 + dr : 2 + dr + rows, 2 + dc : 2 + dc + columns][joined])
             lengths.append(np.full(len(ends[-1]), self.resolution * np.hypot(dr, dc)))
         return np.concatenate(starts), np.concatenate(ends), np.concatenate(lengths)
 
@@ -249,9 +258,7 @@ class DistanceField:
         return int(nodes[best]), float(totals[best])
 
 
-def places_around(
-    space: FreeSpace, corners: np.ndarray, near: float, far: float,
-) -> np.ndarray:
+def places_around(space: FreeSpace, corners: np.ndarray, near: float, far: float) -> np.ndarray:
     """
     Give the free cells whose distance to a convex footprint (k, 2) is in [near, far], (n, 2).
 
@@ -259,7 +266,8 @@ def places_around(
     """
     near_by = space.points[
         (space.points >= corners.min(axis=0) - far).all(axis=1)
-        & (space.points <= corners.max(axis=0) + far).all(axis=1)]
+        & (space.points <= corners.max(axis=0) + far).all(axis=1)
+    ]
     edge = np.roll(corners, -1, axis=0) - corners  # (k, 2)
     to_point = near_by[:, None] - corners  # (n, k, 2)
     along = np.clip((to_point * edge).sum(-1) / (edge**2).sum(-1), 0.0, 1.0)

@@ -27,12 +27,14 @@ def _egl_works() -> bool:
     pointer, number = ctypes.c_void_p, ctypes.c_int
     devices, count = (pointer * 16)(), number(0)
     ctypes.CFUNCTYPE(ctypes.c_uint, number, pointer, pointer)(query)(
-        16, ctypes.cast(devices, pointer), ctypes.addressof(count))
+        16, ctypes.cast(devices, pointer), ctypes.addressof(count)
+    )
     get_display = ctypes.CFUNCTYPE(pointer, ctypes.c_uint, pointer, pointer)(display)
     egl.eglInitialize.argtypes = pointer, pointer, pointer
     return any(
         egl.eglInitialize(get_display(_EGL_PLATFORM_DEVICE, device, None), None, None)
-        for device in devices[:count.value])
+        for device in devices[: count.value]
+    )
 
 
 def _osmesa_works() -> bool:

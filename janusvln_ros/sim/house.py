@@ -24,7 +24,16 @@ DOOR_FRAME = 0.09  # m, width of a door frame's posts, seen from the front
 DOOR_FRAME_DEPTH = WALL_THICKNESS + 0.06  # m, it stands out 3 cm on both sides of the wall
 
 CATEGORIES = (
-    'chair', 'table', 'sofa', 'stool', 'lamp', 'plant', 'cabinet', 'bed', 'shelf', 'ball',
+    'chair',
+    'table',
+    'sofa',
+    'stool',
+    'lamp',
+    'plant',
+    'cabinet',
+    'bed',
+    'shelf',
+    'ball',
 )
 COLOURS = ('red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'white')
 ROOM_KINDS = ('living room', 'bedroom', 'kitchen', 'dining room', 'office', 'playroom')
@@ -72,8 +81,9 @@ class Door:
     def other(self, room: int) -> int:
         """Give the room on the other side; ValueError if the door is not in `room`."""
         if room not in (self.room_a, self.room_b):
-            raise ValueError(f'door {self.index} joins rooms {self.room_a} and {self.room_b}, '
-                             f'not room {room}')
+            raise ValueError(
+                f'door {self.index} joins rooms {self.room_a} and {self.room_b}, not room {room}'
+            )
         return self.room_a + self.room_b - room
 
     def posts(self) -> list[tuple[float, float, float, float, float]]:
@@ -256,8 +266,10 @@ def free_start(house: House) -> tuple[float, float, float]:
     things += [(d.x, d.y) for d in house.doors_of(room.index)]
     bearings = np.array([math.atan2(thing_y - y, thing_x - x) for thing_x, thing_y in things])
     yaws = np.arange(0.0, math.tau, math.pi / 8)
-    seen = [(np.abs(np.remainder(bearings - yaw + math.pi, math.tau) - math.pi) < 0.6).sum()
-            for yaw in yaws]
+    seen = [
+        (np.abs(np.remainder(bearings - yaw + math.pi, math.tau) - math.pi) < 0.6).sum()
+        for yaw in yaws
+    ]
     return x, y, round(math.remainder(float(yaws[int(np.argmax(seen))]), math.tau), 4)
 
 
@@ -267,8 +279,10 @@ def _allowed_colours(pairs: Sequence[tuple[str, str]] | None) -> dict[str, list[
         return {category: list(COLOURS) for category in CATEGORIES}
     for category, colour in pairs:
         if category not in CATEGORIES or colour not in COLOURS:
-            raise ValueError(f'no such pair: {colour} {category}; categories are {CATEGORIES}, '
-                             f'colours are {COLOURS}')
+            raise ValueError(
+                f'no such pair: {colour} {category}; categories are {CATEGORIES}, '
+                f'colours are {COLOURS}'
+            )
     allowed: dict[str, list[str]] = {}
     for category, colour in sorted(set(pairs)):
         allowed.setdefault(category, []).append(colour)
@@ -290,11 +304,16 @@ def _lay_out(rng: np.random.Generator, count: int) -> list[Room]:
     half = WALL_THICKNESS / 2
     plan = []
     for index, (kind, (x0, y0, x1, y1)) in enumerate(zip([*kinds, 'corridor'], cells)):
-        plan.append(Room(
-            index, kind,
-            round(x0 - middle_x + half, 3), round(y0 - middle_y + half, 3),
-            round(x1 - middle_x - half, 3), round(y1 - middle_y - half, 3),
-        ))
+        plan.append(
+            Room(
+                index,
+                kind,
+                round(x0 - middle_x + half, 3),
+                round(y0 - middle_y + half, 3),
+                round(x1 - middle_x - half, 3),
+                round(y1 - middle_y - half, 3),
+            )
+        )
     return plan
 
 
@@ -329,8 +348,9 @@ def _corridor_cells(rng: np.random.Generator, count: int) -> list[tuple[float, .
         shares = rng.uniform(0.85, 1.15, number)
         edges = np.concatenate([[0.0], np.cumsum(shares) / shares.sum()]) * length
         for x0, x1 in zip(edges[:-1].tolist(), edges[1:].tolist()):
-            low, high = (width / 2, width / 2 + depth) if side > 0 else (-width / 2 - depth,
-                                                                         -width / 2)
+            low, high = (
+                (width / 2, width / 2 + depth) if side > 0 else (-width / 2 - depth, -width / 2)
+            )
             cells.append((x0, low, x1, high))
     return [*cells, (0.0, -width / 2, length, width / 2)]
 
@@ -392,8 +412,18 @@ _SIZES = {
     'ball': ((0.28, 0.36), (0.28, 0.36), (0.56, 0.72)),
 }
 _ROUND = ('stool', 'lamp', 'plant', 'ball')
-_AT_WALL = {'sofa': 0.8, 'cabinet': 1.0, 'bed': 1.0, 'shelf': 1.0, 'lamp': 0.6, 'plant': 0.6,
-            'chair': 0.3, 'table': 0.3, 'stool': 0.3, 'ball': 0.2}
+_AT_WALL = {
+    'sofa': 0.8,
+    'cabinet': 1.0,
+    'bed': 1.0,
+    'shelf': 1.0,
+    'lamp': 0.6,
+    'plant': 0.6,
+    'chair': 0.3,
+    'table': 0.3,
+    'stool': 0.3,
+    'ball': 0.2,
+}
 _TYPICAL = {
     'living room': ('sofa', 'table', 'lamp', 'plant', 'shelf'),
     'bedroom': ('bed', 'lamp', 'cabinet', 'chair'),
@@ -475,7 +505,15 @@ def _propose(
         x = room.x0 + reach + rng.random() * (room.x1 - room.x0 - 2 * reach)
         y = room.y0 + reach + rng.random() * (room.y1 - room.y0 - 2 * reach)
     piece = Furniture(
-        index, category, colour, round(x, 3), round(y, 3), round(yaw, 4), half_x, half_y, height,
+        index,
+        category,
+        colour,
+        round(x, 3),
+        round(y, 3),
+        round(yaw, 4),
+        half_x,
+        half_y,
+        height,
         room.index,
     )
     corners = piece.corners()
@@ -512,11 +550,16 @@ def _passage_check(room: Room, doors: list[Door]) -> Callable[[list[Furniture]],
         x, y = (door.x - room.x0) / _GRID, (door.y - room.y0) / _GRID
         deep, wide = 0.8 / _GRID, (door.width / 2 + DOOR_FRAME) / _GRID
         half = (deep, wide) if door.axis == 'x' else (wide, deep)
-        cv2.rectangle(doorways, (round(x - half[0]), round(y - half[1])),
-                      (round(x + half[0]), round(y + half[1])), 1, cv2.FILLED)
-        gates.append((
-            min(max(int(x), edge), width - 1 - edge), min(max(int(y), edge), height - 1 - edge),
-        ))
+        cv2.rectangle(
+            doorways,
+            (round(x - half[0]), round(y - half[1])),
+            (round(x + half[0]), round(y + half[1])),
+            1,
+            cv2.FILLED,
+        )
+        gates.append(
+            (min(max(int(x), edge), width - 1 - edge), min(max(int(y), edge), height - 1 - edge))
+        )
 
     def stays_open(pieces: list[Furniture]) -> bool:
         taken = np.zeros((height, width), np.uint8)

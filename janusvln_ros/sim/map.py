@@ -67,8 +67,9 @@ class HouseMap:
         wide = max(2, round(0.05 * self.scale))
         for colour, thickness in (((255, 255, 255), wide + 3), (path.colour, wide)):
             for piece in pieces:
-                cv2.polylines(self.image, [_fixed(piece)], False, colour, thickness, cv2.LINE_AA,
-                              _SHIFT)
+                cv2.polylines(
+                    self.image, [_fixed(piece)], False, colour, thickness, cv2.LINE_AA, _SHIFT
+                )
 
     def start(self, x: float, y: float, yaw: float) -> None:
         """Draw the robot where it starts, as an arrow in a circle."""
@@ -86,8 +87,10 @@ class HouseMap:
         cv2.addWeighted(shade, 0.25, self.image, 0.75, 0, self.image)
         _circle(self.image, column, row, radius * self.scale, (200, 130, 20), 2)
         long, short = 0.16 * self.scale, 0.07 * self.scale
-        star = [(column + r * math.sin(i * math.pi / 5), row - r * math.cos(i * math.pi / 5))
-                for i, r in enumerate([long, short] * 5)]
+        star = [
+            (column + r * math.sin(i * math.pi / 5), row - r * math.cos(i * math.pi / 5))
+            for i, r in enumerate([long, short] * 5)
+        ]
         cv2.fillPoly(self.image, [_fixed(star)], (220, 60, 30), cv2.LINE_AA, _SHIFT)
         cv2.polylines(self.image, [_fixed(star)], True, (255, 255, 255), 1, cv2.LINE_AA, _SHIFT)
 
@@ -104,17 +107,27 @@ class HouseMap:
         rgb = _bytes(RGB[door.colour])
         grow = DOOR_FRAME / 2
         for x, y, _, half_x, half_y in door.posts():
-            self._box((x - half_x - grow / 2, y - half_y - grow / 2, x + half_x + grow / 2,
-                       y + half_y + grow / 2), _INK)
+            self._box(
+                (
+                    x - half_x - grow / 2,
+                    y - half_y - grow / 2,
+                    x + half_x + grow / 2,
+                    y + half_y + grow / 2,
+                ),
+                _INK,
+            )
             self._box((x - half_x, y - half_y, x + half_x, y + half_y), rgb)
         # A thin line in the frame's colour shows which opening it belongs to.
         along = (0.0, wide) if door.axis == 'x' else (wide, 0.0)
-        ends = [self.pixel(door.x - along[0], door.y - along[1]),
-                self.pixel(door.x + along[0], door.y + along[1])]
+        ends = [
+            self.pixel(door.x - along[0], door.y - along[1]),
+            self.pixel(door.x + along[0], door.y + along[1]),
+        ]
         wide = max(2, round(0.05 * self.scale))
         for colour, thickness in ((_FAINT, wide + 2), (rgb, wide)):
-            cv2.polylines(self.image, [_fixed(ends)], False, colour, thickness, cv2.LINE_AA,
-                          _SHIFT)
+            cv2.polylines(
+                self.image, [_fixed(ends)], False, colour, thickness, cv2.LINE_AA, _SHIFT
+            )
 
     def _room_name(self, room: Room, pieces: list[Furniture]) -> None:
         """Write a room's name where the least furniture is in the way."""
@@ -123,8 +136,11 @@ class HouseMap:
         half = (wide / self.scale / 2, high / self.scale / 2)
         middle_x, middle_y = room.centre
         inner = (room.x1 - room.x0) / 2 - half[0] - 0.15, (room.y1 - room.y0) / 2 - half[1] - 0.15
-        places = [(middle_x + a * inner[0], middle_y + b * inner[1])
-                  for b in (1, -1, 0, 0.5, -0.5) for a in (-1, 1, 0)]
+        places = [
+            (middle_x + a * inner[0], middle_y + b * inner[1])
+            for b in (1, -1, 0, 0.5, -0.5)
+            for a in (-1, 1, 0)
+        ]
 
         def hidden(place: tuple[float, float]) -> float:
             hits = 0.0
@@ -161,8 +177,10 @@ class HouseMap:
         column, row = self.pixel(x, y)
         _circle(self.image, column, row, 0.18 * self.scale, (255, 255, 255), cv2.FILLED)
         _circle(self.image, column, row, 0.18 * self.scale, rgb, max(2, round(0.03 * self.scale)))
-        tip = [self.pixel(x + r * math.cos(yaw + a), y + r * math.sin(yaw + a))
-               for r, a in ((0.15, 0.0), (0.12, 2.5), (0.04, math.pi), (0.12, -2.5))]
+        tip = [
+            self.pixel(x + r * math.cos(yaw + a), y + r * math.sin(yaw + a))
+            for r, a in ((0.15, 0.0), (0.12, 2.5), (0.04, math.pi), (0.12, -2.5))
+        ]
         cv2.fillPoly(self.image, [_fixed(tip)], rgb, cv2.LINE_AA, _SHIFT)
 
     def _size(self, metres: float) -> float:
@@ -244,26 +262,35 @@ def _legend(
         words('goal')
     for label, colour, dashed in paths:
         ends = [(x, 17), (x + 30, 17)]
-        for piece in (_dashes(ends, 7.0) if dashed else [ends]):
+        for piece in _dashes(ends, 7.0) if dashed else [ends]:
             cv2.polylines(image, [_fixed(piece)], False, colour, 3, cv2.LINE_AA, _SHIFT)
         x += 38
         words(label)
     return image
 
 
-def _text(image: np.ndarray, text: str, x: float, y: float, size: float,
-          rgb: tuple[int, int, int]) -> None:
+def _text(
+    image: np.ndarray, text: str, x: float, y: float, size: float, rgb: tuple[int, int, int]
+) -> None:
     """Write with a white edge."""
     place = (round(x), round(y))
     cv2.putText(image, text, place, _FONT, size, (255, 255, 255), 3, cv2.LINE_AA)
     cv2.putText(image, text, place, _FONT, size, rgb, 1, cv2.LINE_AA)
 
 
-def _circle(image: np.ndarray, x: float, y: float, radius: float, rgb: tuple[int, int, int],
-            thickness: int) -> None:
+def _circle(
+    image: np.ndarray, x: float, y: float, radius: float, rgb: tuple[int, int, int], thickness: int
+) -> None:
     factor = 1 << _SHIFT
-    cv2.circle(image, (round(x * factor), round(y * factor)), round(radius * factor), rgb,
-               thickness, cv2.LINE_AA, _SHIFT)
+    cv2.circle(
+        image,
+        (round(x * factor), round(y * factor)),
+        round(radius * factor),
+        rgb,
+        thickness,
+        cv2.LINE_AA,
+        _SHIFT,
+    )
 
 
 def _fixed(points: Sequence[tuple[float, float]]) -> np.ndarray:

@@ -64,9 +64,7 @@ class PhysicsWorld:
         self._model = mujoco.MjModel.from_xml_string(_scene_xml(house))
         self._data = mujoco.MjData(self._model)
         model = self._model
-        self._wheels = [
-            int(model.jnt_qposadr[model.joint(name).id]) for name in ('left', 'right')
-        ]
+        self._wheels = [int(model.jnt_qposadr[model.joint(name).id]) for name in ('left', 'right')]
         self._wheel_speeds = [
             int(model.jnt_dofadr[model.joint(name).id]) for name in ('left', 'right')
         ]
@@ -90,8 +88,13 @@ class PhysicsWorld:
         """Give what the wheels' encoders tell; it starts at 0, 0, 0."""
         left, right = self._rolling()
         return Odometry(
-            self.time, self._odom_x, self._odom_y, math.remainder(self._odom_yaw, math.tau),
-            (left + right) / 2, (right - left) / WHEEL_SEPARATION)
+            self.time,
+            self._odom_x,
+            self._odom_y,
+            math.remainder(self._odom_yaw, math.tau),
+            (left + right) / 2,
+            (right - left) / WHEEL_SEPARATION,
+        )
 
     @property
     def in_contact(self) -> bool:
@@ -104,8 +107,7 @@ class PhysicsWorld:
         time = self._data.time
         mujoco.mj_resetData(self._model, self._data)
         self._data.time = time
-        self._data.qpos[:7] = (
-            x, y, WHEEL_RADIUS, math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2))
+        self._data.qpos[:7] = (x, y, WHEEL_RADIUS, math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2))
         mujoco.mj_forward(self._model, self._data)
         self._speed = self._turn_rate = 0.0
         self._target = (0.0, 0.0)
@@ -124,7 +126,8 @@ class PhysicsWorld:
             raise ValueError(f'a velocity has to be finite, not ({speed}, {turn_rate})')
         self._target = (
             min(max(speed, -MAX_SPEED), MAX_SPEED),
-            min(max(turn_rate, -MAX_TURN_RATE), MAX_TURN_RATE))
+            min(max(turn_rate, -MAX_TURN_RATE), MAX_TURN_RATE),
+        )
         self._command_time = self.time
 
     def step(self) -> None:
@@ -133,11 +136,12 @@ class PhysicsWorld:
         if self.time - self._command_time > COMMAND_TIMEOUT:
             speed = turn_rate = 0.0
         self._speed = _towards(self._speed, speed, MAX_ACCELERATION * TIMESTEP)
-        self._turn_rate = _towards(
-            self._turn_rate, turn_rate, MAX_TURN_ACCELERATION * TIMESTEP)
+        self._turn_rate = _towards(self._turn_rate, turn_rate, MAX_TURN_ACCELERATION * TIMESTEP)
         half = self._turn_rate * WHEEL_SEPARATION / 2
         self._data.ctrl[:] = (
-            (self._speed - half) / WHEEL_RADIUS, (self._speed + half) / WHEEL_RADIUS)
+            (self._speed - half) / WHEEL_RADIUS,
+            (self._speed + half) / WHEEL_RADIUS,
+        )
         mujoco.mj_step(self._model, self._data)
         self._reckon()
 
@@ -185,13 +189,15 @@ def _scene_xml(house: House) -> str:
              <geom type="ellipsoid" size="{WHEEL_RADIUS} 0.02 {WHEEL_RADIUS}" mass="{_WHEEL_MASS}"
                friction="1.0 0.005 0.0001" priority="1"/>
            </body>"""
-        for name, side in (('left', 1), ('right', -1)))
+        for name, side in (('left', 1), ('right', -1))
+    )
     # Without priority the floor's friction, the larger of the two, would brake the casters.
     casters = ''.join(
         f"""<geom type="sphere" size="{_CASTER_RADIUS}" mass="0.1"
              pos="{side * _CASTER_OFFSET} 0 {_CASTER_RADIUS - WHEEL_RADIUS + 0.001}"
              friction="0.005 0 0" priority="1"/>"""
-        for side in (1, -1))
+        for side in (1, -1)
+    )
     return f"""<mujoco>
       <compiler angle="radian"/>
       <option timestep="{TIMESTEP}" integrator="implicitfast" cone="elliptic"/>

@@ -91,9 +91,13 @@ class Renderer:
         Returns uint8 (height, width, 3), RGB, not yet spoilt by exposure, blur or noise.
         """
         self._context_gl.make_current()
-        forward = np.array([
-            math.cos(camera.tilt) * math.cos(yaw), math.cos(camera.tilt) * math.sin(yaw),
-            -math.sin(camera.tilt)])
+        forward = np.array(
+            [
+                math.cos(camera.tilt) * math.cos(yaw),
+                math.cos(camera.tilt) * math.sin(yaw),
+                -math.sin(camera.tilt),
+            ]
+        )
         left = np.array([-math.sin(yaw), math.cos(yaw), 0.0])
         up = np.cross(forward, left)
         eye = np.array([x, y, camera.elevation])
@@ -115,8 +119,15 @@ class Renderer:
         self._context.free()
         self._context_gl.free()
 
-    def _hide(self, eye: np.ndarray, forward: np.ndarray, left: np.ndarray, up: np.ndarray,
-              half_width: float, half_height: float) -> None:
+    def _hide(
+        self,
+        eye: np.ndarray,
+        forward: np.ndarray,
+        left: np.ndarray,
+        up: np.ndarray,
+        half_width: float,
+        half_height: float,
+    ) -> None:
         """Leave out the shapes that are outside of the picture or in rooms not seen."""
         offset = self._centres - eye
         ahead = offset @ forward
@@ -213,8 +224,13 @@ def _texture_model(width: int, height: int) -> mujoco.MjModel:
 def _fill(geom: mujoco.MjvGeom, shape: Shape, names: list[str]) -> None:
     """Write a shape into a slot of MuJoCo's scene."""
     mujoco.mjv_initGeom(
-        geom, _KINDS[shape.kind], np.array(shape.size), np.array(shape.position),
-        np.array(shape.axes), np.array((*shape.rgb, shape.alpha), np.float32))
+        geom,
+        _KINDS[shape.kind],
+        np.array(shape.size),
+        np.array(shape.position),
+        np.array(shape.axes),
+        np.array((*shape.rgb, shape.alpha), np.float32),
+    )
     geom.matid = names.index(shape.texture) if shape.texture else -1
     geom.emission = shape.emission
     geom.specular = 0.0 if shape.kind == 'plane' else 0.3

@@ -37,8 +37,14 @@ _WOOD = (0.55, 0.40, 0.26)
 _STEEL = (0.62, 0.63, 0.66)
 _LINEN = (0.93, 0.92, 0.88)
 _WALL_TINTS = (
-    (0.96, 0.91, 0.78), (0.82, 0.86, 0.90), (0.80, 0.89, 0.78), (0.93, 0.81, 0.72),
-    (0.76, 0.83, 0.93), (0.94, 0.85, 0.86), (0.92, 0.92, 0.88), (0.80, 0.75, 0.68),
+    (0.96, 0.91, 0.78),
+    (0.82, 0.86, 0.90),
+    (0.80, 0.89, 0.78),
+    (0.93, 0.81, 0.72),
+    (0.76, 0.83, 0.93),
+    (0.94, 0.85, 0.86),
+    (0.92, 0.92, 0.88),
+    (0.80, 0.75, 0.68),
 )
 _BRICK_TINTS = ((0.82, 0.60, 0.50), (0.90, 0.80, 0.70), (0.80, 0.78, 0.76))
 _WOOD_TINTS = ((0.66, 0.48, 0.32), (0.54, 0.38, 0.26), (0.76, 0.62, 0.44), (0.58, 0.52, 0.46))
@@ -103,11 +109,17 @@ def house_lights(house: House) -> list[Light]:
     low = rng.uniform(0.9, 1.4)
     key = Light(
         (math.cos(bearing), math.sin(bearing), -low),
-        tuple((strength * tint).tolist()), tuple((rng.uniform(0.62, 0.74) * tint).tolist()), 0.25)
+        tuple((strength * tint).tolist()),
+        tuple((rng.uniform(0.62, 0.74) * tint).tolist()),
+        0.25,
+    )
     turned = bearing + rng.uniform(1.9, 2.5)
     fill = Light(
         (math.cos(turned), math.sin(turned), -0.6),
-        tuple((0.5 * strength * tint).tolist()), (0.0, 0.0, 0.0), 0.0)
+        tuple((0.5 * strength * tint).tolist()),
+        (0.0, 0.0, 0.0),
+        0.0,
+    )
     return [key, fill]
 
 
@@ -124,9 +136,7 @@ def _scaled(rgb: tuple[float, ...], factor: float) -> tuple[float, float, float]
     return tuple(min(c * factor, 1.0) for c in rgb)
 
 
-def _room_shapes(
-    rng: np.random.Generator, house: House, room: Room, tone: float
-) -> list[Shape]:
+def _room_shapes(rng: np.random.Generator, house: House, room: Room, tone: float) -> list[Shape]:
     """Draw floor, ceiling, walls, skirting boards and windows of a room."""
     floor = str(_pick(rng, textures.FLOORS))
     floor_tints = _WOOD_TINTS if floor in ('planks', 'parquet') else _FLOOR_TINTS
@@ -139,35 +149,67 @@ def _room_shapes(
     size = ((room.x1 - room.x0) / 2 + half, (room.y1 - room.y0) / 2 + half, 0.1)
     shapes = [
         Shape('plane', size, (x, y, 0.0), _UPRIGHT, _scaled(_pick(rng, floor_tints), tone), floor),
-        Shape('plane', size, (x, y, WALL_HEIGHT), (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0),
-              _scaled((0.90, 0.90, 0.88), tone), str(_pick(rng, textures.CEILINGS)), 0.35),
-        Shape('box', (0.3, 0.3, 0.02), (x, y, WALL_HEIGHT - 0.02), _UPRIGHT, (1.0, 0.99, 0.94),
-              emission=0.9),
+        Shape(
+            'plane',
+            size,
+            (x, y, WALL_HEIGHT),
+            (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0),
+            _scaled((0.90, 0.90, 0.88), tone),
+            str(_pick(rng, textures.CEILINGS)),
+            0.35,
+        ),
+        Shape(
+            'box',
+            (0.3, 0.3, 0.02),
+            (x, y, WALL_HEIGHT - 0.02),
+            _UPRIGHT,
+            (1.0, 0.99, 0.94),
+            emission=0.9,
+        ),
     ]
     x0, y0, x1, y1 = house.bounds
-    outer = {'west': room.x0 - half <= x0 + 0.01, 'east': room.x1 + half >= x1 - 0.01,
-             'south': room.y0 - half <= y0 + 0.01, 'north': room.y1 + half >= y1 - 0.01}
+    outer = {
+        'west': room.x0 - half <= x0 + 0.01,
+        'east': room.x1 + half >= x1 - 0.01,
+        'south': room.y0 - half <= y0 + 0.01,
+        'north': room.y1 + half >= y1 - 0.01,
+    }
     board = _scaled(_pick(rng, (_LINEN, _WOOD, (0.75, 0.75, 0.75))), tone)
     for owner, side, start, end, at in house.walls():
         if owner.index != room.index:
             continue
         middle, length = (start + end) / 2, (end - start) / 2
-        shapes.append(_on_wall(side, at, middle, WALL_HEIGHT / 2, length, WALL_HEIGHT / 2, 0.0,
-                               wall_rgb, wall))
+        shapes.append(
+            _on_wall(
+                side, at, middle, WALL_HEIGHT / 2, length, WALL_HEIGHT / 2, 0.0, wall_rgb, wall
+            )
+        )
         shapes.append(_on_wall(side, at, middle, 0.05, length, 0.05, 0.012, board))
         if outer[side] and length > 0.9 and rng.random() < 0.6:
             wide = rng.uniform(0.5, min(0.8, length - 0.2))
             along = middle + rng.uniform(-1, 1) * (length - wide - 0.15)
             shapes.append(_on_wall(side, at, along, 1.6, wide + 0.06, 0.61, 0.01, _LINEN))
-            shapes.append(_on_wall(side, at, along, 1.6, wide, 0.55, 0.02,
-                                   (0.72, 0.86, 0.96), emission=0.55))
+            shapes.append(
+                _on_wall(side, at, along, 1.6, wide, 0.55, 0.02, (0.72, 0.86, 0.96), emission=0.55)
+            )
             shapes.append(_on_wall(side, at, along, 1.6, 0.025, 0.55, 0.03, _LINEN))
     for door in house.doors_of(room.index):
         side, at = _side_of(door, room)
         along = door.y if door.axis == 'x' else door.x
         top = (WALL_HEIGHT + DOOR_HEIGHT) / 2
-        shapes.append(_on_wall(side, at, along, top, door.width / 2 + DOOR_FRAME,
-                               WALL_HEIGHT - top, 0.0, wall_rgb, wall))
+        shapes.append(
+            _on_wall(
+                side,
+                at,
+                along,
+                top,
+                door.width / 2 + DOOR_FRAME,
+                WALL_HEIGHT - top,
+                0.0,
+                wall_rgb,
+                wall,
+            )
+        )
     return shapes
 
 
@@ -187,16 +229,25 @@ _FACING = {  # axes of a rectangle that looks into the room: along the wall, up,
 
 
 def _on_wall(
-    side: str, at: float, along: float, z: float, half_along: float, half_z: float, out: float,
-    rgb: tuple[float, float, float], texture: str = '', emission: float = 0.0,
+    side: str,
+    at: float,
+    along: float,
+    z: float,
+    half_along: float,
+    half_z: float,
+    out: float,
+    rgb: tuple[float, float, float],
+    texture: str = '',
+    emission: float = 0.0,
 ) -> Shape:
     """Put an upright rectangle on a wall, `out` metres before it."""
     if side in ('west', 'east'):
         position = (at + (out if side == 'west' else -out), along, z)
     else:
         position = (along, at + (out if side == 'south' else -out), z)
-    return Shape('plane', (half_along, half_z, 0.1), position, _FACING[side], rgb, texture,
-                 emission)
+    return Shape(
+        'plane', (half_along, half_z, 0.1), position, _FACING[side], rgb, texture, emission
+    )
 
 
 def _door_shapes(door: Door) -> list[Shape]:
@@ -204,16 +255,33 @@ def _door_shapes(door: Door) -> list[Shape]:
     rgb = RGB[door.colour]
     height = DOOR_HEIGHT + DOOR_FRAME
     shapes = [
-        Shape('box', (half_x, half_y, height / 2), (x, y, height / 2), _UPRIGHT, rgb,
-              emission=0.15)
+        Shape(
+            'box', (half_x, half_y, height / 2), (x, y, height / 2), _UPRIGHT, rgb, emission=0.15
+        )
         for x, y, _, half_x, half_y in door.posts()
     ]
     deep, wide = DOOR_FRAME_DEPTH / 2, door.width / 2
     half = (deep, wide) if door.axis == 'x' else (wide, deep)
-    shapes.append(Shape('box', (*half, DOOR_FRAME / 2), (door.x, door.y, height - DOOR_FRAME / 2),
-                        _UPRIGHT, rgb, emission=0.15))
-    shapes.append(Shape('plane', (*half, 0.1), (door.x, door.y, 0.004), _UPRIGHT,
-                        _scaled(rgb, 0.8), emission=0.1))
+    shapes.append(
+        Shape(
+            'box',
+            (*half, DOOR_FRAME / 2),
+            (door.x, door.y, height - DOOR_FRAME / 2),
+            _UPRIGHT,
+            rgb,
+            emission=0.15,
+        )
+    )
+    shapes.append(
+        Shape(
+            'plane',
+            (*half, 0.1),
+            (door.x, door.y, 0.004),
+            _UPRIGHT,
+            _scaled(rgb, 0.8),
+            emission=0.1,
+        )
+    )
     return shapes
 
 
@@ -231,30 +299,61 @@ class _Builder:
         self._tone = tone
 
     def _add(
-        self, kind: str, size: tuple[float, float, float], at: tuple[float, float, float],
-        rgb: tuple[float, ...], emission: float, axes: tuple[float, ...] | None = None,
+        self,
+        kind: str,
+        size: tuple[float, float, float],
+        at: tuple[float, float, float],
+        rgb: tuple[float, ...],
+        emission: float,
+        axes: tuple[float, ...] | None = None,
     ) -> None:
-        position = (self._x + self._cos * at[0] - self._sin * at[1],
-                    self._y + self._sin * at[0] + self._cos * at[1], at[2])
-        self.shapes.append(Shape(kind, size, position, axes or self._axes,
-                                 _scaled(rgb, self._tone), emission=emission))
+        position = (
+            self._x + self._cos * at[0] - self._sin * at[1],
+            self._y + self._sin * at[0] + self._cos * at[1],
+            at[2],
+        )
+        self.shapes.append(
+            Shape(
+                kind,
+                size,
+                position,
+                axes or self._axes,
+                _scaled(rgb, self._tone),
+                emission=emission,
+            )
+        )
 
     def box(
-        self, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float],
-        rgb: tuple[float, ...], emission: float = 0.12,
+        self,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        z: tuple[float, float],
+        rgb: tuple[float, ...],
+        emission: float = 0.12,
     ) -> None:
         """Add a box by its extents (from, to) along the three axes."""
         spans = (x, y, z)
-        self._add('box', tuple((b - a) / 2 for a, b in spans),
-                  tuple((a + b) / 2 for a, b in spans), rgb, emission)
+        self._add(
+            'box',
+            tuple((b - a) / 2 for a, b in spans),
+            tuple((a + b) / 2 for a, b in spans),
+            rgb,
+            emission,
+        )
 
     def tube(
-        self, x: float, y: float, z: tuple[float, float], radius: float,
-        rgb: tuple[float, ...], emission: float = 0.12,
+        self,
+        x: float,
+        y: float,
+        z: tuple[float, float],
+        radius: float,
+        rgb: tuple[float, ...],
+        emission: float = 0.12,
     ) -> None:
         """Add an upright cylinder."""
-        self._add('cylinder', (radius, (z[1] - z[0]) / 2, 0.0), (x, y, (z[0] + z[1]) / 2), rgb,
-                  emission)
+        self._add(
+            'cylinder', (radius, (z[1] - z[0]) / 2, 0.0), (x, y, (z[0] + z[1]) / 2), rgb, emission
+        )
 
     def shadow(self, piece: Furniture) -> None:
         """Add a patch of shade on the floor, so that the eye sees where the piece stands."""
@@ -268,8 +367,13 @@ class _Builder:
         self.shapes[-1] = replace(self.shapes[-1], alpha=alpha)
 
     def blob(
-        self, at: tuple[float, float, float], half: tuple[float, float, float],
-        rgb: tuple[float, ...], bearing: float = 0.0, lift: float = 0.0, emission: float = 0.12,
+        self,
+        at: tuple[float, float, float],
+        half: tuple[float, float, float],
+        rgb: tuple[float, ...],
+        bearing: float = 0.0,
+        lift: float = 0.0,
+        emission: float = 0.12,
     ) -> None:
         """Add an ellipsoid whose x axis points along `bearing`, lifted by an angle."""
         cb, sb, cl, sl = math.cos(bearing), math.sin(bearing), math.cos(lift), math.sin(lift)
@@ -327,8 +431,13 @@ def _stool(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
     b.tube(0, 0, (0.16, 0.19), r - 0.05, _STEEL)
     for quarter in range(4):
         angle = quarter * math.pi / 2 + math.pi / 4
-        b.tube((r - 0.05) * math.cos(angle), (r - 0.05) * math.sin(angle), (0, h - 0.09), 0.022,
-               _STEEL)
+        b.tube(
+            (r - 0.05) * math.cos(angle),
+            (r - 0.05) * math.sin(angle),
+            (0, h - 0.09),
+            0.022,
+            _STEEL,
+        )
 
 
 def _lamp(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
@@ -336,8 +445,14 @@ def _lamp(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
     b.tube(0, 0, (0, 0.05), r - 0.03, dark)
     b.tube(0, 0, (0.05, h - 0.3), 0.03, _STEEL)
     for i in range(4):
-        b.tube(0, 0, (h - 0.42 + 0.105 * i, h - 0.42 + 0.105 * (i + 1)), r - 0.028 * i, rgb,
-               emission=0.45)
+        b.tube(
+            0,
+            0,
+            (h - 0.42 + 0.105 * i, h - 0.42 + 0.105 * (i + 1)),
+            r - 0.028 * i,
+            rgb,
+            emission=0.45,
+        )
 
 
 def _plant(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
@@ -359,9 +474,16 @@ def _plant(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
         reach = length * 0.75 * math.cos(lift)
         shade = rng.uniform(0.85, 1.2)
         b.blob(
-            (reach * math.cos(bearing - p.yaw), reach * math.sin(bearing - p.yaw),
-             base + length * math.sin(lift)),
-            (length, 0.42 * length, 0.035), _scaled((0.24, 0.40, 0.16), shade), bearing, lift)
+            (
+                reach * math.cos(bearing - p.yaw),
+                reach * math.sin(bearing - p.yaw),
+                base + length * math.sin(lift),
+            ),
+            (length, 0.42 * length, 0.035),
+            _scaled((0.24, 0.40, 0.16), shade),
+            bearing,
+            lift,
+        )
 
 
 def _cabinet(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
@@ -376,8 +498,12 @@ def _cabinet(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
         for sy in (-1, 1):
             near, far = sorted((sy * 0.012, sy * (y - 0.02)))
             b.box((x - 0.03, x - 0.008), (near, far), (low, low + step - 0.025), rgb)
-            b.box((x - 0.008, x), (sy * y / 2 - 0.06, sy * y / 2 + 0.06),
-                  (low + step / 2 - 0.02, low + step / 2 + 0.005), _STEEL)
+            b.box(
+                (x - 0.008, x),
+                (sy * y / 2 - 0.06, sy * y / 2 + 0.06),
+                (low + step / 2 - 0.02, low + step / 2 + 0.005),
+                _STEEL,
+            )
 
 
 def _bed(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
@@ -408,8 +534,12 @@ def _shelf(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
                 end = start + rng.uniform(0.3, 0.5) * 2 * (y - 0.06)
                 end = min(end, y - 0.06)
                 tint = ((0.50, 0.46, 0.40), (0.66, 0.62, 0.54), (0.42, 0.44, 0.48))
-                b.box((-x + 0.02, x - 0.07), (start, end),
-                      (low + 0.05, low + 0.05 + rng.uniform(0.2, 0.28)), tint[rng.integers(3)])
+                b.box(
+                    (-x + 0.02, x - 0.07),
+                    (start, end),
+                    (low + 0.05, low + 0.05 + rng.uniform(0.2, 0.28)),
+                    tint[rng.integers(3)],
+                )
                 start = end + 0.03
 
 
@@ -418,6 +548,14 @@ def _ball(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
 
 
 _DRAW = {
-    'chair': _chair, 'table': _table, 'sofa': _sofa, 'stool': _stool, 'lamp': _lamp,
-    'plant': _plant, 'cabinet': _cabinet, 'bed': _bed, 'shelf': _shelf, 'ball': _ball,
+    'chair': _chair,
+    'table': _table,
+    'sofa': _sofa,
+    'stool': _stool,
+    'lamp': _lamp,
+    'plant': _plant,
+    'cabinet': _cabinet,
+    'bed': _bed,
+    'shelf': _shelf,
+    'ball': _ball,
 }

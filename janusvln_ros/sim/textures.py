@@ -51,8 +51,9 @@ def _cloud(rng: np.random.Generator, grain: int, strength: float) -> np.ndarray:
     """Make seamless noise with spots of `grain` pixels and a deviation of `strength`."""
     noise = rng.standard_normal((SIZE, SIZE)).astype(np.float32)
     padded = np.pad(noise, 4 * grain, mode='wrap')
-    smooth = cv2.GaussianBlur(padded, (0, 0), grain / 2)[4 * grain:-4 * grain,
-                                                         4 * grain:-4 * grain]
+    smooth = cv2.GaussianBlur(padded, (0, 0), grain / 2)[
+        4 * grain : -4 * grain, 4 * grain : -4 * grain
+    ]
     return smooth * (strength / smooth.std())
 
 
@@ -67,7 +68,7 @@ def _bricks(rng: np.random.Generator, rows: int, columns: int, vary: float) -> n
             x0 = round((column + shift) * SIZE / columns)
             x1 = round((column + 1 + shift) * SIZE / columns)
             xs = np.arange(x0 + 1, x1 - 1) % SIZE
-            picture[y0 + 1:y1 - 1, xs] = 230 - vary * rng.random()
+            picture[y0 + 1 : y1 - 1, xs] = 230 - vary * rng.random()
     return picture
 
 
@@ -121,8 +122,9 @@ def _parquet(rng: np.random.Generator) -> np.ndarray:
             cell = np.repeat(195 + 45 * rng.random(sticks), step // sticks)
             cell[:: step // sticks] = 150
             block = np.repeat(cell[None], step, axis=0)
-            picture[row * step:(row + 1) * step, column * step:(column + 1) * step] = (
-                block if (row + column) % 2 else block.T)
+            picture[row * step : (row + 1) * step, column * step : (column + 1) * step] = (
+                block if (row + column) % 2 else block.T
+            )
     return picture
 
 
@@ -131,7 +133,7 @@ def _grid(count: int, line: float, width: int) -> np.ndarray:
     picture = np.full((SIZE, SIZE), 238.0)
     for i in range(count):
         at = i * SIZE // count
-        picture[at:at + width], picture[:, at:at + width] = line, line
+        picture[at : at + width], picture[:, at : at + width] = line, line
     return picture
 
 
@@ -146,5 +148,5 @@ def _boards(count: int) -> np.ndarray:
     picture = np.full((SIZE, SIZE), 240.0)
     for i in range(count):
         at = i * SIZE // count
-        picture[at:at + 2] = 205.0
+        picture[at : at + 2] = 205.0
     return picture

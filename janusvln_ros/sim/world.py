@@ -71,7 +71,8 @@ class KinematicWorld:
             if (camera.width, camera.height) != (self._camera.width, self._camera.height):
                 raise ValueError(
                     f'this world draws {self._camera.width} x {self._camera.height}, '
-                    f'not {camera.width} x {camera.height}: make another world')
+                    f'not {camera.width} x {camera.height}: make another world'
+                )
             self._camera = camera
         self._house = house
         self._obstacles = house.obstacles()
@@ -86,7 +87,8 @@ class KinematicWorld:
         if gap < ROBOT_RADIUS - 1e-6 or not self._house.is_inside(x, y):
             raise ValueError(
                 f'the robot does not fit at ({x:.2f}, {y:.2f}) in house {self._house.seed}: '
-                f'{gap:.2f} m to the nearest obstacle, {ROBOT_RADIUS} m are needed')
+                f'{gap:.2f} m to the nearest obstacle, {ROBOT_RADIUS} m are needed'
+            )
         self._x, self._y, self._yaw = float(x), float(y), math.remainder(yaw, math.tau)
 
     def step(self, action: int) -> bool:

@@ -13,8 +13,13 @@ from janusvln_ros.training.walks import save_walk, Walker
 from tqdm import tqdm
 
 # Houses of the train split, but more episodes than it has.
-WALKS = Split('train_walks', 1_000_000_000, find_split('train').first_seed,
-              find_split('train').houses, seen=True)
+WALKS = Split(
+    'train_walks',
+    1_000_000_000,
+    find_split('train').first_seed,
+    find_split('train').houses,
+    seen=True,
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,9 @@ def collect(plan: Plan, processes: int = 1) -> None:
     plan.folder.mkdir(parents=True, exist_ok=True)
     missing = [number for number in range(plan.walks) if not plan.path(number).exists()]
     jobs = [(plan, missing[i::processes]) for i in range(processes)]
-    with tqdm(total=plan.walks, initial=plan.walks - len(missing), desc='walks',
-              mininterval=5) as bar:
+    with tqdm(
+        total=plan.walks, initial=plan.walks - len(missing), desc='walks', mininterval=5
+    ) as bar:
         for _ in in_processes(_work, jobs):
             bar.update()
 

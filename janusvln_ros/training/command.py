@@ -17,18 +17,31 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='janusvln train',
         description='Run a stage of training, or go on with it. Ctrl-C saves. Several GPUs: '
-                    'torchrun --nproc_per_node=N -m janusvln_ros.cli train …')
+        'torchrun --nproc_per_node=N -m janusvln_ros.cli train …',
+    )
     parser.add_argument('stage', help="a stage of the configuration, or 'all' in their order")
-    parser.add_argument('--config', type=Path, required=True,
-                        help='YAML file, for example config/training/tiny.yaml')
+    parser.add_argument(
+        '--config',
+        type=Path,
+        required=True,
+        help='YAML file, for example config/training/tiny.yaml',
+    )
     parser.add_argument('--output', type=Path, help="folder of the run; default: the file's")
-    parser.add_argument('--device', choices=('cpu', 'cuda'),
-                        default='cuda' if torch.cuda.is_available() else 'cpu',
-                        help='default: %(default)s')
-    parser.add_argument('--threads', type=int, default=1,
-                        help='of torch on a CPU; default: %(default)s')
-    parser.add_argument('--processes', type=int, default=os.cpu_count() or 1,
-                        help='that collect data; default: one for each core')
+    parser.add_argument(
+        '--device',
+        choices=('cpu', 'cuda'),
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='default: %(default)s',
+    )
+    parser.add_argument(
+        '--threads', type=int, default=1, help='of torch on a CPU; default: %(default)s'
+    )
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=os.cpu_count() or 1,
+        help='that collect data; default: one for each core',
+    )
     return parser
 
 
@@ -39,8 +52,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         output, stages = read_config(arguments.config)
         if arguments.stage != 'all' and arguments.stage not in stages:
-            raise ValueError(f'{arguments.config} has no stage {arguments.stage!r}; there are '
-                             f'{", ".join(stages)}, and all')
+            raise ValueError(
+                f'{arguments.config} has no stage {arguments.stage!r}; there are '
+                f'{", ".join(stages)}, and all'
+            )
         wanted = list(stages) if arguments.stage == 'all' else [arguments.stage]
         with processes(arguments.device) as device:
             runner = Runner(arguments.output or Path(output), stages, device, arguments.processes)

@@ -68,11 +68,18 @@ class Rollouts:
         """Walk until all are there; walks that are not kept leave an empty mark."""
         self.folder.mkdir(parents=True, exist_ok=True)
         plan = self.plan
-        missing = [number for number in range(self.walks) if not plan.path(number).exists()
-                   and not _dropped(plan.path(number)).exists()]
+        missing = [
+            number
+            for number in range(self.walks)
+            if not plan.path(number).exists() and not _dropped(plan.path(number)).exists()
+        ]
         jobs = [(self, missing[i::processes]) for i in range(processes)]
-        with tqdm(desc=f'walks of seed {self.seed}', total=self.walks,
-                  initial=self.walks - len(missing), mininterval=5) as bar:
+        with tqdm(
+            desc=f'walks of seed {self.seed}',
+            total=self.walks,
+            initial=self.walks - len(missing),
+            mininterval=5,
+        ) as bar:
             for _ in in_processes(_roll_out, jobs):
                 bar.update()
 
@@ -82,12 +89,16 @@ def _roll_out(rollouts: Rollouts, numbers: Sequence[int]) -> Iterator[int]:
     plan = rollouts.plan
     torch.set_num_threads(1)
     policy = JanusPolicy.from_pretrained(
-        rollouts.checkpoint, device=rollouts.device, dtype='float32',
-        memory=MemoryConfig(mode='windowed'))
+        rollouts.checkpoint,
+        device=rollouts.device,
+        dtype='float32',
+        memory=MemoryConfig(mode='windowed'),
+    )
     walker = Walker()
     for number in numbers:
-        mixture = Mixture(policy, rollouts.share,
-                          np.random.default_rng([31, rollouts.seed, number]))
+        mixture = Mixture(
+            policy, rollouts.share, np.random.default_rng([31, rollouts.seed, number])
+        )
         walk = walker.walk(WALKS, plan.index(number), most=rollouts.most, astray=0.0, act=mixture)
         if worth_keeping(walk, mixture.mistakes):
             save_walk(plan.path(number), walk, plan.image_width)

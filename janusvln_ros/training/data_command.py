@@ -31,19 +31,38 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest='command', required=True)
 
     build = commands.add_parser(
-        'build', help='training examples (JSON lines) from trajectories on disk')
+        'build', help='training examples (JSON lines) from trajectories on disk'
+    )
     build.add_argument('target', type=Path, help='file to write, .jsonl')
-    build.add_argument('--pictures', nargs=2, type=Path, action='append', default=[],
-                       metavar=('FOLDER', 'EPISODES'),
-                       help="R2R-CE or RxR-CE: folders of NNN_<action>.png, and VLN-CE's "
-                            'episode file; may be repeated')
-    build.add_argument('--annotations', type=Path, action='append', default=[], metavar='FOLDER',
-                       help='ScaleVLN or DAgger: annotations.json and images/; may be repeated')
-    build.add_argument('--history', type=int, default=8, metavar='FRAMES',
-                       help='past frames in a prompt at most; default: %(default)s')
+    build.add_argument(
+        '--pictures',
+        nargs=2,
+        type=Path,
+        action='append',
+        default=[],
+        metavar=('FOLDER', 'EPISODES'),
+        help="R2R-CE or RxR-CE: folders of NNN_<action>.png, and VLN-CE's "
+        'episode file; may be repeated',
+    )
+    build.add_argument(
+        '--annotations',
+        type=Path,
+        action='append',
+        default=[],
+        metavar='FOLDER',
+        help='ScaleVLN or DAgger: annotations.json and images/; may be repeated',
+    )
+    build.add_argument(
+        '--history',
+        type=int,
+        default=8,
+        metavar='FRAMES',
+        help='past frames in a prompt at most; default: %(default)s',
+    )
 
     layout = commands.add_parser(
-        'collect', help='expert trajectories from the embedded world, in the published layout')
+        'collect', help='expert trajectories from the embedded world, in the published layout'
+    )
     layout.add_argument('folder', type=Path)
     layout.add_argument('--split', default='train', help='default: %(default)s')
     layout.add_argument('--episodes', type=int, default=1000, help='default: %(default)s')
@@ -52,21 +71,30 @@ def _parser() -> argparse.ArgumentParser:
 
     views = commands.add_parser('views', help='labelled views that pre-train the encoders')
     views.add_argument('folder', type=Path)
-    views.add_argument('--tours', type=int, default=10000,
-                       help='of 6 frames, an even number; default: %(default)s')
+    views.add_argument(
+        '--tours',
+        type=int,
+        default=10000,
+        help='of 6 frames, an even number; default: %(default)s',
+    )
     views.add_argument('--rooms', type=int, nargs=2, default=(1, 3), metavar=('LEAST', 'MOST'))
     views.add_argument('--seed', type=int, default=1, help='default: %(default)s')
 
     walks = commands.add_parser('walks', help='walks with many questions each, resized frames')
     walks.add_argument('folder', type=Path)
     walks.add_argument('--walks', type=int, default=1000, help='default: %(default)s')
-    walks.add_argument('--category', action='append', choices=CATEGORIES,
-                       help='of the episodes walked; may be repeated; default: all')
+    walks.add_argument(
+        '--category',
+        action='append',
+        choices=CATEGORIES,
+        help='of the episodes walked; may be repeated; default: all',
+    )
     walks.add_argument('--most', type=int, default=57, help='frames; default: %(default)s')
     walks.add_argument('--seed', type=int, default=1, help='default: %(default)s')
     for command in (views, walks):
-        command.add_argument('--processes', type=int, default=os.cpu_count() or 1,
-                             help='default: one for each core')
+        command.add_argument(
+            '--processes', type=int, default=os.cpu_count() or 1, help='default: one for each core'
+        )
     return parser
 
 
@@ -87,7 +115,8 @@ def main(argv: list[str] | None = None) -> int:
 def _build(arguments: argparse.Namespace) -> None:
     sources: list[Iterator[Trajectory]] = [
         *(read_pictures(*pair) for pair in arguments.pictures),
-        *(read_annotations(folder) for folder in arguments.annotations)]
+        *(read_annotations(folder) for folder in arguments.annotations),
+    ]
     if not sources:
         raise ValueError('nothing to build from; name --pictures or --annotations')
     trajectories = tqdm(itertools.chain.from_iterable(sources), 'trajectories')
@@ -110,13 +139,26 @@ def _collect(arguments: argparse.Namespace) -> None:
 
 
 def _views(arguments: argparse.Namespace) -> None:
-    write_views(arguments.folder, tours=arguments.tours, seed=arguments.seed,
-                rooms=tuple(arguments.rooms), processes=arguments.processes)
+    write_views(
+        arguments.folder,
+        tours=arguments.tours,
+        seed=arguments.seed,
+        rooms=tuple(arguments.rooms),
+        processes=arguments.processes,
+    )
 
 
 def _walks(arguments: argparse.Namespace) -> None:
-    collect(Plan(arguments.folder, arguments.walks, arguments.seed,
-                 tuple(arguments.category or CATEGORIES), arguments.most), arguments.processes)
+    collect(
+        Plan(
+            arguments.folder,
+            arguments.walks,
+            arguments.seed,
+            tuple(arguments.category or CATEGORIES),
+            arguments.most,
+        ),
+        arguments.processes,
+    )
 
 
 _COMMANDS = {'build': _build, 'collect': _collect, 'views': _views, 'walks': _walks}

@@ -25,9 +25,10 @@ def in_processes(work: Callable[..., Iterator[Any]], jobs: Sequence[tuple]) -> I
         return
     context = multiprocessing.get_context('spawn')
     done = context.Queue()
-    workers = [context.Process(target=_serve, args=(work, job, done, os.getpid()),
-                               daemon=True)
-               for job in jobs]
+    workers = [
+        context.Process(target=_serve, args=(work, job, done, os.getpid()), daemon=True)
+        for job in jobs
+    ]
     for worker in workers:
         worker.start()
     try:
@@ -46,8 +47,9 @@ def in_processes(work: Callable[..., Iterator[Any]], jobs: Sequence[tuple]) -> I
             worker.join()
 
 
-def _serve(work: Callable[..., Iterator[Any]], job: tuple, done: multiprocessing.Queue,
-           parent: int) -> None:
+def _serve(
+    work: Callable[..., Iterator[Any]], job: tuple, done: multiprocessing.Queue, parent: int
+) -> None:
     """Run one job, telling of each result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     end_with(parent)

@@ -40,14 +40,15 @@ def vision_rows(frames: torch.Tensor) -> torch.Tensor:
     """
     pixels = _normalised(frames, VISION_MEAN, VISION_STD)
     rows, columns = (side // PATCH // 2 for side in pixels.shape[2:])
-    pixels = pixels[:, :, :rows * 2 * PATCH, :columns * 2 * PATCH]
+    pixels = pixels[:, :, : rows * 2 * PATCH, : columns * 2 * PATCH]
     patches = pixels.reshape(-1, 3, rows, 2, PATCH, columns, 2, PATCH)
     patches = patches.permute(0, 2, 5, 3, 6, 1, 4, 7)
-    return patches.reshape(len(frames), rows * columns * 4, 3, PATCH ** 2)
+    return patches.reshape(len(frames), rows * columns * 4, 3, PATCH**2)
 
 
-def _normalised(frames: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]
-                ) -> torch.Tensor:
+def _normalised(
+    frames: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]
+) -> torch.Tensor:
     def column(values: tuple[float, ...]) -> torch.Tensor:
         return torch.tensor(values, device=frames.device).view(3, 1, 1)
 
@@ -71,8 +72,9 @@ def see_patches(model: JanusModel, frames: torch.Tensor) -> torch.Tensor:
     return x.unflatten(0, frames.shape[:2])
 
 
-def merge_vision(model: JanusModel, patches: torch.Tensor, rows: int, columns: int
-                 ) -> torch.Tensor:
+def merge_vision(
+    model: JanusModel, patches: torch.Tensor, rows: int, columns: int
+) -> torch.Tensor:
     """Merge the patches (E, T, 4 M, C) of `see_patches`, in windows, to tokens (E, T, M, D)."""
     tables = model.visual.tables(rows, columns)
     tokens = model.visual.merger(patches.flatten(0, 1))[:, tables.restore]
@@ -108,15 +110,17 @@ def measure(model: JanusModel, frames: torch.Tensor, memory: MemoryConfig) -> to
     mask = mask.repeat_interleave(tokens, 0).repeat_interleave(tokens, 1)
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        q, k, v = (part.unflatten(0, (episodes, length)).transpose(1, 2).flatten(2, 3)
-                   for part in (q, k, v))  # (E, heads, T P, head_dim)
+        q, k, v = (
+            part.unflatten(0, (episodes, length)).transpose(1, 2).flatten(2, 3)
+            for part in (q, k, v)
+        )  # (E, heads, T P, head_dim)
         output = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return output.unflatten(2, (length, tokens)).transpose(1, 2).flatten(0, 1)
 
     for index in range(config.num_used_blocks):
         within = aggregator.frame_blocks[index](x, tables)
         x = aggregator.global_blocks[index](within, tables, attend)
-    features = torch.cat((within, x), dim=-1)[:, config.num_special_tokens:]
+    features = torch.cat((within, x), dim=-1)[:, config.num_special_tokens :]
     return features.unflatten(0, (episodes, length))
 
 
@@ -180,40 +184,48 @@ class _WindowedAttention:
         prefix, block = len(prompt.prefix), len(prompt.block)
         self.context = prefix + frames * block
         starts = prefix + prompt.advance * torch.arange(frames, device=device)
-        positions = torch.cat((
-            torch.arange(prefix, device=device).expand(3, -1),
-            (starts[None, :, None] + prompt.block_positions().to(device)[:, None]).flatten(1)),
-            dim=1)
+        positions = torch.cat(
+            (
+                torch.arange(prefix, device=device).expand(3, -1),
+                (starts[None, :, None] + prompt.block_positions().to(device)[:, None]).flatten(1),
+            ),
+            dim=1,
+        )
         self.context_rotation = rotary(positions)  # (context, head_dim / 2)
         read = questions.of_tokens(questions.steps.clamp(min=0)) + 1  # (E, N), frames
         positions = prefix + prompt.advance * read + questions.offsets
         self.suffix_rotation = tuple(
             part.view(len(read), 1, read.shape[1], -1)
-            for part in rotary(positions.flatten().expand(3, -1)))
+            for part in rotary(positions.flatten().expand(3, -1))
+        )
         context = torch.arange(self.context, device=device)
         seen = context < (prefix + block * read)[..., None]  # (E, N, context)
         owners, offsets = questions.owners, questions.offsets
         own = (owners[:, :, None] == owners[:, None]) & (offsets[:, :, None] >= offsets[:, None])
         self.mask = torch.cat((seen, own), dim=-1)[:, None]  # (E, 1, N, context + N)
 
-    def __call__(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
-                 ) -> torch.Tensor:
+    def __call__(
+        self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+    ) -> torch.Tensor:
         split = [self.context, q.shape[2] - self.context]
         (qc, qs), (kc, ks), (vc, vs) = (part.split(split, dim=2) for part in (q, k, v))
         qc, kc = rotate(qc, *self.context_rotation), rotate(kc, *self.context_rotation)
         context = functional.scaled_dot_product_attention(
-            qc, kc, vc, is_causal=True, enable_gqa=True)
+            qc, kc, vc, is_causal=True, enable_gqa=True
+        )
         qs, ks = rotate(qs, *self.suffix_rotation), rotate(ks, *self.suffix_rotation)
         # Torch's fast kernels take a mask or shared heads, not both.
         groups = q.shape[1] // k.shape[1]
-        keys, values = (torch.cat(parts, dim=2).repeat_interleave(groups, 1)
-                        for parts in ((kc, ks), (vc, vs)))
+        keys, values = (
+            torch.cat(parts, dim=2).repeat_interleave(groups, 1) for parts in ((kc, ks), (vc, vs))
+        )
         suffixes = functional.scaled_dot_product_attention(qs, keys, values, attn_mask=self.mask)
         return torch.cat((context, suffixes), dim=2)
 
 
-def answer_windowed(model: JanusModel, prompt: Prompt, fused: torch.Tensor, questions: Questions
-                    ) -> torch.Tensor:
+def answer_windowed(
+    model: JanusModel, prompt: Prompt, fused: torch.Tensor, questions: Questions
+) -> torch.Tensor:
     """
     Ask all questions against the memory of the `windowed` mode.
 
@@ -225,8 +237,12 @@ def answer_windowed(model: JanusModel, prompt: Prompt, fused: torch.Tensor, ques
     device = fused.device
     prefix = embed(torch.tensor(prompt.prefix, device=device)).expand(episodes, -1, -1)
     marks = embed(torch.tensor((prompt.block[0], prompt.block[-1]), device=device))
-    start, end = marks[:, None].expand(-1, episodes * frames, -1).view(
-        2, episodes, frames, 1, -1).to(fused.dtype)
+    start, end = (
+        marks[:, None]
+        .expand(-1, episodes * frames, -1)
+        .view(2, episodes, frames, 1, -1)
+        .to(fused.dtype)
+    )
     blocks = torch.cat((start, fused, end), dim=2).flatten(1, 2)
     suffixes = embed(questions.tokens)
     x = torch.cat((prefix.to(fused.dtype), blocks, suffixes.to(fused.dtype)), dim=1)
@@ -242,42 +258,59 @@ class _SampledPrompts:
     the last image that there is, so that padding is at the end, where nothing sees it.
     """
 
-    def __init__(self, rotary: Rotary, prompt: Prompt, images: torch.Tensor, most: int,
-                 suffix: int) -> None:
+    def __init__(
+        self, rotary: Rotary, prompt: Prompt, images: torch.Tensor, most: int, suffix: int
+    ) -> None:
         """images: (B,), of each prompt, at most `most`. suffix: tokens of the longest."""
         device = images.device
         prefix, block = len(prompt.prefix), len(prompt.block)
         self.begin = prefix + images * block  # (B,), of the suffix
         room = prefix + most * block
         place = torch.arange(room + suffix, device=device)
-        order = torch.where(place < self.begin[:, None], place,
-                            place + room - self.begin[:, None])
+        order = torch.where(place < self.begin[:, None], place, place + room - self.begin[:, None])
         self.order = order.clamp(max=room + suffix - 1)  # (B, L)
         starts = prefix + prompt.advance * torch.arange(most, device=device)[:, None]
-        before = torch.cat((
-            torch.arange(prefix, device=device).expand(3, -1),
-            (starts + prompt.block_positions().to(device)[:, None]).flatten(1)), dim=1)
+        before = torch.cat(
+            (
+                torch.arange(prefix, device=device).expand(3, -1),
+                (starts + prompt.block_positions().to(device)[:, None]).flatten(1),
+            ),
+            dim=1,
+        )
         behind = prefix + prompt.advance * images[:, None] + torch.arange(suffix, device=device)
-        positions = torch.cat((before.expand(len(images), -1, -1),
-                               behind[:, None].expand(-1, 3, -1)), dim=2)
+        positions = torch.cat(
+            (before.expand(len(images), -1, -1), behind[:, None].expand(-1, 3, -1)), dim=2
+        )
         positions = positions.gather(2, self.order[:, None].expand(-1, 3, -1))
         self.rotation = tuple(
             part.view(len(images), 1, room + suffix, -1)
-            for part in rotary(positions.transpose(0, 1).flatten(1)))
+            for part in rotary(positions.transpose(0, 1).flatten(1))
+        )
 
     def close(self, x: torch.Tensor) -> torch.Tensor:
         """Move suffixes up: (B, L, D) to the same."""
         return x.gather(1, self.order[..., None].expand(-1, -1, x.shape[2]))
 
-    def __call__(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
-                 ) -> torch.Tensor:
+    def __call__(
+        self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+    ) -> torch.Tensor:
         return functional.scaled_dot_product_attention(
-            rotate(q, *self.rotation), rotate(k, *self.rotation), v, is_causal=True,
-            enable_gqa=True)
+            rotate(q, *self.rotation),
+            rotate(k, *self.rotation),
+            v,
+            is_causal=True,
+            enable_gqa=True,
+        )
 
 
-def answer_sampled(model: JanusModel, prompt: Prompt, semantics: torch.Tensor,
-                   geometry: torch.Tensor, questions: Questions, frames: int) -> torch.Tensor:
+def answer_sampled(
+    model: JanusModel,
+    prompt: Prompt,
+    semantics: torch.Tensor,
+    geometry: torch.Tensor,
+    questions: Questions,
+    frames: int,
+) -> torch.Tensor:
     """
     Ask all questions as the `sampled` mode does, each with a prompt of its own.
 
@@ -291,8 +324,11 @@ def answer_sampled(model: JanusModel, prompt: Prompt, semantics: torch.Tensor,
     most = max(map(len, chosen))
     numbers = torch.tensor([[*row, *[0] * (most - len(row))] for row in chosen], device=device)
     episode = torch.arange(len(steps), device=device)[:, None]
-    fused = fuse(semantics[episode[..., None], numbers[steps]],
-                 geometry[episode, steps][:, :, None], model.config.lam)  # (E, S, images, M, D)
+    fused = fuse(
+        semantics[episode[..., None], numbers[steps]],
+        geometry[episode, steps][:, :, None],
+        model.config.lam,
+    )  # (E, S, images, M, D)
     images = torch.tensor([len(row) for row in chosen], device=device)[steps].flatten()
 
     first = questions.decisions - questions.offsets.gather(1, questions.decisions)
@@ -307,7 +343,8 @@ def answer_sampled(model: JanusModel, prompt: Prompt, semantics: torch.Tensor,
     prefix = embed(torch.tensor(prompt.prefix, device=device)).to(dtype)
     x = torch.cat((prefix.expand(asked, -1, -1), blocks, embed(tokens).to(dtype)), dim=1)
     prompts = _SampledPrompts(
-        Rotary(model.config.language, device), prompt, images, most, tokens.shape[1])
+        Rotary(model.config.language, device), prompt, images, most, tokens.shape[1]
+    )
     hidden = model.model(prompts.close(x), prompts)
     number = episode * steps.shape[1] + questions.owners.clamp(min=0)
     return hidden[number, prompts.begin[number] + questions.offsets]

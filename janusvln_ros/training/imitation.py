@@ -58,16 +58,30 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Move to a device."""
-        return Batch(*(getattr(self, name).to(device) for name in (
-            'frames', 'questions', 'targets', 'bearing', 'distance', 'visible')),
-            self.prompt, self.mode)
+        return Batch(
+            *(
+                getattr(self, name).to(device)
+                for name in ('frames', 'questions', 'targets', 'bearing', 'distance', 'visible')
+            ),
+            self.prompt,
+            self.mode,
+        )
 
 
 class Lessons:
     """Draws batches from walks."""
 
-    def __init__(self, walks: Walks, encoder: PromptEncoder, *, walks_per_batch: int,
-                 questions: int, seed: int, batches: int = 1, sampled_every: int = 0) -> None:
+    def __init__(
+        self,
+        walks: Walks,
+        encoder: PromptEncoder,
+        *,
+        walks_per_batch: int,
+        questions: int,
+        seed: int,
+        batches: int = 1,
+        sampled_every: int = 0,
+    ) -> None:
         """
         Take walks; each comes once in an epoch, a few twice to fill the last batch.
 
@@ -82,8 +96,10 @@ class Lessons:
         self._lengths = walks.lengths()
         self._order: tuple[int, np.ndarray] = -1, np.empty(0)
         self._suffix = lru_cache(maxsize=100_000)(encoder.suffix)
-        self._answers = [tuple(encoder.tokenizer.encode(action.name, add_special_tokens=False))
-                         for action in Action]
+        self._answers = [
+            tuple(encoder.tokenizer.encode(action.name, add_special_tokens=False))
+            for action in Action
+        ]
 
     def _chosen(self, number: int) -> np.ndarray:
         """Give the walks of a batch of the endless row of shuffled epochs."""
@@ -103,7 +119,7 @@ class Lessons:
         order = rng.permutation(len(self._walks))
         order = np.resize(order, -(-len(order) // size) * size)
         for start in range(0, len(order), _ALIKE * size):
-            some = order[start:start + _ALIKE * size]
+            some = order[start : start + _ALIKE * size]
             some[:] = some[self._lengths[some].argsort(kind='stable')]
         return rng.permutation(order.reshape(-1, size))
 
@@ -112,8 +128,10 @@ class Lessons:
         rng = np.random.default_rng([self._seed, step, part])
         sampled = bool(self._sampled_every) and step % self._sampled_every == 0
         asked = max(1, self._questions // 4) if sampled else self._questions
-        walks = [begin(self._walks[int(index)], rng)
-                 for index in self._chosen(step * self._batches + part)]
+        walks = [
+            begin(self._walks[int(index)], rng)
+            for index in self._chosen(step * self._batches + part)
+        ]
         drawn = [draw(walk, asked, rng) for walk in walks]
         rows = []
         shape = len(walks), max(map(len, drawn))
@@ -134,28 +152,43 @@ class Lessons:
         targets = torch.full_like(questions.tokens, IGNORED)
         for row, asks in enumerate(rows):
             for decision, (_, _, answer) in zip(questions.decisions[row].tolist(), asks):
-                targets[row, decision:decision + len(answer) + 1] = torch.tensor(
-                    (*answer, self._encoder.end_of_turn))
-        frames = np.zeros((len(walks), max(len(walk.frames) for walk in walks),
-                           *walks[0].frames.shape[1:]), np.uint8)
+                targets[row, decision : decision + len(answer) + 1] = torch.tensor(
+                    (*answer, self._encoder.end_of_turn)
+                )
+        frames = np.zeros(
+            (len(walks), max(len(walk.frames) for walk in walks), *walks[0].frames.shape[1:]),
+            np.uint8,
+        )
         for row, walk in enumerate(walks):
             if walk.frames.shape[1:] != frames.shape[2:]:
-                raise ValueError(f'{walk.scene}: frames are {walk.frames.shape[1:]}, others of '
-                                 f'the batch {frames.shape[2:]}; use one walk to a batch')
-            frames[row, :len(walk.frames)] = walk.frames
+                raise ValueError(
+                    f'{walk.scene}: frames are {walk.frames.shape[1:]}, others of '
+                    f'the batch {frames.shape[2:]}; use one walk to a batch'
+                )
+            frames[row, : len(walk.frames)] = walk.frames
         grid = Grid(frames.shape[2] // PATCH, frames.shape[3] // PATCH)
-        return Batch(torch.from_numpy(frames), questions, targets, bearing, distance, visible,
-                     self._encoder.prompt(rows[0][0][1], grid),
-                     'sampled' if sampled else 'windowed')
+        return Batch(
+            torch.from_numpy(frames),
+            questions,
+            targets,
+            bearing,
+            distance,
+            visible,
+            self._encoder.prompt(rows[0][0][1], grid),
+            'sampled' if sampled else 'windowed',
+        )
 
 
 def begin(walk: Walk, rng: np.random.Generator) -> Walk:
     """Let a walk begin with its first frame, or half the time with another that it may."""
-    firsts = sorted({ask.first for ask in walk.asks
-                     if max(ask.actions.max(), ask.hinted.max()) != UNKNOWN})
+    firsts = sorted(
+        {ask.first for ask in walk.asks if max(ask.actions.max(), ask.hinted.max()) != UNKNOWN}
+    )
     if not firsts:
-        raise ValueError(f'{walk.scene}: nothing can be asked of the walk '
-                         f'{walk.instruction!r}; every answer is unknown')
+        raise ValueError(
+            f'{walk.scene}: nothing can be asked of the walk '
+            f'{walk.instruction!r}; every answer is unknown'
+        )
     if len(firsts) == 1 or rng.random() < 0.5:
         return walk.begin(firsts[0])
     return walk.begin(int(rng.choice(firsts[1:])))
@@ -163,27 +196,45 @@ def begin(walk: Walk, rng: np.random.Generator) -> Walk:
 
 def draw(walk: Walk, count: int, rng: np.random.Generator) -> list[tuple[int, int, bool]]:
     """Draw questions of a walk: (which, at which frame, with the first turn told)."""
-    possible = [(number, int(step), hint) for number, ask in enumerate(walk.asks)
-                for hint, actions in ((False, ask.actions), (True, ask.hinted))
-                for step in np.flatnonzero(actions >= 0)]
+    possible = [
+        (number, int(step), hint)
+        for number, ask in enumerate(walk.asks)
+        for hint, actions in ((False, ask.actions), (True, ask.hinted))
+        for step in np.flatnonzero(actions >= 0)
+    ]
     asks = [walk.asks[number] for number, _, _ in possible]
-    kinds = np.array(['own' if 'text' in ask.slots else 'reach' if ask.form == 'reach' else 'tasks'
-                      for ask in asks])
-    weights = np.array([
-        STOP_WEIGHT if (ask.hinted if hint else ask.actions)[step] == Action.STOP else 1.0
-        for ask, (_, step, hint) in zip(asks, possible)])
+    kinds = np.array(
+        [
+            'own' if 'text' in ask.slots else 'reach' if ask.form == 'reach' else 'tasks'
+            for ask in asks
+        ]
+    )
+    weights = np.array(
+        [
+            STOP_WEIGHT if (ask.hinted if hint else ask.actions)[step] == Action.STOP else 1.0
+            for ask, (_, step, hint) in zip(asks, possible)
+        ]
+    )
     for kind, share in SHARES.items():
         weights[kinds == kind] *= share / max(weights[kinds == kind].sum(), 1e-9)
-    chosen = rng.choice(len(possible), min(count, len(possible)), replace=False,
-                        p=weights / weights.sum())
+    chosen = rng.choice(
+        len(possible), min(count, len(possible)), replace=False, p=weights / weights.sum()
+    )
     return [possible[i] for i in chosen]
 
 
 class ImitationNetwork(nn.Module):
     """The model, and a head that says where the goal is."""
 
-    def __init__(self, model: JanusModel, *, trained: Sequence[str], memory: MemoryConfig,
-                 scales: dict[str, float] | None = None, auxiliary: float = 0.3) -> None:
+    def __init__(
+        self,
+        model: JanusModel,
+        *,
+        trained: Sequence[str],
+        memory: MemoryConfig,
+        scales: dict[str, float] | None = None,
+        auxiliary: float = 0.3,
+    ) -> None:
         """
         Take a model.
 
@@ -207,16 +258,20 @@ class ImitationNetwork(nn.Module):
 
     def groups(self) -> list[dict[str, Any]]:
         """Give the trained parts, and the head."""
-        groups = [{'params': self._parameters_of(name), 'scale': self._scales.get(name, 1.0)}
-                  for name in self._trained]
+        groups = [
+            {'params': self._parameters_of(name), 'scale': self._scales.get(name, 1.0)}
+            for name in self._trained
+        ]
         if self._auxiliary:
             groups.append({'params': [*self.bearing.parameters(), *self.rest.parameters()]})
         return groups
 
     def _parameters_of(self, part: str) -> list[nn.Parameter]:
         visual = self.model.visual
-        modules = {'visual': [visual.patch_embed, visual.blocks],
-                   'visual_merger': [visual.merger]}.get(part) or [getattr(self.model, part)]
+        modules = {
+            'visual': [visual.patch_embed, visual.blocks],
+            'visual_merger': [visual.merger],
+        }.get(part) or [getattr(self.model, part)]
         return [parameter for module in modules for parameter in module.parameters()]
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -231,15 +286,22 @@ class ImitationNetwork(nn.Module):
         semantics = merge_vision(model, patches, *grid.vision)
         geometry = merge(model, features, *grid)
         if batch.mode == 'sampled':
-            hidden = answer_sampled(model, batch.prompt, semantics, geometry, batch.questions,
-                                    self.memory.history_frames)
+            hidden = answer_sampled(
+                model,
+                batch.prompt,
+                semantics,
+                geometry,
+                batch.questions,
+                self.memory.history_frames,
+            )
         else:
             fused = fuse(semantics, geometry, model.config.lam)
             hidden = answer_windowed(model, batch.prompt, fused, batch.questions)
         return self._score(hidden, batch)
 
-    def _score(self, hidden: torch.Tensor, batch: Batch
-               ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def _score(
+        self, hidden: torch.Tensor, batch: Batch
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         taught = batch.targets != IGNORED
         logits = self.model.lm_head(hidden[taught]).float()
         targets = batch.targets[taught]
@@ -248,21 +310,34 @@ class ImitationNetwork(nn.Module):
         wrong = torch.zeros_like(batch.targets)
         wrong[taught] = (logits.argmax(-1) != targets).long()
         wrong = torch.zeros_like(questions.steps).scatter_add_(
-            1, questions.owners.clamp(min=0), wrong)
-        metrics = {f'{batch.mode}_loss': loss,
-                   f'{batch.mode}_accuracy': (wrong[questions.steps >= 0] == 0).float().mean()}
+            1, questions.owners.clamp(min=0), wrong
+        )
+        metrics = {
+            f'{batch.mode}_loss': loss,
+            f'{batch.mode}_accuracy': (wrong[questions.steps >= 0] == 0).float().mean(),
+        }
         placed = batch.bearing != IGNORED
         if self._auxiliary:
             index = questions.decisions[..., None].expand(-1, -1, hidden.shape[-1])
             decision = hidden.gather(1, index)[placed]
             rest = self.rest(decision).float()
             count = placed.sum().clamp(min=1)
-            bearing = functional.cross_entropy(
-                self.bearing(decision).float(), batch.bearing[placed], reduction='sum') / count
-            distance = functional.smooth_l1_loss(
-                rest[:, 0], batch.distance[placed], reduction='sum') / count
-            visible = functional.binary_cross_entropy_with_logits(
-                rest[:, 1], batch.visible[placed], reduction='sum') / count
+            bearing = (
+                functional.cross_entropy(
+                    self.bearing(decision).float(), batch.bearing[placed], reduction='sum'
+                )
+                / count
+            )
+            distance = (
+                functional.smooth_l1_loss(rest[:, 0], batch.distance[placed], reduction='sum')
+                / count
+            )
+            visible = (
+                functional.binary_cross_entropy_with_logits(
+                    rest[:, 1], batch.visible[placed], reduction='sum'
+                )
+                / count
+            )
             metrics |= {'bearing': bearing, 'distance': distance}
             loss = loss + self._auxiliary * (bearing + distance + 0.3 * visible)
         return loss, metrics

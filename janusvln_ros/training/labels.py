@@ -73,8 +73,9 @@ class Surroundings:
             lintels.append((door.x, door.y, 0.0, *half, 0.0))
             low = np.append(low, DOOR_HEIGHT)
             high = np.append(high, WALL_HEIGHT)
-            classes = np.append(classes, len(CATEGORIES) * len(COLOURS)
-                                + COLOURS.index(door.colour))
+            classes = np.append(
+                classes, len(CATEGORIES) * len(COLOURS) + COLOURS.index(door.colour)
+            )
         boxes = np.concatenate((obstacles, np.array(lintels).reshape(-1, 6)))
         self._centre, self._yaw = boxes[:, :2], boxes[:, 2]
         self._half = boxes[:, 3:5] + boxes[:, 5:]
@@ -87,12 +88,14 @@ class Surroundings:
         near, box = self._first_hit(np.array([x, y, camera.elevation]), directions)
         length = np.linalg.norm(directions, axis=1)
         depth = np.clip(near * length, NEAREST, FARTHEST).reshape(
-            PATCH_ROWS, ROWS // PATCH_ROWS, PATCH_COLUMNS, COLUMNS // PATCH_COLUMNS)
+            PATCH_ROWS, ROWS // PATCH_ROWS, PATCH_COLUMNS, COLUMNS // PATCH_COLUMNS
+        )
         rays = np.where(box >= 0, self._class[box], NOTHING).astype(np.uint8)
         own = box[(box >= self._first) & (box < self._first + self._count)] - self._first
         pieces = np.bincount(own, minlength=self._count).astype(np.uint16)
-        return Labels(depth.mean(axis=(1, 3)).ravel().astype(np.float16),
-                      rays.reshape(ROWS, COLUMNS), pieces)
+        return Labels(
+            depth.mean(axis=(1, 3)).ravel().astype(np.float16), rays.reshape(ROWS, COLUMNS), pieces
+        )
 
     def _first_hit(self, eye: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give for each ray how far the first hit is, in metres ahead, and the box hit, or -1."""
@@ -138,5 +141,7 @@ def _directions(camera: CameraModel, yaw: float) -> np.ndarray:
     up, left = (grid.ravel() for grid in np.meshgrid(up, left, indexing='ij'))
     ahead = np.cos(camera.tilt) + up * np.sin(camera.tilt)
     z = up * np.cos(camera.tilt) - np.sin(camera.tilt)
-    return np.stack((ahead * np.cos(yaw) - left * np.sin(yaw),
-                     ahead * np.sin(yaw) + left * np.cos(yaw), z), axis=1)
+    return np.stack(
+        (ahead * np.cos(yaw) - left * np.sin(yaw), ahead * np.sin(yaw) + left * np.cos(yaw), z),
+        axis=1,
+    )

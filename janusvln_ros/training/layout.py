@@ -59,8 +59,10 @@ def read_pictures(folder: Path, episodes: Path) -> Iterator[Trajectory]:
             raise ValueError(f'{place}: {episodes} has no episode {name!r}')
         actions = tuple(_ending(Path(place) / picture) for picture in pictures)
         if Action.STOP in actions[:-1]:
-            raise ValueError(f'{Path(place) / pictures[actions.index(Action.STOP)]}: STOP is not '
-                             'the last action of the episode')
+            raise ValueError(
+                f'{Path(place) / pictures[actions.index(Action.STOP)]}: STOP is not '
+                'the last action of the episode'
+            )
         yield Trajectory(name, tuple(told[name]), Path(place), pictures, actions)
     if not found:
         raise ValueError(f'{folder}: no pictures below it; expected <episode_id>/*_<action>.png')
@@ -70,8 +72,7 @@ def _ending(picture: Path) -> int:
     for ending, action in _ENDINGS.items():
         if picture.stem.lower().endswith(ending):
             return action
-    raise ValueError(f'{picture}: the name does not end in an action, '
-                     f'like {", ".join(_ENDINGS)}')
+    raise ValueError(f'{picture}: the name does not end in an action, like {", ".join(_ENDINGS)}')
 
 
 def read_annotations(folder: Path) -> Iterator[Trajectory]:
@@ -104,18 +105,23 @@ def _annotated(folder: Path, entry: object, where: str) -> Trajectory:
     if not isinstance(told, list) or not told or not all(isinstance(t, str) for t in told):
         raise ValueError(f'{where}: instructions is not a list of texts')
     actions = entry['actions']
-    if not isinstance(actions, list) or not actions or actions[0] != -1 or not all(
-            action in (0, 1, 2, 3) for action in actions[1:]):
+    if (
+        not isinstance(actions, list)
+        or not actions
+        or actions[0] != -1
+        or not all(action in (0, 1, 2, 3) for action in actions[1:])
+    ):
         raise ValueError(f'{where}: actions is not -1 followed by numbers from 0 to 3')
     name = str(entry['video']).rpartition('/')[2]
     place = folder / 'images' / name / 'rgb'
     if not place.is_dir():
         raise ValueError(f'{where}: no folder {place}')
     pictures = tuple(sorted(p for p in os.listdir(place) if p.lower().endswith(_PICTURES)))
-    labels = tuple(actions[1:len(pictures)])
-    if len(labels) != len(pictures) - 1 or actions[len(pictures):] not in ([], [0]):
-        raise ValueError(f'{where}: {len(actions)} actions for {len(pictures)} pictures in '
-                         f'{place}')
+    labels = tuple(actions[1 : len(pictures)])
+    if len(labels) != len(pictures) - 1 or actions[len(pictures) :] not in ([], [0]):
+        raise ValueError(
+            f'{where}: {len(actions)} actions for {len(pictures)} pictures in {place}'
+        )
     return Trajectory(str(entry['id']), tuple(told), place, pictures, (*labels, int(Action.STOP)))
 
 
@@ -140,19 +146,26 @@ class AnnotationWriter:
             self._entries = json.loads((folder / ANNOTATIONS).read_text(encoding='utf-8'))
         self.names = {entry['id'] for entry in self._entries}
 
-    def write(self, name: str, instruction: str, frames: Sequence[np.ndarray],
-              actions: Sequence[int]) -> None:
+    def write(
+        self, name: str, instruction: str, frames: Sequence[np.ndarray], actions: Sequence[int]
+    ) -> None:
         """Write pictures, uint8 (H, W, 3), and the right action at each; the last is STOP."""
         if actions[-1] != Action.STOP or len(actions) != len(frames):
             raise ValueError(f'{name}: {len(frames)} frames need as many actions, the last STOP')
         place = self.folder / 'images' / name / 'rgb'
         place.mkdir(parents=True, exist_ok=True)
         for number, frame in enumerate(frames):
-            cv2.imwrite(str(place / f'{number:03}.jpg'), frame[..., ::-1],
-                        [cv2.IMWRITE_JPEG_QUALITY, 95])
-        self._entries.append({
-            'id': name, 'video': f'{self._split}/{name}', 'instructions': [instruction],
-            'actions': [-1, *(int(action) for action in actions)]})
+            cv2.imwrite(
+                str(place / f'{number:03}.jpg'), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]
+            )
+        self._entries.append(
+            {
+                'id': name,
+                'video': f'{self._split}/{name}',
+                'instructions': [instruction],
+                'actions': [-1, *(int(action) for action in actions)],
+            }
+        )
         self.names.add(name)
         part = self.folder / (ANNOTATIONS + '.part')
         part.write_text(json.dumps(self._entries, ensure_ascii=False), encoding='utf-8')
@@ -176,13 +189,22 @@ def build_examples(trajectories: Iterable[Trajectory], target: Path, frames: int
                 for step, action in enumerate(trajectory.actions):
                     shown = history(step, frames)
                     text = BEFORE_INSTRUCTION + instruction + AFTER_INSTRUCTION
-                    file.write(json.dumps({
-                        'id': f'{trajectory.name}_{which}_{step}',
-                        'conversations': [
-                            {'from': 'human', 'value': '<image>' * len(shown) + text},
-                            {'from': 'gpt', 'value': Action(action).name}],
-                        'images': [str(trajectory.folder / trajectory.pictures[i])
-                                   for i in shown]}, ensure_ascii=False) + '\n')
+                    file.write(
+                        json.dumps(
+                            {
+                                'id': f'{trajectory.name}_{which}_{step}',
+                                'conversations': [
+                                    {'from': 'human', 'value': '<image>' * len(shown) + text},
+                                    {'from': 'gpt', 'value': Action(action).name},
+                                ],
+                                'images': [
+                                    str(trajectory.folder / trajectory.pictures[i]) for i in shown
+                                ],
+                            },
+                            ensure_ascii=False,
+                        )
+                        + '\n'
+                    )
                     count += 1
     part.replace(target)
     return count

@@ -45,7 +45,8 @@ class Log:
         self._counts.clear()
         with self.path.open('a', newline='') as file:
             csv.writer(file).writerows(
-                [step, name, f'{value:.6g}'] for name, value in means.items())
+                [step, name, f'{value:.6g}'] for name, value in means.items()
+            )
         if self._board is not None:
             for name, value in means.items():
                 self._board.add_scalar(name, value, step)
@@ -80,23 +81,29 @@ def plot(path: Path) -> Path:
     """Draw the curves of a log.csv into log.svg beside it."""
     curves = read(path)
     rows = -(-len(curves) // _COLUMNS)
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH * _COLUMNS}" '
-             f'height="{_HEIGHT * max(rows, 1)}" font-family="sans-serif" font-size="11">']
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH * _COLUMNS}" '
+        f'height="{_HEIGHT * max(rows, 1)}" font-family="sans-serif" font-size="11">'
+    ]
     for number, (name, points) in enumerate(curves.items()):
         x0, y0 = number % _COLUMNS * _WIDTH, number // _COLUMNS * _HEIGHT
         steps, values = zip(*points)
         low, high = min(values), max(values)
         across = (_WIDTH - 1.5 * _EDGE) / max(max(steps) - min(steps), 1)
         up = (_HEIGHT - 1.5 * _EDGE) / (high - low or 1.0)
-        line = ' '.join(f'{x0 + _EDGE + (step - min(steps)) * across:.1f},'
-                        f'{y0 + _HEIGHT - 0.7 * _EDGE - (value - low) * up:.1f}'
-                        for step, value in points)
-        parts += [f'<text x="{x0 + _EDGE}" y="{y0 + 14}">{name}</text>',
-                  f'<text x="{x0 + 2}" y="{y0 + 30}">{high:.3g}</text>',
-                  f'<text x="{x0 + 2}" y="{y0 + _HEIGHT - 28}">{low:.3g}</text>',
-                  f'<text x="{x0 + _EDGE}" y="{y0 + _HEIGHT - 12}">{min(steps)}</text>',
-                  f'<text x="{x0 + _WIDTH - 60}" y="{y0 + _HEIGHT - 12}">{max(steps)}</text>',
-                  f'<polyline points="{line}" fill="none" stroke="#1f77b4"/>']
+        line = ' '.join(
+            f'{x0 + _EDGE + (step - min(steps)) * across:.1f},'
+            f'{y0 + _HEIGHT - 0.7 * _EDGE - (value - low) * up:.1f}'
+            for step, value in points
+        )
+        parts += [
+            f'<text x="{x0 + _EDGE}" y="{y0 + 14}">{name}</text>',
+            f'<text x="{x0 + 2}" y="{y0 + 30}">{high:.3g}</text>',
+            f'<text x="{x0 + 2}" y="{y0 + _HEIGHT - 28}">{low:.3g}</text>',
+            f'<text x="{x0 + _EDGE}" y="{y0 + _HEIGHT - 12}">{min(steps)}</text>',
+            f'<text x="{x0 + _WIDTH - 60}" y="{y0 + _HEIGHT - 12}">{max(steps)}</text>',
+            f'<polyline points="{line}" fill="none" stroke="#1f77b4"/>',
+        ]
     target = path.with_name(PLOT)
     target.write_text('\n'.join([*parts, '</svg>']) + '\n')
     return target

@@ -80,8 +80,11 @@ def learning_rate(config: LoopConfig, step: int) -> float:
     warm = max(1, round(config.warm_up * config.steps))
     if step < warm:
         return config.learning_rate * (step + 1) / warm
-    return config.learning_rate * 0.5 * (
-        1 + math.cos(math.pi * (step - warm) / max(1, config.steps - warm)))
+    return (
+        config.learning_rate
+        * 0.5
+        * (1 + math.cos(math.pi * (step - warm) / max(1, config.steps - warm)))
+    )
 
 
 class Interrupt:
@@ -89,8 +92,9 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         self.noted = False
-        self._before = {number: signal.signal(number, self._note)
-                        for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         return self
 
     def _note(self, *_: object) -> None:
@@ -101,9 +105,15 @@ class Interrupt:
             signal.signal(number, handler)
 
 
-def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
-          device: torch.device | None = None,
-          probe: Callable[[int], Mapping[str, float]] | None = None) -> bool:
+def train(
+    network: nn.Module,
+    data: Data,
+    config: LoopConfig,
+    folder: Path,
+    *,
+    device: torch.device | None = None,
+    probe: Callable[[int], Mapping[str, float]] | None = None,
+) -> bool:
     """
     Train, or go on training, in `folder`; tell whether all steps are done.
 
@@ -113,15 +123,21 @@ def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
     device = device or torch.device('cpu')
     folder.mkdir(parents=True, exist_ok=True)
     optimiser = torch.optim.AdamW(
-        [{'scale': 1.0, **group} for group in network.groups()], lr=config.learning_rate,
-        betas=(0.9, 0.98), weight_decay=config.weight_decay)
+        [{'scale': 1.0, **group} for group in network.groups()],
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+        weight_decay=config.weight_decay,
+    )
     start = _resume(network, optimiser, folder)
     parts = range(rank(), config.batches, world())
     log = Log(folder, start) if rank() == 0 else None
     saved = time.monotonic()
-    with Interrupt() as interrupt, tqdm(
-            total=config.steps, initial=start, desc=folder.name, mininterval=5,
-            disable=rank() > 0) as bar:
+    with (
+        Interrupt() as interrupt,
+        tqdm(
+            total=config.steps, initial=start, desc=folder.name, mininterval=5, disable=rank() > 0
+        ) as bar,
+    ):
         drawn = _draw_ahead(data, config, start, parts)
         for step in range(start, config.steps):
             rate = learning_rate(config, step)
@@ -129,14 +145,16 @@ def train(network: nn.Module, data: Data, config: LoopConfig, folder: Path, *,
                 group['lr'] = rate * group['scale']
             for part in parts:
                 torch.manual_seed((config.seed * 1_000_003 + step) * config.batches + part)
-                with torch.autocast(device.type, torch.bfloat16,
-                                    enabled=config.dtype == 'bfloat16'):
+                with torch.autocast(
+                    device.type, torch.bfloat16, enabled=config.dtype == 'bfloat16'
+                ):
                     loss, metrics = network(next(drawn))
                 (loss / len(parts)).backward()
                 if log is not None:
                     log.add({'loss': loss, **metrics})
             norm = nn.utils.clip_grad_norm_(
-                [p for group in optimiser.param_groups for p in group['params']], config.clip)
+                [p for group in optimiser.param_groups for p in group['params']], config.clip
+            )
             norm = norm.full_tensor() if hasattr(norm, 'full_tensor') else norm
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
@@ -176,8 +194,15 @@ class _Drawn(Dataset):
 def _draw_ahead(data: Data, config: LoopConfig, start: int, parts: range) -> Iterator[Any]:
     """Draw batches in processes ahead of time; without processes, when they are taken."""
     order = [(step, part) for step in range(start, config.steps) for part in parts]
-    return iter(DataLoader(_Drawn(data), batch_size=None, sampler=order,
-                           num_workers=config.prefetch, worker_init_fn=_leave_signals))
+    return iter(
+        DataLoader(
+            _Drawn(data),
+            batch_size=None,
+            sampler=order,
+            num_workers=config.prefetch,
+            worker_init_fn=_leave_signals,
+        )
+    )
 
 
 def _leave_signals(_: int) -> None:
@@ -192,8 +217,11 @@ def _save(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path, st
     target = folder / f'step_{step:08}'
     if rank() == 0:
         shutil.rmtree(target, ignore_errors=True)
-    checkpoint.save({'network': model, 'optimiser': moments, 'step': step}, checkpoint_id=target,
-                    no_dist=world() == 1)
+    checkpoint.save(
+        {'network': model, 'optimiser': moments, 'step': step},
+        checkpoint_id=target,
+        no_dist=world() == 1,
+    )
     if rank() == 0:
         part = folder / (LATEST + '.part')
         part.write_text(target.name)
@@ -209,8 +237,10 @@ def _resume(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) 
         return 0
     model, moments = get_state_dict(network, optimiser)
     state = {'network': model, 'optimiser': moments, 'step': 0}
-    checkpoint.load(state, checkpoint_id=folder / (folder / LATEST).read_text(),
-                    no_dist=world() == 1)
-    set_state_dict(network, optimiser, model_state_dict=state['network'],
-                   optim_state_dict=state['optimiser'])
+    checkpoint.load(
+        state, checkpoint_id=folder / (folder / LATEST).read_text(), no_dist=world() == 1
+    )
+    set_state_dict(
+        network, optimiser, model_state_dict=state['network'], optim_state_dict=state['optimiser']
+    )
     return state['step']

@@ -21,7 +21,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, MixedPrecisionPolicy
 
 UNITS = (DecoderLayer, VisionBlock, GeometryBlock)  # sharded one by one
-_GIB = 2 ** 30
+_GIB = 2**30
 
 
 def rank() -> int:
@@ -40,8 +40,11 @@ def processes(device: str) -> Iterable[torch.device]:
     started = int(os.environ.get('WORLD_SIZE', '1')) > 1
     if device == 'cuda' and not torch.cuda.is_available():
         raise RuntimeError("no CUDA device was found; use device 'cpu'")
-    local = torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0'))) if device == 'cuda' \
+    local = (
+        torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0')))
+        if device == 'cuda'
         else torch.device(device)
+    )
     if local.type == 'cuda':
         torch.cuda.set_device(local)
     if started:
@@ -56,7 +59,8 @@ def processes(device: str) -> Iterable[torch.device]:
 def checkpoint_activations(network: nn.Module) -> None:
     """Recompute the language model's layers in the backward pass instead of keeping them."""
     checkpoint_wrapper.apply_activation_checkpointing(
-        network, check_fn=lambda module: isinstance(module, DecoderLayer))
+        network, check_fn=lambda module: isinstance(module, DecoderLayer)
+    )
 
 
 def shard(network: nn.Module, device: torch.device, dtype: str) -> None:
@@ -65,8 +69,9 @@ def shard(network: nn.Module, device: torch.device, dtype: str) -> None:
     # The geometry encoder's residual stream is float32 also where weights are not.
     policy = MixedPrecisionPolicy(cast_forward_inputs=False)
     if dtype == 'bfloat16' and device.type == 'cuda':
-        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32,
-                                      cast_forward_inputs=False)
+        policy = MixedPrecisionPolicy(
+            param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False
+        )
     for module in network.modules():
         if isinstance(module, UNITS):
             fully_shard(module, mesh=mesh, mp_policy=policy)
@@ -82,8 +87,9 @@ def agree(flag: bool, device: torch.device) -> bool:
     return bool(value)
 
 
-def estimate(network: nn.Module, config: JanusConfig, *, tokens: int, processes: int,
-             recompute: bool) -> dict[str, float]:
+def estimate(
+    network: nn.Module, config: JanusConfig, *, tokens: int, processes: int, recompute: bool
+) -> dict[str, float]:
     """
     Estimate the memory of one process in GiB, by part.
 
@@ -92,13 +98,19 @@ def estimate(network: nn.Module, config: JanusConfig, *, tokens: int, processes:
     """
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     frozen = sum(p.numel() for p in network.parameters() if not p.requires_grad)
-    units = [sum(p.numel() for p in module.parameters()) for module in network.modules()
-             if isinstance(module, UNITS)]
+    units = [
+        sum(p.numel() for p in module.parameters())
+        for module in network.modules()
+        if isinstance(module, UNITS)
+    ]
     rest = trained + frozen - sum(units)
     language = config.language
     layer = tokens * (10 * language.hidden_size + 3 * language.intermediate_size) * 2
-    layers = (tokens * language.hidden_size * 2 * language.num_layers + layer if recompute
-              else layer * language.num_layers)
+    layers = (
+        tokens * language.hidden_size * 2 * language.num_layers + layer
+        if recompute
+        else layer * language.num_layers
+    )
     logits = 64 * language.vocab_size * 4 * 3
     parts = {
         'weights': 4 * (trained + frozen) / processes,

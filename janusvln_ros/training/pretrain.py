@@ -27,8 +27,16 @@ _KINDS = len(CATEGORIES) + 2  # and door, nothing
 _COLOURS = len(COLOURS) + 1  # and none
 _FILLED = 0.75  # share of a patch's rays at which one class fills it
 _PLAIN = 0.3  # weight of a ray that meets nothing: most do
-_WEIGHTS = {'kinds': 1.0, 'colours': 1.0, 'fused_kinds': 0.5, 'fused_colours': 0.5,
-            'depth': 1.0, 'geometry_depth': 1.0, 'motion': 2.0, 'cell': 0.1}
+_WEIGHTS = {
+    'kinds': 1.0,
+    'colours': 1.0,
+    'fused_kinds': 0.5,
+    'fused_colours': 0.5,
+    'depth': 1.0,
+    'geometry_depth': 1.0,
+    'motion': 2.0,
+    'cell': 0.1,
+}
 
 
 class Views:
@@ -39,8 +47,9 @@ class Views:
         names = ('rgb', 'depth', 'rays', 'motion', 'done')
         for name in names:
             if not (folder / f'{name}.npy').exists():
-                raise FileNotFoundError(f'no {name}.npy in {folder}; make views first: '
-                                        f'janusvln data views {folder}')
+                raise FileNotFoundError(
+                    f'no {name}.npy in {folder}; make views first: janusvln data views {folder}'
+                )
         self._arrays = {name: np.load(folder / f'{name}.npy', mmap_mode='r') for name in names}
         self._there = np.flatnonzero(self._arrays.pop('done'))
         self._tours, self._seed = tours, seed
@@ -78,8 +87,9 @@ class PretrainingNetwork(nn.Module):
         """Train the encoders and mergers, and the heads."""
         return [{'params': [p for p in self.parameters() if p.requires_grad]}]
 
-    def forward(self, batch: dict[str, torch.Tensor]
-                ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def forward(
+        self, batch: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Add up the heads' losses."""
         device = self.model.device
         batch = {name: value.to(device) for name, value in batch.items()}
@@ -95,7 +105,8 @@ class PretrainingNetwork(nn.Module):
         depth = _by_token(batch['depth'].float().unflatten(2, grid))[..., 0].log()
         seen_kinds, seen_colours = _per_patch(self.seen(semantics)).split((_KINDS, _COLOURS), -1)
         fused_kinds, fused_colours, fused_depth = _per_patch(self.fused(tokens)).split(
-            (_KINDS, _COLOURS, 1), -1)
+            (_KINDS, _COLOURS, 1), -1
+        )
         cells = torch.arange(_CELLS, device=device).expand(tokens.shape[:3])
         motion = self.motion(geometry.mean(2)).float()
         losses = {
@@ -105,15 +116,20 @@ class PretrainingNetwork(nn.Module):
             'fused_colours': _entropy(fused_colours, colours),
             'depth': functional.smooth_l1_loss(fused_depth[..., 0], depth, beta=0.3),
             'geometry_depth': functional.smooth_l1_loss(
-                self.measured(geometry).float(), depth, beta=0.3),
+                self.measured(geometry).float(), depth, beta=0.3
+            ),
             'motion': functional.smooth_l1_loss(
-                motion[:, 1:], batch['motion'].float()[:, 1:], beta=0.1),
+                motion[:, 1:], batch['motion'].float()[:, 1:], beta=0.1
+            ),
             'cell': functional.cross_entropy(
-                self.cell(tokens).float().flatten(0, 2), cells.flatten())}
+                self.cell(tokens).float().flatten(0, 2), cells.flatten()
+            ),
+        }
         most = rays.mode(-1).values
         filled = ((rays == most[..., None]).float().mean(-1) >= _FILLED) & (most != NOTHING)
-        right = ((seen_kinds.argmax(-1) == self.kinds[most])
-                 & (seen_colours.argmax(-1) == self.colours[most]))
+        right = (seen_kinds.argmax(-1) == self.kinds[most]) & (
+            seen_colours.argmax(-1) == self.colours[most]
+        )
         metrics = {**losses, 'pair_right': (right & filled).sum() / filled.sum().clamp(min=1)}
         return sum(_WEIGHTS[name] * value for name, value in losses.items()), metrics
 

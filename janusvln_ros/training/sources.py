@@ -39,8 +39,12 @@ class WalkFiles(Walks):
 
     def lengths(self) -> np.ndarray:
         """Give the numbers of frames."""
-        return np.array([walk_length(path) for path in tqdm(
-            self._files, desc='lengths of walks', leave=False, mininterval=5)])
+        return np.array(
+            [
+                walk_length(path)
+                for path in tqdm(self._files, desc='lengths of walks', leave=False, mininterval=5)
+            ]
+        )
 
 
 class TrajectoryFiles(Walks):
@@ -51,8 +55,11 @@ class TrajectoryFiles(Walks):
     """
 
     def __init__(self, trajectories: Iterable[Trajectory], image_width: int, most: int) -> None:
-        self._items = [(trajectory, which) for trajectory in trajectories
-                       for which in range(len(trajectory.instructions))]
+        self._items = [
+            (trajectory, which)
+            for trajectory in trajectories
+            for which in range(len(trajectory.instructions))
+        ]
         self._width, self._most = image_width, most
 
     def __len__(self) -> int:
@@ -60,15 +67,22 @@ class TrajectoryFiles(Walks):
 
     def __getitem__(self, index: int) -> Walk:
         trajectory, which = self._items[index]
-        frames = [resize(read_picture(trajectory.folder / name), self._width)
-                  for name in trajectory.pictures[:self._most]]
-        return _walk(trajectory.name, trajectory.instructions[which], np.array(frames),
-                     np.array(trajectory.actions[:self._most], np.int8))
+        frames = [
+            resize(read_picture(trajectory.folder / name), self._width)
+            for name in trajectory.pictures[: self._most]
+        ]
+        return _walk(
+            trajectory.name,
+            trajectory.instructions[which],
+            np.array(frames),
+            np.array(trajectory.actions[: self._most], np.int8),
+        )
 
     def lengths(self) -> np.ndarray:
         """Give the numbers of pictures that are read."""
-        return np.array([min(len(trajectory.pictures), self._most)
-                         for trajectory, _ in self._items])
+        return np.array(
+            [min(len(trajectory.pictures), self._most) for trajectory, _ in self._items]
+        )
 
 
 class ExampleFiles(Walks):
@@ -104,26 +118,39 @@ class ExampleFiles(Walks):
             raise ValueError(f'{where} is no training example: {error!r}') from error
         head = '<image>' * len(images) + BEFORE_INSTRUCTION
         if not asked.startswith(head) or not asked.endswith(AFTER_INSTRUCTION):
-            raise ValueError(f'{where}: the text is not the evaluation prompt with '
-                             f'{len(images)} images; build examples with: janusvln data build')
+            raise ValueError(
+                f'{where}: the text is not the evaluation prompt with '
+                f'{len(images)} images; build examples with: janusvln data build'
+            )
         frames = np.array([resize(read_picture(image), self._width) for image in images])
         actions = np.full(len(frames), UNKNOWN, np.int8)
         actions[-1] = action
-        return _walk(example['id'], asked[len(head):-len(AFTER_INSTRUCTION)], frames, actions)
+        return _walk(example['id'], asked[len(head) : -len(AFTER_INSTRUCTION)], frames, actions)
 
     def lengths(self) -> np.ndarray:
         """Give the lengths of the lines: an image more makes one longer."""
-        return np.concatenate([np.diff(starts, append=path.stat().st_size)
-                               for path, starts in self._files])
+        return np.concatenate(
+            [np.diff(starts, append=path.stat().st_size) for path, starts in self._files]
+        )
 
 
 def _walk(name: str, instruction: str, frames: np.ndarray, actions: np.ndarray) -> Walk:
     """Make a walk of which only pictures, instruction and answers are known."""
     unknown = np.full(len(frames), np.nan)
-    ask = Ask('text', {'text': instruction}, 0, None, actions, np.full_like(actions, UNKNOWN),
-              unknown, unknown, np.zeros(len(frames), bool))
-    return Walk(name, instruction, frames, np.full((len(frames), 3), np.nan), actions, actions,
-                (ask,))
+    ask = Ask(
+        'text',
+        {'text': instruction},
+        0,
+        None,
+        actions,
+        np.full_like(actions, UNKNOWN),
+        unknown,
+        unknown,
+        np.zeros(len(frames), bool),
+    )
+    return Walk(
+        name, instruction, frames, np.full((len(frames), 3), np.nan), actions, actions, (ask,)
+    )
 
 
 class Several(Walks):

@@ -36,13 +36,7 @@ from janusvln_ros.training.layout import read_annotations, read_pictures
 from janusvln_ros.training.loop import LoopConfig, train
 from janusvln_ros.training.parallel import checkpoint_activations, estimate, rank, shard, world
 from janusvln_ros.training.pretrain import PretrainingNetwork, Views
-from janusvln_ros.training.sources import (
-    ExampleFiles,
-    Several,
-    TrajectoryFiles,
-    WalkFiles,
-    Walks,
-)
+from janusvln_ros.training.sources import ExampleFiles, Several, TrajectoryFiles, WalkFiles, Walks
 from janusvln_ros.training.views import write_views
 import torch
 from torch import nn
@@ -135,8 +129,15 @@ class Dagger:
     seed: int = 100
 
 
-KINDS = {'fresh': Fresh, 'views': DrawViews, 'walks': CollectWalks, 'pretrain': Pretrain,
-         'imitate': Imitate, 'dagger': Dagger, 'ship': Ship}
+KINDS = {
+    'fresh': Fresh,
+    'views': DrawViews,
+    'walks': CollectWalks,
+    'pretrain': Pretrain,
+    'imitate': Imitate,
+    'dagger': Dagger,
+    'ship': Ship,
+}
 
 
 def read_config(path: Path) -> tuple[str, dict[str, Any]]:
@@ -152,8 +153,9 @@ def read_config(path: Path) -> tuple[str, dict[str, Any]]:
         values = dict(values)
         kind = values.pop('kind', None)
         if kind not in KINDS:
-            raise ValueError(f'{path}, stage {name}: kind is {kind!r}, not one of '
-                             f'{", ".join(KINDS)}')
+            raise ValueError(
+                f'{path}, stage {name}: kind is {kind!r}, not one of {", ".join(KINDS)}'
+            )
         stages[name] = _fill(KINDS[kind], values, f'{path}, stage {name}')
     return content['output'], stages
 
@@ -162,8 +164,9 @@ def _fill(kind: type, values: Mapping[str, Any], where: str) -> Any:
     nested = {'loop': LoopConfig, 'memory': MemoryConfig, 'imitate': Imitate}
     known = {item.name for item in fields(kind)}
     if unknown := sorted(values.keys() - known):
-        raise ValueError(f'{where}: no field {", ".join(unknown)}; there are '
-                         f'{", ".join(sorted(known))}')
+        raise ValueError(
+            f'{where}: no field {", ".join(unknown)}; there are {", ".join(sorted(known))}'
+        )
     filled = {}
     for name, value in values.items():
         if name in nested:
@@ -178,8 +181,9 @@ def _fill(kind: type, values: Mapping[str, Any], where: str) -> Any:
 class Runner:
     """Runs stages one after another; those that are done are left out."""
 
-    def __init__(self, output: Path, stages: Mapping[str, Any], device: torch.device,
-                 cores: int) -> None:
+    def __init__(
+        self, output: Path, stages: Mapping[str, Any], device: torch.device, cores: int
+    ) -> None:
         self.output, self.stages, self.device, self.cores = output, stages, device, cores
 
     def run(self, name: str) -> bool:
@@ -189,9 +193,14 @@ class Runner:
             return True
         stage = self.stages[name]
         finished = {
-            Fresh: self._fresh, DrawViews: self._views, CollectWalks: self._walks,
-            Pretrain: self._pretrain, Imitate: self._imitate, Dagger: self._dagger,
-            Ship: self._ship}[type(stage)](stage, folder)
+            Fresh: self._fresh,
+            DrawViews: self._views,
+            CollectWalks: self._walks,
+            Pretrain: self._pretrain,
+            Imitate: self._imitate,
+            Dagger: self._dagger,
+            Ship: self._ship,
+        }[type(stage)](stage, folder)
         if finished and rank() == 0:
             (folder / DONE).write_text('')
         return finished
@@ -210,13 +219,19 @@ class Runner:
         return True
 
     def _views(self, stage: DrawViews, folder: Path) -> bool:
-        write_views(folder, tours=stage.tours, seed=stage.seed, rooms=tuple(stage.rooms),
-                    processes=self.cores)
+        write_views(
+            folder,
+            tours=stage.tours,
+            seed=stage.seed,
+            rooms=tuple(stage.rooms),
+            processes=self.cores,
+        )
         return True
 
     def _walks(self, stage: CollectWalks, folder: Path) -> bool:
-        collect(Plan(folder, stage.walks, stage.seed, tuple(stage.categories), stage.most),
-                self.cores)
+        collect(
+            Plan(folder, stage.walks, stage.seed, tuple(stage.categories), stage.most), self.cores
+        )
         return True
 
     def _pretrain(self, stage: Pretrain, folder: Path) -> bool:
@@ -235,11 +250,22 @@ class Runner:
         if stage.epochs:
             of_an_epoch = len(source) / (stage.walks_per_batch * loop.batches)
             loop = replace(loop, steps=math.ceil(stage.epochs * of_an_epoch))
-        data = Lessons(source, encoder, walks_per_batch=stage.walks_per_batch,
-                       questions=stage.questions, seed=loop.seed, batches=loop.batches,
-                       sampled_every=stage.sampled_every)
-        network = ImitationNetwork(model, trained=stage.trained, memory=stage.memory,
-                                   scales=dict(stage.scales), auxiliary=stage.auxiliary)
+        data = Lessons(
+            source,
+            encoder,
+            walks_per_batch=stage.walks_per_batch,
+            questions=stage.questions,
+            seed=loop.seed,
+            batches=loop.batches,
+            sampled_every=stage.sampled_every,
+        )
+        network = ImitationNetwork(
+            model,
+            trained=stage.trained,
+            memory=stage.memory,
+            scales=dict(stage.scales),
+            auxiliary=stage.auxiliary,
+        )
         if rank() == 0:
             print(describe(network, model.config, stage, encoder))
         if stage.checkpoint_activations:
@@ -253,9 +279,15 @@ class Runner:
             place = folder / f'round_{number}'
             if not (place / DONE).exists():
                 if rank() == 0:
-                    Rollouts(start, rollouts, stage.walks, stage.share ** number,
-                             seed=stage.seed + number, categories=tuple(stage.categories),
-                             most=stage.most).collect(self.cores)
+                    Rollouts(
+                        start,
+                        rollouts,
+                        stage.walks,
+                        stage.share**number,
+                        seed=stage.seed + number,
+                        categories=tuple(stage.categories),
+                        most=stage.most,
+                    ).collect(self.cores)
                 data = (*stage.imitate.data, {'walks': str(rollouts)})
                 imitate = replace(stage.imitate, start=str(start), data=data)
                 if not self._imitate(imitate, place):
@@ -267,13 +299,21 @@ class Runner:
             shutil.copytree(start, folder / CHECKPOINT)
         return True
 
-    def _train(self, network: nn.Module, data: Any, loop: LoopConfig,
-               folder: Path, start: Path, probe: Mapping[str, Any] | None = None) -> bool:
+    def _train(
+        self,
+        network: nn.Module,
+        data: Any,
+        loop: LoopConfig,
+        folder: Path,
+        start: Path,
+        probe: Mapping[str, Any] | None = None,
+    ) -> bool:
         network.to(self.device).train()
         if world() > 1:
             if loop.batches % world():
-                raise ValueError(f'{loop.batches} batches to a step cannot be shared by '
-                                 f'{world()} processes')
+                raise ValueError(
+                    f'{loop.batches} batches to a step cannot be shared by {world()} processes'
+                )
             shard(network, self.device, loop.dtype)
 
         def measure(step: int) -> dict[str, float]:
@@ -281,8 +321,11 @@ class Runner:
             return closed_loop(folder, step, probe, self.cores) if probe and rank() == 0 else {}
 
         # For short sequences torch's own products are faster on a CPU than its flash attention.
-        backends = [SDPBackend.MATH] if self.device.type == 'cpu' else [
-            SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+        backends = (
+            [SDPBackend.MATH]
+            if self.device.type == 'cpu'
+            else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+        )
         with sdpa_kernel(backends):
             finished = train(network, data, loop, folder, device=self.device, probe=measure)
         export(network, folder / CHECKPOINT, start)
@@ -303,8 +346,9 @@ class Runner:
             return TrajectoryFiles(read_annotations(path), width, most)
         if kind == 'pictures' and more:
             return TrajectoryFiles(read_pictures(path, Path(dict(more)['episodes'])), width, most)
-        raise ValueError(f'data {dict(entry)}: expected walks, examples, annotations, or pictures '
-                         'with episodes')
+        raise ValueError(
+            f'data {dict(entry)}: expected walks, examples, annotations, or pictures with episodes'
+        )
 
     def _path(self, text: str) -> Path:
         return Path(text.replace('{output}', str(self.output)))
@@ -313,22 +357,31 @@ class Runner:
         if text:
             return self._path(text)
         names = list(self.stages)
-        for name in reversed(names[:names.index(folder.relative_to(self.output).parts[0])]):
+        for name in reversed(names[: names.index(folder.relative_to(self.output).parts[0])]):
             if (self.output / name / CHECKPOINT).is_dir():
                 return self.output / name / CHECKPOINT
-        raise ValueError(f'stage {folder.name}: no stage before it has made a checkpoint; run '
-                         'them first, or give it a start')
+        raise ValueError(
+            f'stage {folder.name}: no stage before it has made a checkpoint; run '
+            'them first, or give it a start'
+        )
 
 
 def export(network: nn.Module, folder: Path, source: Path) -> None:
     """Write the model, without auxiliary heads, in the published layout; replace what is there."""
     state = get_model_state_dict(
-        network, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        network, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
+    )
     if rank() > 0:
         return
     model = checkpoint.build(JanusConfig.from_folder(source))
-    model.load_state_dict({name.removeprefix('model.'): value for name, value in state.items()
-                           if name.startswith('model.')}, assign=True)
+    model.load_state_dict(
+        {
+            name.removeprefix('model.'): value
+            for name, value in state.items()
+            if name.startswith('model.')
+        },
+        assign=True,
+    )
     replace_checkpoint(model, folder, source)
 
 
@@ -343,8 +396,9 @@ def replace_checkpoint(model: JanusModel, folder: Path, source: Path) -> None:
     fresh.rmdir()
 
 
-def closed_loop(folder: Path, step: int, probe: Mapping[str, Any], processes: int
-                ) -> dict[str, float]:
+def closed_loop(
+    folder: Path, step: int, probe: Mapping[str, Any], processes: int
+) -> dict[str, float]:
     """Let the checkpoint walk some episodes; give its mean scores."""
     # Only here: evaluation can write videos, which takes a library that training does not need.
     from janusvln_ros.evaluation.agents import AgentSpec
@@ -352,28 +406,38 @@ def closed_loop(folder: Path, step: int, probe: Mapping[str, Any], processes: in
 
     categories = tuple(probe.get('categories', CATEGORIES))
     split = find_split(probe.get('split', 'val_seen'))
-    run = Run(folder / 'probes' / f'{step:08}',
-              AgentSpec(str(folder / CHECKPOINT), memory={'mode': probe.get('mode', 'windowed')}),
-              EnvironmentSpec(split.full_name, max_steps=probe.get('max_steps', 100)), categories,
-              probe.get('episodes', 20))
+    run = Run(
+        folder / 'probes' / f'{step:08}',
+        AgentSpec(str(folder / CHECKPOINT), memory={'mode': probe.get('mode', 'windowed')}),
+        EnvironmentSpec(split.full_name, max_steps=probe.get('max_steps', 100)),
+        categories,
+        probe.get('episodes', 20),
+    )
     records = evaluate(run, processes=processes, quiet=True)
-    return {f'closed_loop_{name}': sum(record[name] for record in records) / len(records)
-            for name in ('sr', 'spl', 'ne')}
+    return {
+        f'closed_loop_{name}': sum(record[name] for record in records) / len(records)
+        for name in ('sr', 'spl', 'ne')
+    }
 
 
-def describe(network: ImitationNetwork, config: JanusConfig, stage: Imitate,
-             encoder: PromptEncoder) -> str:
+def describe(
+    network: ImitationNetwork, config: JanusConfig, stage: Imitate, encoder: PromptEncoder
+) -> str:
     """Say how large the model is and how much memory a process will need."""
     width = stage.image_width or config.image_width
     grid = Grid(round(width * 0.75) // 14, width // 14)
     prompt = encoder.prompt(encoder.suffix('Go to the red chair.'), grid)
     frames = stage.memory.history_frames + 1 if stage.sampled_every == 1 else stage.most_frames
     tokens = stage.walks_per_batch * (
-        len(prompt.prefix) + frames * len(prompt.block) + stage.questions * len(prompt.suffix))
-    parts = estimate(network, config, tokens=tokens, processes=world(),
-                     recompute=stage.checkpoint_activations)
+        len(prompt.prefix) + frames * len(prompt.block) + stage.questions * len(prompt.suffix)
+    )
+    parts = estimate(
+        network, config, tokens=tokens, processes=world(), recompute=stage.checkpoint_activations
+    )
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     total = sum(p.numel() for p in network.parameters())
-    lines = [f'{total / 1e6:.2f} M parameters, {trained / 1e6:.2f} M trained; memory of each of '
-             f'{world()} processes, estimated: {sum(parts.values()):.2f} GiB']
+    lines = [
+        f'{total / 1e6:.2f} M parameters, {trained / 1e6:.2f} M trained; memory of each of '
+        f'{world()} processes, estimated: {sum(parts.values()):.2f} GiB'
+    ]
     return '\n'.join([*lines, *(f'  {name:<24}{size:9.3f} GiB' for name, size in parts.items())])

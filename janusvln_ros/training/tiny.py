@@ -32,15 +32,31 @@ IMAGE_WIDTH = 112  # pixels
 SENTENCES = (SYSTEM, BEFORE_INSTRUCTION, AFTER_INSTRUCTION, *(action.name for action in Action))
 
 # With 1e6 and 16 pairs of channels, most pairs would not turn within an episode.
-_ROPE = {'rope_theta': 1000.0, 'rope_scaling': {
-    'type': 'default', 'rope_type': 'default', 'mrope_section': [4, 4, 8]}}
+_ROPE = {
+    'rope_theta': 1000.0,
+    'rope_scaling': {'type': 'default', 'rope_type': 'default', 'mrope_section': [4, 4, 8]},
+}
 _LANGUAGE = {
-    'hidden_act': 'silu', 'rms_norm_eps': 1e-6, 'max_position_embeddings': 128000,
-    'use_sliding_window': False, 'tie_word_embeddings': False, 'vocab_size': VOCABULARY, **_ROPE}
+    'hidden_act': 'silu',
+    'rms_norm_eps': 1e-6,
+    'max_position_embeddings': 128000,
+    'use_sliding_window': False,
+    'tie_word_embeddings': False,
+    'vocab_size': VOCABULARY,
+    **_ROPE,
+}
 _VISION = {
-    'hidden_act': 'silu', 'in_channels': 3, 'in_chans': 3, 'patch_size': 14,
-    'spatial_merge_size': 2, 'spatial_patch_size': 14, 'temporal_patch_size': 2,
-    'tokens_per_second': 2, 'window_size': 112, 'model_type': 'qwen2_5_vl'}
+    'hidden_act': 'silu',
+    'in_channels': 3,
+    'in_chans': 3,
+    'patch_size': 14,
+    'spatial_merge_size': 2,
+    'spatial_patch_size': 14,
+    'temporal_patch_size': 2,
+    'tokens_per_second': 2,
+    'window_size': 112,
+    'model_type': 'qwen2_5_vl',
+}
 
 
 @dataclass(frozen=True)
@@ -56,20 +72,58 @@ class Size:
 SIZES = {
     # 1.8 M parameters: what a CPU can train.
     'small': Size(
-        {'hidden_size': 128, 'intermediate_size': 256, 'num_hidden_layers': 4,
-         'num_attention_heads': 4, 'num_key_value_heads': 2},
-        {'depth': 3, 'hidden_size': 96, 'intermediate_size': 192, 'num_heads': 3,
-         'out_hidden_size': 128, 'fullatt_block_indexes': [0, 2]},
-        {'img_size': 112, 'embed_dim': 48, 'depth': 2, 'num_heads': 2, 'dino_depth': 2,
-         'dino_num_heads': 2}, 256),
+        {
+            'hidden_size': 128,
+            'intermediate_size': 256,
+            'num_hidden_layers': 4,
+            'num_attention_heads': 4,
+            'num_key_value_heads': 2,
+        },
+        {
+            'depth': 3,
+            'hidden_size': 96,
+            'intermediate_size': 192,
+            'num_heads': 3,
+            'out_hidden_size': 128,
+            'fullatt_block_indexes': [0, 2],
+        },
+        {
+            'img_size': 112,
+            'embed_dim': 48,
+            'depth': 2,
+            'num_heads': 2,
+            'dino_depth': 2,
+            'dino_num_heads': 2,
+        },
+        256,
+    ),
     # 7.9 M parameters, 16 MB in bfloat16: for a GPU.
     'medium': Size(
-        {'hidden_size': 256, 'intermediate_size': 512, 'num_hidden_layers': 5,
-         'num_attention_heads': 8, 'num_key_value_heads': 2},
-        {'depth': 5, 'hidden_size': 192, 'intermediate_size': 384, 'num_heads': 6,
-         'out_hidden_size': 256, 'fullatt_block_indexes': [0, 2, 4]},
-        {'img_size': 112, 'embed_dim': 96, 'depth': 3, 'num_heads': 3, 'dino_depth': 4,
-         'dino_num_heads': 3}, 512),
+        {
+            'hidden_size': 256,
+            'intermediate_size': 512,
+            'num_hidden_layers': 5,
+            'num_attention_heads': 8,
+            'num_key_value_heads': 2,
+        },
+        {
+            'depth': 5,
+            'hidden_size': 192,
+            'intermediate_size': 384,
+            'num_heads': 6,
+            'out_hidden_size': 256,
+            'fullatt_block_indexes': [0, 2, 4],
+        },
+        {
+            'img_size': 112,
+            'embed_dim': 96,
+            'depth': 3,
+            'num_heads': 3,
+            'dino_depth': 4,
+            'dino_num_heads': 3,
+        },
+        512,
+    ),
 }
 
 
@@ -83,17 +137,32 @@ def write_fresh_checkpoint(folder: str | Path, size: str = 'small', seed: int = 
         raise ValueError(f'no size {size!r}; there are {", ".join(SIZES)}')
     numbers = SIZES[size]
     tokenizer = train_tokenizer()
-    marks = {name: tokenizer.token_to_id(token) for name, token in (
-        ('bos_token_id', '<|endoftext|>'), ('pad_token_id', '<|endoftext|>'),
-        ('eos_token_id', '<|im_end|>'), ('vision_start_token_id', '<|vision_start|>'),
-        ('vision_end_token_id', '<|vision_end|>'), ('vision_token_id', '<|vision_pad|>'),
-        ('image_token_id', '<|image_pad|>'), ('video_token_id', '<|video_pad|>'))}
+    marks = {
+        name: tokenizer.token_to_id(token)
+        for name, token in (
+            ('bos_token_id', '<|endoftext|>'),
+            ('pad_token_id', '<|endoftext|>'),
+            ('eos_token_id', '<|im_end|>'),
+            ('vision_start_token_id', '<|vision_start|>'),
+            ('vision_end_token_id', '<|vision_end|>'),
+            ('vision_token_id', '<|vision_pad|>'),
+            ('image_token_id', '<|image_pad|>'),
+            ('video_token_id', '<|video_pad|>'),
+        )
+    }
     config = {
         'architectures': ['Qwen2_5_VLForConditionalGenerationForJanusVLN'],
-        'model_type': 'qwen2_5_vl', **_LANGUAGE, **numbers.language, **marks,
-        'vision_config': {**_VISION, **numbers.vision}, 'lam': 0.2, 'reference_frame': 'first',
-        'vggt_merger_hidden_dim': numbers.merger, 'torch_dtype': 'float32',
-        'image_width': IMAGE_WIDTH}
+        'model_type': 'qwen2_5_vl',
+        **_LANGUAGE,
+        **numbers.language,
+        **marks,
+        'vision_config': {**_VISION, **numbers.vision},
+        'lam': 0.2,
+        'reference_frame': 'first',
+        'vggt_merger_hidden_dim': numbers.merger,
+        'torch_dtype': 'float32',
+        'image_width': IMAGE_WIDTH,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = JanusModel(JanusConfig.from_dicts(config, numbers.geometry))
@@ -122,15 +191,24 @@ def train_tokenizer() -> Tokenizer:
     """Train the tokenizer; always the same one."""
     pattern = '|'.join([*(re.escape(sentence) for sentence in SENTENCES), WORDS])
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(pattern), 'isolated'),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), 'isolated'),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(_texts(), trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(SPECIAL + NOT_SPECIAL), show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False)
-                                  for token in SPECIAL])
+    tokenizer.train_from_iterator(
+        _texts(),
+        trainers.BpeTrainer(
+            vocab_size=VOCABULARY - len(SPECIAL + NOT_SPECIAL),
+            show_progress=False,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        ),
+    )
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=True, normalized=False) for token in SPECIAL]
+    )
     tokenizer.add_tokens([AddedToken(token, normalized=False) for token in NOT_SPECIAL])
     return tokenizer
 

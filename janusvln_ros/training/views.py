@@ -18,13 +18,7 @@ from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.house import generate_house
 from janusvln_ros.sim.renderer import Renderer
 from janusvln_ros.training.farm import in_processes
-from janusvln_ros.training.labels import (
-    COLUMNS,
-    PATCH_COLUMNS,
-    PATCH_ROWS,
-    ROWS,
-    Surroundings,
-)
+from janusvln_ros.training.labels import COLUMNS, PATCH_COLUMNS, PATCH_ROWS, ROWS, Surroundings
 import numpy as np
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
@@ -35,8 +29,9 @@ FORWARD, TURN = 0.25, math.radians(15)  # m, radians
 HEIGHT, WIDTH = 84, 112  # pixels
 
 
-def write_views(folder: Path, *, tours: int, seed: int, rooms: tuple[int, int],
-                processes: int = 1) -> None:
+def write_views(
+    folder: Path, *, tours: int, seed: int, rooms: tuple[int, int], processes: int = 1
+) -> None:
     """
     Draw tours into memory-mapped arrays in `folder`.
 
@@ -47,11 +42,15 @@ def write_views(folder: Path, *, tours: int, seed: int, rooms: tuple[int, int],
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays = _arrays(folder, tours)
-    houses = [house for house in range(tours // TOURS)
-              if not arrays['done'][house * TOURS:(house + 1) * TOURS].all()]
+    houses = [
+        house
+        for house in range(tours // TOURS)
+        if not arrays['done'][house * TOURS : (house + 1) * TOURS].all()
+    ]
     jobs = [(folder, tours, seed, rooms, houses[i::processes]) for i in range(processes)]
-    with tqdm(desc='houses', total=tours // TOURS, initial=tours // TOURS - len(houses),
-              mininterval=5) as bar:
+    with tqdm(
+        desc='houses', total=tours // TOURS, initial=tours // TOURS - len(houses), mininterval=5
+    ) as bar:
         for _ in in_processes(_draw, jobs):
             bar.update()
 
@@ -64,12 +63,15 @@ def _arrays(folder: Path, tours: int) -> dict[str, np.memmap]:
         'motion': (np.float16, (FRAMES, 3)),
         'done': (np.bool_, ()),
     }
-    return {name: _array(folder / f'{name}.npy', dtype, (tours, *shape))
-            for name, (dtype, shape) in shapes.items()}
+    return {
+        name: _array(folder / f'{name}.npy', dtype, (tours, *shape))
+        for name, (dtype, shape) in shapes.items()
+    }
 
 
-def _draw(folder: Path, tours: int, seed: int, rooms: tuple[int, int], houses: Sequence[int]
-          ) -> Iterator[int]:
+def _draw(
+    folder: Path, tours: int, seed: int, rooms: tuple[int, int], houses: Sequence[int]
+) -> Iterator[int]:
     """Draw the tours of some houses; give each when it is done."""
     arrays = _arrays(folder, tours)
     renderer = Renderer(CameraModel().width, CameraModel().height)
@@ -98,14 +100,17 @@ def _array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
     if path.exists():
         array = open_memmap(path, mode='r+')
         if array.shape != shape:
-            raise ValueError(f'{path} has shape {array.shape}, not {shape}; '
-                             'use the same number of tours, or another folder')
+            raise ValueError(
+                f'{path} has shape {array.shape}, not {shape}; '
+                'use the same number of tours, or another folder'
+            )
         return array
     return open_memmap(path, mode='w+', dtype=dtype, shape=shape)
 
 
-def _tour(rng: np.random.Generator, space: FreeSpace, starts: np.ndarray
-          ) -> list[tuple[tuple[float, float, float], tuple[float, float, float]]]:
+def _tour(
+    rng: np.random.Generator, space: FreeSpace, starts: np.ndarray
+) -> list[tuple[tuple[float, float, float], tuple[float, float, float]]]:
     """Walk at random: (pose, motion since the pose before) of each frame."""
     x, y = starts[rng.integers(len(starts))]
     yaw = rng.uniform(-math.pi, math.pi)

@@ -19,13 +19,7 @@ from typing import Any
 
 from janusvln_ros.evaluation.grammar import choose_phrasing, Noun, say
 from janusvln_ros.evaluation.scene import HALF_VIEW, Scene
-from janusvln_ros.evaluation.splits import (
-    build_episode,
-    house_of,
-    reachable,
-    route_of,
-    Split,
-)
+from janusvln_ros.evaluation.splits import build_episode, house_of, reachable, route_of, Split
 from janusvln_ros.evaluation.tasks import FORMS, names, possible, Task
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.sim.camera import CameraModel, random_camera
@@ -42,8 +36,12 @@ _FIRST_TURN = math.radians(50), math.radians(150)  # bearings that 'Turn left.' 
 _TRIED = 4  # tasks of a form, until one can be asked
 _LOST = 10  # actions that are wrong for a task, after which it is given up
 _FARTHEST = 20.0  # m
-_COMPOSED = {form: propose for category, forms in FORMS.items() if category != 'reach'
-             for form, propose in forms.items()}
+_COMPOSED = {
+    form: propose
+    for category, forms in FORMS.items()
+    if category != 'reach'
+    for form, propose in forms.items()
+}
 
 
 _BY_FRAME = 'actions', 'hinted', 'bearing', 'distance', 'visible'  # fields of Ask
@@ -80,9 +78,17 @@ class Walk:
         """Leave out the frames before `first`, and what does not begin there."""
         asks = tuple(
             replace(ask, first=0, **{name: getattr(ask, name)[first:] for name in _BY_FRAME})
-            for ask in self.asks if ask.first == first)
-        return replace(self, asks=asks, **{name: getattr(self, name)[first:] for name in (
-            'frames', 'poses', 'taken', 'labels')})
+            for ask in self.asks
+            if ask.first == first
+        )
+        return replace(
+            self,
+            asks=asks,
+            **{
+                name: getattr(self, name)[first:]
+                for name in ('frames', 'poses', 'taken', 'labels')
+            },
+        )
 
 
 class Walker:
@@ -92,9 +98,17 @@ class Walker:
         self._camera = camera or CameraModel()
         self._world: KinematicWorld | None = None
 
-    def walk(self, split: Split, index: int, *, most: int, astray: float = _ASTRAY,
-             vary: bool = True, things: bool = True,
-             act: Callable[[np.ndarray, str, int, int], int | None] | None = None) -> Walk:
+    def walk(
+        self,
+        split: Split,
+        index: int,
+        *,
+        most: int,
+        astray: float = _ASTRAY,
+        vary: bool = True,
+        things: bool = True,
+        act: Callable[[np.ndarray, str, int, int], int | None] | None = None,
+    ) -> Walk:
         """
         Walk an episode of a split for at most `most` frames.
 
@@ -122,8 +136,9 @@ class Walker:
                 action = act(frames[-1], episode.instruction.text, len(frames) - 1, labels[-1])
             if action is None:
                 if not lost and rng.random() < astray:
-                    lost = [int(rng.choice((MOVE_FORWARD, TURN_LEFT, TURN_RIGHT)))
-                            ] * int(rng.integers(1, 6))
+                    lost = [int(rng.choice((MOVE_FORWARD, TURN_LEFT, TURN_RIGHT)))] * int(
+                        rng.integers(1, 6)
+                    )
                 action = lost.pop() if lost else labels[-1]
             taken.append(action)
             if action == STOP:
@@ -135,15 +150,27 @@ class Walker:
             surroundings = Surroundings(house)
             counts = np.array([surroundings.look(*pose, camera).pieces for pose in poses])
             visible = counts.reshape(len(path), -1) >= SEEN
-            firsts = [0, *sorted(rng.choice(np.arange(1, len(path)), min(2, len(path) - 1),
-                                            replace=False))]
+            firsts = [
+                0,
+                *sorted(rng.choice(np.arange(1, len(path)), min(2, len(path) - 1), replace=False)),
+            ]
             things_asked = _things(scene, path, visible)
             for first in map(int, firsts):
-                asks += [begin for ask in things_asked
-                         if (begin := _begin(ask, path, first)) is not None]
+                asks += [
+                    begin
+                    for ask in things_asked
+                    if (begin := _begin(ask, path, first)) is not None
+                ]
                 asks += _tasks(scene, path, done, first, rng)
-        return Walk(episode.scene_id, episode.instruction.text, np.array(frames), path, done,
-                    np.array(labels, np.int8), tuple(asks))
+        return Walk(
+            episode.scene_id,
+            episode.instruction.text,
+            np.array(frames),
+            path,
+            done,
+            np.array(labels, np.int8),
+            tuple(asks),
+        )
 
     def close(self) -> None:
         """Free the drawing context."""
@@ -161,9 +188,19 @@ class Walker:
 def _own_ask(episode: Any, scene: Scene, poses: np.ndarray) -> Ask:
     """Make the episode's own instruction a question."""
     actions, bearing, distance = _follow(scene, route_of(episode), poses)
-    return _from_start(Ask(
-        episode.info['form'], {'text': episode.instruction.text}, 0, episode.info.get('turn'),
-        actions, actions, bearing, distance, np.abs(bearing) < HALF_VIEW))
+    return _from_start(
+        Ask(
+            episode.info['form'],
+            {'text': episode.instruction.text},
+            0,
+            episode.info.get('turn'),
+            actions,
+            actions,
+            bearing,
+            distance,
+            np.abs(bearing) < HALF_VIEW,
+        )
+    )
 
 
 def _from_start(ask: Ask) -> Ask:
@@ -182,8 +219,10 @@ def _things(scene: Scene, poses: np.ndarray, visible: np.ndarray) -> list[Ask]:
             continue
         actions, _, distance = _follow(scene, [scene.around(piece)], poses)
         bearing = np.array([_bearing(*pose, (piece.x, piece.y)) for pose in poses])
-        asks += [Ask('reach', {'a': noun}, 0, None, actions, actions, bearing, distance, seen)
-                 for noun in nouns]
+        asks += [
+            Ask('reach', {'a': noun}, 0, None, actions, actions, bearing, distance, seen)
+            for noun in nouns
+        ]
     return asks
 
 
@@ -195,8 +234,12 @@ def _begin(ask: Ask, poses: np.ndarray, first: int) -> Ask | None:
         return None
     turn = _first_turn(ask.bearing[first]) if not known[first] else None
     return replace(
-        ask, first=first, turn=turn, actions=np.where(known, ask.actions, UNKNOWN),
-        hinted=_hinted(ask.actions, known, turn, first))
+        ask,
+        first=first,
+        turn=turn,
+        actions=np.where(known, ask.actions, UNKNOWN),
+        hinted=_hinted(ask.actions, known, turn, first),
+    )
 
 
 def _first_turn(bearing: float) -> str | None:
@@ -218,8 +261,9 @@ def _hinted(actions: np.ndarray, known: np.ndarray, turn: str | None, first: int
     return np.where(fits, actions, UNKNOWN)
 
 
-def _tasks(scene: Scene, poses: np.ndarray, taken: np.ndarray, first: int,
-           rng: np.random.Generator) -> list[Ask]:
+def _tasks(
+    scene: Scene, poses: np.ndarray, taken: np.ndarray, first: int, rng: np.random.Generator
+) -> list[Ask]:
     """Ask for a task of each form but `reach` that the place of a frame offers."""
     x, y, yaw = poses[first]
     if scene.house.room_at(x, y) is None:
@@ -235,13 +279,15 @@ def _tasks(scene: Scene, poses: np.ndarray, taken: np.ndarray, first: int,
     return asks
 
 
-def _task(scene: Scene, form: str, task: Task, poses: np.ndarray, taken: np.ndarray, first: int
-          ) -> Ask | None:
+def _task(
+    scene: Scene, form: str, task: Task, poses: np.ndarray, taken: np.ndarray, first: int
+) -> Ask | None:
     """Make a question of a task; None where it cannot be asked at the pose of frame `first`."""
     facing = task.facing if task.together else task.facing[:1]
     away = np.array([[_bearing(*pose, place) for place in facing] for pose in poses])
-    known = np.cumsum((np.abs(away) < HALF_VIEW).all(axis=1) & (np.arange(len(poses)) >= first)
-                      ) > 0
+    known = (
+        np.cumsum((np.abs(away) < HALF_VIEW).all(axis=1) & (np.arange(len(poses)) >= first)) > 0
+    )
     turn = None if known[first] else _first_turn(float(away[first, 0]))
     if not known[first] and (turn is None or np.ptp(away[first]) > 2 * HALF_VIEW):
         return None
@@ -249,13 +295,28 @@ def _task(scene: Scene, form: str, task: Task, poses: np.ndarray, taken: np.ndar
     if route is None:
         return None
     actions, bearing, distance = _follow(scene, route, poses, first, taken)
-    return _from_start(Ask(
-        form, dict(task.slots), first, turn, actions, _hinted(actions, known, turn, first),
-        bearing, distance, np.abs(bearing) < HALF_VIEW))
+    return _from_start(
+        Ask(
+            form,
+            dict(task.slots),
+            first,
+            turn,
+            actions,
+            _hinted(actions, known, turn, first),
+            bearing,
+            distance,
+            np.abs(bearing) < HALF_VIEW,
+        )
+    )
 
 
-def _follow(scene: Scene, route: Sequence[np.ndarray], poses: np.ndarray, first: int = 0,
-            taken: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _follow(
+    scene: Scene,
+    route: Sequence[np.ndarray],
+    poses: np.ndarray,
+    first: int = 0,
+    taken: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     Give the expert's actions along a route, and bearing of and distance to its next place.
 
@@ -290,24 +351,50 @@ def phrase(ask: Ask, hint: bool, rng: np.random.Generator) -> str:
     if 'text' in ask.slots:
         return str(ask.slots['text'])
     phrasing, turn_phrasing = choose_phrasing(rng, ask.form, 'en', held_out=False)
-    return say(ask.form, ask.slots, language='en', phrasing=phrasing,
-               turn=ask.turn if hint else None, turn_phrasing=turn_phrasing)
+    return say(
+        ask.form,
+        ask.slots,
+        language='en',
+        phrasing=phrasing,
+        turn=ask.turn if hint else None,
+        turn_phrasing=turn_phrasing,
+    )
 
 
 def save_walk(path: Path, walk: Walk, image_width: int) -> None:
     """Write a walk, with its frames resized as the policy does, to a new .npz file."""
-    described = [{'form': ask.form, 'first': ask.first, 'turn': ask.turn, 'slots': {
-        key: [value.thing, value.colour] if isinstance(value, Noun) else value
-        for key, value in ask.slots.items()}} for ask in walk.asks]
-    arrays = {name: np.stack([getattr(ask, name) for ask in walk.asks]).astype(kind)
-              for name, kind in zip(_BY_FRAME, (np.int8, np.int8, np.float16, np.float16, bool))}
+    described = [
+        {
+            'form': ask.form,
+            'first': ask.first,
+            'turn': ask.turn,
+            'slots': {
+                key: [value.thing, value.colour] if isinstance(value, Noun) else value
+                for key, value in ask.slots.items()
+            },
+        }
+        for ask in walk.asks
+    ]
+    arrays = {
+        name: np.stack([getattr(ask, name) for ask in walk.asks]).astype(kind)
+        for name, kind in zip(_BY_FRAME, (np.int8, np.int8, np.float16, np.float16, bool))
+    }
     part = path.with_suffix('.part')
     with part.open('wb') as file:
         np.savez_compressed(
-            file, frames=np.stack([resize(frame, image_width) for frame in walk.frames]),
-            poses=walk.poses, taken=walk.taken, labels=walk.labels,
-            about=np.array(json.dumps({'scene': walk.scene, 'instruction': walk.instruction,
-                                       'asks': described}, ensure_ascii=False)), **arrays)
+            file,
+            frames=np.stack([resize(frame, image_width) for frame in walk.frames]),
+            poses=walk.poses,
+            taken=walk.taken,
+            labels=walk.labels,
+            about=np.array(
+                json.dumps(
+                    {'scene': walk.scene, 'instruction': walk.instruction, 'asks': described},
+                    ensure_ascii=False,
+                )
+            ),
+            **arrays,
+        )
     part.rename(path)
 
 
@@ -327,11 +414,26 @@ def load_walk(path: Path) -> Walk:
             content = dict(file)
         about = json.loads(str(content['about']))
         asks = tuple(
-            Ask(ask['form'], {key: Noun(*value) if isinstance(value, list) else value
-                              for key, value in ask['slots'].items()}, ask['first'], ask['turn'],
-                *(content[name][row] for name in _BY_FRAME))
-            for row, ask in enumerate(about['asks']))
-        return Walk(about['scene'], about['instruction'], content['frames'], content['poses'],
-                    content['taken'], content['labels'], asks)
+            Ask(
+                ask['form'],
+                {
+                    key: Noun(*value) if isinstance(value, list) else value
+                    for key, value in ask['slots'].items()
+                },
+                ask['first'],
+                ask['turn'],
+                *(content[name][row] for name in _BY_FRAME),
+            )
+            for row, ask in enumerate(about['asks'])
+        )
+        return Walk(
+            about['scene'],
+            about['instruction'],
+            content['frames'],
+            content['poses'],
+            content['taken'],
+            content['labels'],
+            asks,
+        )
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f'{path} is damaged or no walk: {error}') from error

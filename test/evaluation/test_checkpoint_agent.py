@@ -56,8 +56,16 @@ def test_without_memories_every_frame_is_the_first(checkpoint, environment, mode
 @pytest.mark.parametrize('mode', ['sampled', 'windowed'])
 def test_each_memory_matters(checkpoint, environment, mode):
     spec = AgentSpec(str(checkpoint), memory={'mode': mode})
-    rows = [spoken(agent_of(row, spec) if row else spec, environment)[-1] for row in (
-        None, 'no_spatial_memory', 'no_semantic_memory', 'neither_memory', 'geometry_off')]
+    rows = [
+        spoken(agent_of(row, spec) if row else spec, environment)[-1]
+        for row in (
+            None,
+            'no_spatial_memory',
+            'no_semantic_memory',
+            'neither_memory',
+            'geometry_off',
+        )
+    ]
     for i, row in enumerate(rows):
         for other in rows[:i]:
             assert row != pytest.approx(other, abs=1e-7)
@@ -65,8 +73,7 @@ def test_each_memory_matters(checkpoint, environment, mode):
 
 def test_rows_change_what_they_say():
     spec = AgentSpec('x', memory={'recent_frames': 24})
-    assert agent_of('no_initial_window', spec).memory == {
-        'recent_frames': 24, 'initial_frames': 0}
+    assert agent_of('no_initial_window', spec).memory == {'recent_frames': 24, 'initial_frames': 0}
     assert agent_of('lambda_0.5', spec).lam == 0.5
     with pytest.raises(ValueError, match='no ablation'):
         agent_of('nothing', spec)
@@ -74,8 +81,26 @@ def test_rows_change_what_they_say():
 
 def test_ablations_of_a_checkpoint_as_table_and_plot(checkpoint, tmp_path, capsys):
     folder = tmp_path / 'out'
-    assert main(['--policy', str(checkpoint), '--device', 'cpu', '--episodes', '1', '--max-steps',
-                 '3', '--output', str(folder), '--ablations', 'sampled', 'neither_memory']) == 0
+    assert (
+        main(
+            [
+                '--policy',
+                str(checkpoint),
+                '--device',
+                'cpu',
+                '--episodes',
+                '1',
+                '--max-steps',
+                '3',
+                '--output',
+                str(folder),
+                '--ablations',
+                'sampled',
+                'neither_memory',
+            ]
+        )
+        == 0
+    )
     table = capsys.readouterr().out
     assert '| sampled | 1 |' in table and '| neither_memory | 1 |' in table
     assert '<svg' in (folder / 'ablations.html').read_text()
@@ -83,8 +108,17 @@ def test_ablations_of_a_checkpoint_as_table_and_plot(checkpoint, tmp_path, capsy
 
 
 def test_plot_draws_every_row(tmp_path):
-    record = {'ne': 1, 'os': 1, 'sr': 1, 'spl': 1, 'ndtw': 1, 'sdtw': 1, 'steps': 5,
-              'collisions': 0, 'path_length': 3}
+    record = {
+        'ne': 1,
+        'os': 1,
+        'sr': 1,
+        'spl': 1,
+        'ndtw': 1,
+        'sdtw': 1,
+        'steps': 5,
+        'collisions': 0,
+        'path_length': 3,
+    }
     summaries = {row: summarise([record, record | {'sr': 0}]) for row in ROWS}
     assert plot(summaries).count('<rect') == 2 * len(ROWS)
     assert write_ablations(tmp_path, summaries).count('\n') == 2 + len(ROWS)

@@ -29,26 +29,43 @@ def test_a_page_of_samples(tmp_path):
     assert build_episode(find_split('val_unseen_small'), 0)[0].instruction.text in text
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['--split', 'nowhere'], "no split 'nowhere'"),
-    (['--policy', 'no/such/folder', '--device', 'cpu'], 'neither a folder with a checkpoint'),
-    (['--policy', 'expert', '--ablations'], 'ablations are of a checkpoint'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--split', 'nowhere'], "no split 'nowhere'"),
+        (['--policy', 'no/such/folder', '--device', 'cpu'], 'neither a folder with a checkpoint'),
+        (['--policy', 'expert', '--ablations'], 'ablations are of a checkpoint'),
+    ],
+)
 def test_errors_say_what_would_be_right(arguments, message, tmp_path, capsys):
     assert main([*arguments, '--output', str(tmp_path / 'x')]) == 1
     assert message in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_no_checkpoint(tmp_path, capsys):
-    assert main(['--policy', str(tmp_path), '--device', 'cpu', '--output',
-                 str(tmp_path / 'x')]) == 1
+    assert (
+        main(['--policy', str(tmp_path), '--device', 'cpu', '--output', str(tmp_path / 'x')]) == 1
+    )
     assert str(tmp_path) in capsys.readouterr().err
 
 
 @pytest.mark.skipif(importlib.util.find_spec('habitat') is not None, reason='Habitat is here')
 def test_habitat_is_asked_for_only_where_it_is_needed(tmp_path, capsys):
-    assert main(['--env', 'habitat', '--policy', 'stop', '--split', 'val_unseen', '--output',
-                 str(tmp_path)]) == 1
+    assert (
+        main(
+            [
+                '--env',
+                'habitat',
+                '--policy',
+                'stop',
+                '--split',
+                'val_unseen',
+                '--output',
+                str(tmp_path),
+            ]
+        )
+        == 1
+    )
     assert "No module named 'habitat'" in capsys.readouterr().err
 
 

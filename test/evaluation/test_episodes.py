@@ -24,22 +24,33 @@ import numpy as np
 import pytest
 
 R2R = {
-    'episode_id': 1, 'trajectory_id': 4, 'scene_id': 'mp3d/7y3sRwLe3Va/7y3sRwLe3Va.glb',
-    'start_position': [-16.26, 0.15, -3.5], 'start_rotation': [-0.0, 0.25881905, -0.0, 0.96592583],
+    'episode_id': 1,
+    'trajectory_id': 4,
+    'scene_id': 'mp3d/7y3sRwLe3Va/7y3sRwLe3Va.glb',
+    'start_position': [-16.26, 0.15, -3.5],
+    'start_rotation': [-0.0, 0.25881905, -0.0, 0.96592583],
     'info': {'geodesic_distance': 6.43},
     'goals': [{'position': [-12.33, 0.15, 1.17], 'radius': 3.0}],
     'instruction': {'instruction_text': 'Walk past the sofa. ', 'instruction_tokens': [5, 7, 0]},
     'reference_path': [[-16.26, 0.15, -3.5], [-12.33, 0.15, 1.17]],
 }
 RXR = {
-    'episode_id': '12', 'trajectory_id': '34', 'scene_id': 'mp3d/x/x.glb',
-    'start_position': [0, 0, 0], 'start_rotation': [0, 1, 0, 0],
+    'episode_id': '12',
+    'trajectory_id': '34',
+    'scene_id': 'mp3d/x/x.glb',
+    'start_position': [0, 0, 0],
+    'start_rotation': [0, 1, 0, 0],
     'info': {'geodesic_distance': 6.43, 'role': 'guide'},
     'goals': [{'position': [1, 0, 1], 'radius': 3.0}],
     'instruction': {
-        'instruction_id': '77', 'instruction_text': 'नमस्ते', 'language': 'hi-IN',
-        'annotator_id': '9', 'edit_distance': 0.1, 'split': 'train',
-        'timed_instruction': [{'end_time': 1.2, 'word': 'x', 'start_time': 0.5}]},
+        'instruction_id': '77',
+        'instruction_text': 'नमस्ते',
+        'language': 'hi-IN',
+        'annotator_id': '9',
+        'edit_distance': 0.1,
+        'split': 'train',
+        'timed_instruction': [{'end_time': 1.2, 'word': 'x', 'start_time': 0.5}],
+    },
     'reference_path': [[0, 0, 0], [1, 0, 1]],
 }
 
@@ -71,8 +82,10 @@ def test_what_is_written_is_what_was_read(tmp_path, name):
     opened = gzip.open if name.endswith('.gz') else open
     with opened(tmp_path / name, 'rt') as stream:
         content = json.load(stream)
-    assert content == {'episodes': [R2R, RXR],
-                       'instruction_vocab': {'word_list': ['<pad>', 'walk']}}
+    assert content == {
+        'episodes': [R2R, RXR],
+        'instruction_vocab': {'word_list': ['<pad>', 'walk']},
+    }
 
 
 def test_same_episodes_same_bytes(tmp_path):
@@ -88,12 +101,15 @@ def test_test_splits_have_no_goals(tmp_path):
     assert episode.goals == () and episode.reference_points.shape == (0, 2)
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    ({'start_position': [1, 2]}, r'episodes\[1\].*three finite numbers'),
-    ({'start_rotation': [0, 0, 0, 2]}, 'unit quaternion'),
-    ({'instruction': {}}, r"episodes\[1\]: field 'instruction_text' is missing"),
-    ({'goals': [{'position': [0, 0, 0]}]}, "field 'radius' is missing"),
-])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'start_position': [1, 2]}, r'episodes\[1\].*three finite numbers'),
+        ({'start_rotation': [0, 0, 0, 2]}, 'unit quaternion'),
+        ({'instruction': {}}, r"episodes\[1\]: field 'instruction_text' is missing"),
+        ({'goals': [{'position': [0, 0, 0]}]}, "field 'radius' is missing"),
+    ],
+)
 def test_a_broken_episode_is_named(tmp_path, change, message):
     path = write(tmp_path / 'broken.json', {'episodes': [R2R, R2R | change]})
     with pytest.raises(ValueError, match=message):

@@ -11,20 +11,32 @@ import numpy as np
 import pytest
 
 SLOTS = {
-    'a': Noun('chair', 'red'), 'b': Noun('lamp'), 'door': Noun('door', 'blue'),
-    'exit': Noun('door', 'green'), 'side': 'left', 'nth': '2', 'turn': 'left'}
+    'a': Noun('chair', 'red'),
+    'b': Noun('lamp'),
+    'door': Noun('door', 'blue'),
+    'exit': Noun('door', 'green'),
+    'side': 'left',
+    'nth': '2',
+    'turn': 'left',
+}
 
 
 @pytest.mark.parametrize('language', grammar.LANGUAGES)
 def test_held_out_phrasings_use_known_words(language):
-    known = {token for form in PHRASINGS.values()
-             for phrasing in form[language][:-grammar.HELD_OUT]
-             for token in grammar.tokenise(phrasing, language)}
-    known |= set(itertools.chain.from_iterable(
-        grammar.tokenise(text, language)
-        for text in grammar._TURN[language][:-grammar.HELD_OUT]))
+    known = {
+        token
+        for form in PHRASINGS.values()
+        for phrasing in form[language][: -grammar.HELD_OUT]
+        for token in grammar.tokenise(phrasing, language)
+    }
+    known |= set(
+        itertools.chain.from_iterable(
+            grammar.tokenise(text, language)
+            for text in grammar._TURN[language][: -grammar.HELD_OUT]
+        )
+    )
     for form, languages in PHRASINGS.items():
-        for phrasing in languages[language][-grammar.HELD_OUT:]:
+        for phrasing in languages[language][-grammar.HELD_OUT :]:
             new = set(grammar.tokenise(phrasing, language)) - known
             assert not new, f'{form}: {phrasing!r} has words that training lacks: {new}'
 
@@ -34,8 +46,10 @@ def test_phrasings_are_distinct_and_have_the_same_slots(language):
     everything = [p for form in PHRASINGS.values() for p in form[language]]
     assert len(set(everything)) == len(everything)
     for form, languages in PHRASINGS.items():
-        slots = {frozenset(name.split('.')[0] for _, name, _, _ in string.Formatter().parse(p)
-                           if name) for p in languages[language]}
+        slots = {
+            frozenset(name.split('.')[0] for _, name, _, _ in string.Formatter().parse(p) if name)
+            for p in languages[language]
+        }
         assert len(slots) == 1, f'{form}: phrasings with different slots: {slots}'
         assert len(languages[language]) >= grammar.HELD_OUT + 4
 
@@ -58,9 +72,11 @@ def test_every_phrasing_can_be_said(form, language):
 def test_what_it_says():
     assert grammar.say('reach', SLOTS, language='en', phrasing=0) == 'Go to the red chair.'
     assert grammar.say('nth_thing', SLOTS, language='en', phrasing=0, turn='left') == (
-        'Turn left. Go to the second red chair from the left.')
+        'Turn left. Go to the second red chair from the left.'
+    )
     assert grammar.say('next_to', SLOTS, language='zh', phrasing=0) == (
-        '走到落地灯旁边的红色的椅子那里。')
+        '走到落地灯旁边的红色的椅子那里。'
+    )
     with pytest.raises(KeyError):
         grammar.say('reach', {}, language='en', phrasing=0)
 

@@ -22,16 +22,30 @@ LINE = [[0, 0], [1, 0], [2, 0], [3, 0]]
 
 def score(positions, distances, reference=LINE, **changes):
     options = {
-        'stopped': True, 'shortest': 3.0, 'radius': 1.0, 'steps': len(positions), 'collisions': 0}
-    return score_episode(np.array(positions, float), distances, np.array(reference, float),
-                         **(options | changes))
+        'stopped': True,
+        'shortest': 3.0,
+        'radius': 1.0,
+        'steps': len(positions),
+        'collisions': 0,
+    }
+    return score_episode(
+        np.array(positions, float), distances, np.array(reference, float), **(options | changes)
+    )
 
 
 def test_case_1_perfect_path():
     got = score(LINE, [3, 2, 1, 0])
     assert got.as_dict() == {
-        'ne': 0, 'os': 1, 'sr': 1, 'spl': 1, 'ndtw': 1, 'sdtw': 1, 'steps': 4, 'collisions': 0,
-        'path_length': 3}
+        'ne': 0,
+        'os': 1,
+        'sr': 1,
+        'spl': 1,
+        'ndtw': 1,
+        'sdtw': 1,
+        'steps': 4,
+        'collisions': 0,
+        'path_length': 3,
+    }
 
 
 def test_case_2_right_place_without_stop():
@@ -126,8 +140,9 @@ def test_three_dimensions_and_length():
     assert path_length([[0, 0, 0], [0, 3, 4], [0, 3, 4]]) == 5
 
 
-points = st.lists(
-    st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=1, max_size=5).map(np.array)
+points = st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=1, max_size=5).map(
+    np.array
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -136,8 +151,9 @@ def test_dtw_is_the_least_over_all_alignments(path, reference):
     cost = np.linalg.norm(path[:, None] - reference[None], axis=2)
 
     def least(i, j):
-        before = [least(a, b) for a, b in ((i - 1, j), (i, j - 1), (i - 1, j - 1))
-                  if a >= 0 and b >= 0]
+        before = [
+            least(a, b) for a, b in ((i - 1, j), (i, j - 1), (i - 1, j - 1)) if a >= 0 and b >= 0
+        ]
         return cost[i, j] + (min(before) if before else 0.0)
 
     assert dtw(path, reference) == pytest.approx(least(len(path) - 1, len(reference) - 1))
@@ -180,8 +196,10 @@ def test_bootstrap_covers_the_truth_about_as_often_as_it_says():
 
 
 def test_summary_by_category():
-    records = [score(LINE, [3, 2, 1, 0]).as_dict() | {'category': 'reach'},
-               score(LINE, [3, 2, 1, 0], stopped=False).as_dict() | {'category': 'depth'}]
+    records = [
+        score(LINE, [3, 2, 1, 0]).as_dict() | {'category': 'reach'},
+        score(LINE, [3, 2, 1, 0], stopped=False).as_dict() | {'category': 'depth'},
+    ]
     assert summarise(records)['sr']['mean'] == 0.5
     groups = summarise_by(records, 'category')
     assert list(groups) == ['depth', 'reach']

@@ -34,8 +34,10 @@ def test_records_say_what_happened(run):
 
 def test_baselines_fail_and_repeat(run, tmp_path):
     for policy in ('random', 'forward', 'stop'):
-        runs = [replace(run, folder=tmp_path / f'{policy}{i}', agent=AgentSpec(policy))
-                for i in range(2)]
+        runs = [
+            replace(run, folder=tmp_path / f'{policy}{i}', agent=AgentSpec(policy))
+            for i in range(2)
+        ]
         first, second = (evaluate(r, quiet=True) for r in runs)
         assert first == second
         assert sum(record['sr'] for record in first) <= 1
@@ -87,13 +89,26 @@ def test_ranks_share_the_episodes(run, monkeypatch):
 
 
 def command(folder, *more):
-    return [sys.executable, '-m', 'janusvln_ros.evaluation.command', '--policy', 'expert',
-            '--split', 'val_unseen_small', '--episodes', '9', '--output', str(folder), *more]
+    return [
+        sys.executable,
+        '-m',
+        'janusvln_ros.evaluation.command',
+        '--policy',
+        'expert',
+        '--split',
+        'val_unseen_small',
+        '--episodes',
+        '9',
+        '--output',
+        str(folder),
+        *more,
+    ]
 
 
 def lines(folder):
-    return [line for path in folder.glob('results-*.jsonl')
-            for line in path.read_text().splitlines()]
+    return [
+        line for path in folder.glob('results-*.jsonl') for line in path.read_text().splitlines()
+    ]
 
 
 def wait_for_lines(process, folder, count):
@@ -115,7 +130,7 @@ def test_survives_kill_9(tmp_path):
     assert again.returncode == 0, again.stderr
     records = [json.loads(line) for line in lines(folder)]
     assert sorted(int(record['key']) for record in records) == list(range(9))
-    assert [json.loads(line) for line in before] == records[:len(before)]
+    assert [json.loads(line) for line in before] == records[: len(before)]
     assert '| all | 9 |' in again.stdout
 
 
@@ -123,7 +138,10 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
     folder = tmp_path / 'run'
     process = subprocess.Popen(
         command(folder, '--processes', '2', '--episodes', '140'),  # many: it must not end before
-        stderr=subprocess.PIPE, text=True, start_new_session=True)
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     wait_for_lines(process, folder, 1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, said = process.communicate(timeout=120)
@@ -134,10 +152,18 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
 
 def test_a_running_run_is_not_joined_by_another(run):
     run.folder.mkdir()
-    other = subprocess.Popen([sys.executable, '-c', (
-        'import fcntl, sys, time; f = open(sys.argv[1], "a"); fcntl.flock(f, fcntl.LOCK_EX);'
-        'print("held", flush=True); time.sleep(60)'), str(run.folder / 'results-0.jsonl')],
-        stdout=subprocess.PIPE)
+    other = subprocess.Popen(
+        [
+            sys.executable,
+            '-c',
+            (
+                'import fcntl, sys, time; f = open(sys.argv[1], "a");'
+                'fcntl.flock(f, fcntl.LOCK_EX); print("held", flush=True); time.sleep(60)'
+            ),
+            str(run.folder / 'results-0.jsonl'),
+        ],
+        stdout=subprocess.PIPE,
+    )
     try:
         other.stdout.readline()
         with pytest.raises(RuntimeError, match='being written by another process'):
@@ -164,4 +190,6 @@ def test_a_videos_and_report(run, tmp_path):
 def test_every_file_of_a_run_is_in_its_folder(run, tmp_path):
     evaluate(replace(run, episodes=1), quiet=True)
     assert {path.name for path in Path(tmp_path).rglob('*') if path.is_file()} == {
-        'run.json', 'results-0.jsonl'}
+        'run.json',
+        'results-0.jsonl',
+    }

@@ -29,8 +29,10 @@ def test_every_form_occurs():
 
 
 def test_the_same_in_another_process():
-    code = ('from janusvln_ros.evaluation.splits import *;'
-            'print(repr([build_episode(find_split("val_unseen_small"), n) for n in (5, 8)]))')
+    code = (
+        'from janusvln_ros.evaluation.splits import *;'
+        'print(repr([build_episode(find_split("val_unseen_small"), n) for n in (5, 8)]))'
+    )
     said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == repr([some()[5], some()[8]])
 
@@ -51,8 +53,12 @@ def test_distances_make_standing_still_a_failure():
         first = scene.space.field(route_of(episode)[0])
         assert first.distance(x, y) > SUCCESS_RADIUS + 0.3
         assert 2.0 < episode.info['geodesic_distance'] <= 14.0
-        assert scene.space.field(episode.goal_points).distance(
-            *floor_points(some()[episode.episode_id][1].locations)[-1]) < 0.55
+        assert (
+            scene.space.field(episode.goal_points).distance(
+                *floor_points(some()[episode.episode_id][1].locations)[-1]
+            )
+            < 0.55
+        )
 
 
 def test_trajectories_are_as_vln_ce_has_them():
@@ -84,8 +90,13 @@ def things(house, text):
     for i, word in enumerate(words):
         if word in {piece.category for piece in house.furniture}:
             colour = words[i - 1] if words[i - 1] in grammar.COLOURS else None
-            found.append([piece for piece in house.furniture if piece.category == word
-                          and colour in (None, piece.colour)])
+            found.append(
+                [
+                    piece
+                    for piece in house.furniture
+                    if piece.category == word and colour in (None, piece.colour)
+                ]
+            )
     return found
 
 
@@ -140,9 +151,9 @@ def test_sides_are_as_seen_from_the_start():
     for episode, _ in some():
         if episode.info['form'] != 'beside':
             continue
-        (piece,), = things(house_of(episode.scene_id), episode.instruction.text)
+        ((piece,),) = things(house_of(episode.scene_id), episode.instruction.text)
         x, y, _ = episode.start
-        (gx, gy), = episode.goal_points
+        ((gx, gy),) = episode.goal_points
         cross = (piece.x - x) * (gy - y) - (piece.y - y) * (gx - x)
         last = episode.instruction.text.split('. ')[-1]
         assert (cross > 0) == ('left' in last), episode.instruction.text
@@ -152,8 +163,11 @@ def test_doors_that_are_named_are_passed_in_order():
     for episode, truth in some():
         house = house_of(episode.scene_id)
         words = episode.instruction.text.replace(',', ' ').replace('.', ' ').split()
-        named = [words[i - 1] for i, word in enumerate(words)
-                 if word == 'door' and words[i - 1] in grammar.COLOURS]
+        named = [
+            words[i - 1]
+            for i, word in enumerate(words)
+            if word == 'door' and words[i - 1] in grammar.COLOURS
+        ]
         locations = floor_points(truth.locations)
         passed = []
         for door in house.doors:

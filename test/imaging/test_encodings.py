@@ -9,15 +9,30 @@ from janusvln_ros.imaging.encodings import ENCODINGS, ImageError, to_rgb
 import numpy as np
 import pytest
 
-BYTES = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono16': 2, 'yuv422': 2, 'uyvy': 2,
-         'yuv422_yuy2': 2, 'yuyv': 2}
+BYTES = {
+    'rgb8': 3,
+    'bgr8': 3,
+    'rgba8': 4,
+    'bgra8': 4,
+    'mono16': 2,
+    'yuv422': 2,
+    'uyvy': 2,
+    'yuv422_yuy2': 2,
+    'yuyv': 2,
+}
 
 
 def image(encoding, height, width, padding=0, seed=0, big_endian=False):
     row = width * BYTES.get(encoding, 1)
     data = np.random.default_rng(seed).integers(0, 256, (height, row + padding), np.uint8)
-    message = SimpleNamespace(encoding=encoding, height=height, width=width, step=row + padding,
-                              is_bigendian=int(big_endian), data=data.tobytes())
+    message = SimpleNamespace(
+        encoding=encoding,
+        height=height,
+        width=width,
+        step=row + padding,
+        is_bigendian=int(big_endian),
+        data=data.tobytes(),
+    )
     return message, data[:, :row]
 
 
@@ -37,8 +52,8 @@ def demosaic(raw, pattern):
     result = np.zeros((height, width, 3), np.uint8)
     for y in range(1, height - 1):
         for x in range(1, width - 1):
-            around = raw[y - 1:y + 2, x - 1:x + 2].astype(int)
-            at = names[y - 1:y + 2, x - 1:x + 2]
+            around = raw[y - 1 : y + 2, x - 1 : x + 2].astype(int)
+            at = names[y - 1 : y + 2, x - 1 : x + 2]
             for channel, name in enumerate('rgb'):
                 known = around[at == name] if at[1, 1] != name else around[1:2, 1]
                 result[y, x, channel] = (2 * known.sum() + known.size) // (2 * known.size)
@@ -59,7 +74,7 @@ def expected(encoding, rows, big_endian):
         return demosaic(rows, encoding[6:10])
     pixels = rows.reshape(height, -1, BYTES[encoding])
     if BYTES[encoding] > 2:
-        return pixels[..., :3][..., ::-1 if encoding.startswith('bgr') else 1]
+        return pixels[..., :3][..., :: -1 if encoding.startswith('bgr') else 1]
     luma, chroma = (1, 0) if encoding in ('yuv422', 'uyvy') else (0, 1)
     u, v = (np.repeat(pixels[:, start::2, chroma], 2, 1) for start in (0, 1))
     return yuv_to_rgb(pixels[..., luma], u, v)
@@ -114,8 +129,11 @@ def test_compressed_image_that_was_encoded_as_rgb_is_put_right():
 @pytest.mark.parametrize('mode', ['grey', 'alpha', '16 bit'])
 def test_compressed_image_of_any_depth_becomes_rgb(mode):
     bgr = np.ascontiguousarray(photo()[..., ::-1])
-    picture = {'grey': bgr[..., 0], 'alpha': cv2.cvtColor(bgr, cv2.COLOR_BGR2BGRA),
-               '16 bit': bgr.astype(np.uint16) * 257}[mode]
+    picture = {
+        'grey': bgr[..., 0],
+        'alpha': cv2.cvtColor(bgr, cv2.COLOR_BGR2BGRA),
+        '16 bit': bgr.astype(np.uint16) * 257,
+    }[mode]
     data = cv2.imencode('.png', picture)[1].tobytes()
     result = to_rgb(SimpleNamespace(format='png', data=data))
     wanted = np.repeat(bgr[..., :1], 3, -1) if mode == 'grey' else photo()
@@ -128,21 +146,30 @@ def broken(**changes):
     return message
 
 
-@pytest.mark.parametrize('message, says', [
-    (broken(data=b''), 'data holds 0 bytes, step x height is 72'),
-    (broken(step=17), 'step is 17 bytes, a row needs 18'),
-    (broken(height=0), '6x0 rgb8 image: sides must be at least 1'),
-    (broken(height=5), 'data holds 72 bytes, step x height is 90'),
-    (broken(height=2**32 - 1, width=2**32 - 1), 'the area at most'),
-    (broken(encoding='yuv422', width=7), 'the width must be even'),
-    (broken(encoding='bayer_rggb8', width=2), 'sides must be at least 3'),
-    (broken(encoding='32FC1', data=np.full(24, np.nan, np.float32).tobytes()), "'32FC1' is not"),
-    (broken(encoding='8UC3'), "'8UC3' is not"),
-    (broken(encoding=''), "'' is not"),
-    (SimpleNamespace(format='jpeg', data=b''), 'neither JPEG nor PNG'),
-    (SimpleNamespace(format='16UC1; compressedDepth', data=b'\0' * 40), 'neither JPEG nor PNG'),
-    (SimpleNamespace(format='jpeg', data=b'\xff\xd8\xff'), 'header says 0x0'),
-])
+@pytest.mark.parametrize(
+    'message, says',
+    [
+        (broken(data=b''), 'data holds 0 bytes, step x height is 72'),
+        (broken(step=17), 'step is 17 bytes, a row needs 18'),
+        (broken(height=0), '6x0 rgb8 image: sides must be at least 1'),
+        (broken(height=5), 'data holds 72 bytes, step x height is 90'),
+        (broken(height=2**32 - 1, width=2**32 - 1), 'the area at most'),
+        (broken(encoding='yuv422', width=7), 'the width must be even'),
+        (broken(encoding='bayer_rggb8', width=2), 'sides must be at least 3'),
+        (
+            broken(encoding='32FC1', data=np.full(24, np.nan, np.float32).tobytes()),
+            "'32FC1' is not",
+        ),
+        (broken(encoding='8UC3'), "'8UC3' is not"),
+        (broken(encoding=''), "'' is not"),
+        (SimpleNamespace(format='jpeg', data=b''), 'neither JPEG nor PNG'),
+        (
+            SimpleNamespace(format='16UC1; compressedDepth', data=b'\0' * 40),
+            'neither JPEG nor PNG',
+        ),
+        (SimpleNamespace(format='jpeg', data=b'\xff\xd8\xff'), 'header says 0x0'),
+    ],
+)
 def test_malformed_image_is_refused_with_its_reason(message, says):
     with pytest.raises(ImageError, match=says):
         to_rgb(message)
@@ -156,14 +183,23 @@ def test_compressed_header_that_asks_for_all_memory_is_refused():
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from([*ENCODINGS, '32FC3', 'jpeg']), st.integers(0, 9), st.integers(0, 9),
-       st.integers(0, 40), st.binary(max_size=200), st.booleans())
+@given(
+    st.sampled_from([*ENCODINGS, '32FC3', 'jpeg']),
+    st.integers(0, 9),
+    st.integers(0, 9),
+    st.integers(0, 40),
+    st.binary(max_size=200),
+    st.booleans(),
+)
 def test_any_fields_give_a_frame_or_an_image_error(encoding, height, width, step, data, fit):
     if fit:
-        data = (data * 400)[:step * height] or data
+        data = (data * 400)[: step * height] or data
     try:
-        result = to_rgb(SimpleNamespace(encoding=encoding, height=height, width=width, step=step,
-                                        is_bigendian=0, data=data))
+        result = to_rgb(
+            SimpleNamespace(
+                encoding=encoding, height=height, width=width, step=step, is_bigendian=0, data=data
+            )
+        )
     except ImageError:
         return
     assert result.shape == (height, width, 3)
@@ -175,7 +211,7 @@ def test_damaged_file_gives_a_frame_or_an_image_error(kind, choose):
     data = bytearray(cv2.imencode(kind, photo())[1].tobytes())
     for _ in range(choose.draw(st.integers(1, 8))):
         data[choose.draw(st.integers(0, len(data) - 1))] = choose.draw(st.integers(0, 255))
-    data = bytes(data[:choose.draw(st.integers(0, len(data)))])
+    data = bytes(data[: choose.draw(st.integers(0, len(data)))])
     try:
         result = to_rgb(SimpleNamespace(format='', data=data))
     except ImageError:

@@ -4,8 +4,14 @@ from janusvln_ros.imaging.overlay import ACTIONS, annotate, wrap
 import numpy as np
 import pytest
 
-FACTS = {'instruction': 'go to the red chair', 'step': 3, 'action_name': 'TURN_LEFT',
-         'probabilities': (0.1, 0.2, 0.6, 0.1), 'latency': 0.2, 'memory': (4, 56)}
+FACTS = {
+    'instruction': 'go to the red chair',
+    'step': 3,
+    'action_name': 'TURN_LEFT',
+    'probabilities': (0.1, 0.2, 0.6, 0.1),
+    'latency': 0.2,
+    'memory': (4, 56),
+}
 
 
 def frame(height=240, width=320):
@@ -14,15 +20,25 @@ def frame(height=240, width=320):
 
 @pytest.mark.parametrize('height, width', [(240, 320), (480, 640), (51, 33), (720, 1281)])
 def test_size_is_even_and_depends_on_the_frame_alone(height, width):
-    sizes = {annotate(frame(height, width), **{**FACTS, 'instruction': text}).shape
-             for text in ('', 'go', 'walk ' * 200, 'w' * 400)}
+    sizes = {
+        annotate(frame(height, width), **{**FACTS, 'instruction': text}).shape
+        for text in ('', 'go', 'walk ' * 200, 'w' * 400)
+    }
     assert len(sizes) == 1
     assert all(side % 2 == 0 for side in sizes.pop()[:2])
 
 
-@pytest.mark.parametrize('change', [
-    {'instruction': 'go to the blue chair'}, {'step': 4}, {'probabilities': (0.1, 0.6, 0.2, 0.1)},
-    {'latency': 0.9}, {'memory': (40, 56)}, *({'action_name': name} for name in ACTIONS[:2])])
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'instruction': 'go to the blue chair'},
+        {'step': 4},
+        {'probabilities': (0.1, 0.6, 0.2, 0.1)},
+        {'latency': 0.9},
+        {'memory': (40, 56)},
+        *({'action_name': name} for name in ACTIONS[:2]),
+    ],
+)
 def test_each_fact_is_visible(change):
     before, after = annotate(frame(), **FACTS), annotate(frame(), **{**FACTS, **change})
     assert (before != after).any()
@@ -33,14 +49,21 @@ def test_bars_are_as_long_as_the_probabilities():
         picture = annotate(frame(), **{**FACTS, 'probabilities': (value, 0, 0, 0)})
         row = picture[480 + 23, 190:410]
         return int((row[:, 0] > 100).sum())
+
     assert [bar(value) for value in (0.0, 0.5, 1.0)] == pytest.approx([0, 110, 220], abs=2)
 
 
 def test_input_frame_is_left_alone_and_odd_values_are_drawn():
     rgb = frame()
     before = rgb.copy()
-    annotate(rgb, instruction='\u00fcber die Br\u00fccke', step=0, action_name='?',
-             probabilities=(float('nan'), -1, 2, 0), memory=(0, 0))
+    annotate(
+        rgb,
+        instruction='\u00fcber die Br\u00fccke',
+        step=0,
+        action_name='?',
+        probabilities=(float('nan'), -1, 2, 0),
+        memory=(0, 0),
+    )
     np.testing.assert_array_equal(rgb, before)
 
 

@@ -1,4 +1,5 @@
 """The executor on a model of a base: accuracy, and a standing robot after every failure."""
+
 from dataclasses import replace
 import math
 import random
@@ -33,8 +34,13 @@ class Robot(ClosedLoop):
     def act(self, action, stamp=None, instruction_id='a', step=None):
         """Send an action; return why it is not executed."""
         number, self.step = (self.step, self.step + 1) if step is None else (step, self.step)
-        request = Request(Command.from_action(action, 0.25, math.radians(15.0)),
-                          self.now if stamp is None else stamp, instruction_id, number, action)
+        request = Request(
+            Command.from_action(action, 0.25, math.radians(15.0)),
+            self.now if stamp is None else stamp,
+            instruction_id,
+            number,
+            action,
+        )
         return self.executor.on_request(request, self.now)
 
     def do(self, action):
@@ -42,8 +48,12 @@ class Robot(ClosedLoop):
         start = self.base.pose
         assert self.act(action) == ''
         self.run_until_standing()
-        ideal = {FORWARD: start.moved(0.25), LEFT: start.moved(0.0, math.radians(15.0)),
-                 RIGHT: start.moved(0.0, -math.radians(15.0)), STOP: start}[action]
+        ideal = {
+            FORWARD: start.moved(0.25),
+            LEFT: start.moved(0.0, math.radians(15.0)),
+            RIGHT: start.moved(0.0, -math.radians(15.0)),
+            STOP: start,
+        }[action]
         forward, left, turn = self.base.pose.seen_from(ideal)
         return math.hypot(forward, left), abs(turn)
 
@@ -59,12 +69,18 @@ class Robot(ClosedLoop):
         assert silent
 
 
-@pytest.mark.parametrize('base', [
-    BaseConfig(), BaseConfig(delay=0.0, odometry_delay=0.0),
-    BaseConfig(delay=0.2, odometry_delay=0.05), BaseConfig(scale=0.9, drift=0.1),
-    BaseConfig(scale=1.1, drift=-0.1), BaseConfig(linear_acceleration=0.3,
-                                                  angular_acceleration=1.0)],
-    ids=['usual', 'ideal', 'late', 'slips', 'overdrives', 'sluggish'])
+@pytest.mark.parametrize(
+    'base',
+    [
+        BaseConfig(),
+        BaseConfig(delay=0.0, odometry_delay=0.0),
+        BaseConfig(delay=0.2, odometry_delay=0.05),
+        BaseConfig(scale=0.9, drift=0.1),
+        BaseConfig(scale=1.1, drift=-0.1),
+        BaseConfig(linear_acceleration=0.3, angular_acceleration=1.0),
+    ],
+    ids=['usual', 'ideal', 'late', 'slips', 'overdrives', 'sluggish'],
+)
 def test_step_mode_is_accurate_on_many_bases(base):
     robot, dice = Robot(base=base), random.Random(1)
     for _ in range(20):
@@ -75,8 +91,12 @@ def test_step_mode_is_accurate_on_many_bases(base):
 
 def test_legged_base_with_minimum_speeds():
     config = ExecutorConfig(
-        linear=AxisLimits(0.4, 0.8, 4.0, minimum=0.1), angular=AxisLimits(0.8, 2.0, 10.0, 0.25),
-        actuation_delay=0.15, position_tolerance=0.02, angle_tolerance=math.radians(1.5))
+        linear=AxisLimits(0.4, 0.8, 4.0, minimum=0.1),
+        angular=AxisLimits(0.8, 2.0, 10.0, 0.25),
+        actuation_delay=0.15,
+        position_tolerance=0.02,
+        angle_tolerance=math.radians(1.5),
+    )
     robot = Robot(config, BaseConfig(delay=0.15, odometry_delay=0.04))
     commanded = []
     for action in (FORWARD, LEFT, FORWARD, RIGHT, RIGHT):
@@ -85,8 +105,11 @@ def test_legged_base_with_minimum_speeds():
         while not robot.executor.stands:
             commanded.append((action, robot.tick() or ZERO))
         forward, left, turn = robot.base.pose.seen_from(start)
-        wanted = (0.25, 0.0) if action == FORWARD else (
-            0.0, math.radians(15.0 if action == LEFT else -15.0))
+        wanted = (
+            (0.25, 0.0)
+            if action == FORWARD
+            else (0.0, math.radians(15.0 if action == LEFT else -15.0))
+        )
         assert math.hypot(forward - wanted[0], left) < 0.02
         assert abs(turn - wanted[1]) < math.radians(1.5)
     for action, velocity in commanded:
@@ -105,8 +128,11 @@ def test_status_over_one_action():
         status = robot.status
         if not seen or seen[-1] != (status.state, status.result):
             seen.append((status.state, status.result))
-    assert seen == [(State.MOVING, Result.NONE), (State.SETTLING, Result.NONE),
-                    (State.IDLE, Result.SUCCEEDED)]
+    assert seen == [
+        (State.MOVING, Result.NONE),
+        (State.SETTLING, Result.NONE),
+        (State.IDLE, Result.SUCCEEDED),
+    ]
     assert robot.status.motion_end == robot.now
     assert robot.base.linear == 0.0
     assert robot.status.progress == pytest.approx(0.25, abs=0.01)
@@ -153,6 +179,7 @@ def test_velocity_is_zero_for_a_while_and_then_silent():
 
 
 # ---- order of actions ----
+
 
 def test_action_while_another_moves_is_dropped_in_step_mode():
     robot = Robot()
@@ -224,6 +251,7 @@ def test_reverse_where_it_is_allowed():
 
 # ---- failures ----
 
+
 def moving_robot(config=CONFIG, action=FORWARD):
     robot = Robot(config)
     robot.act(action)
@@ -251,14 +279,26 @@ def test_e_stop_is_immediate_latched_and_reset_by_the_service_only():
 FAULTS = {
     'silent': (lambda stamp, pose: None, Result.INPUT_LOST, 'silent'),
     'frozen stamp': (lambda stamp, pose: (0.4, pose), Result.INPUT_LOST, 'silent'),
-    'nan': (lambda stamp, pose: (stamp, Pose(math.nan, pose.y, pose.yaw)), Result.BAD_INPUT,
-            'finite'),
-    'infinite yaw': (lambda stamp, pose: (stamp, Pose(pose.x, pose.y, math.inf)),
-                     Result.BAD_INPUT, 'finite'),
-    'jump': (lambda stamp, pose: (stamp, Pose(pose.x, pose.y + 5.0, pose.yaw)),
-             Result.BAD_INPUT, 'jumped'),
-    'turn': (lambda stamp, pose: (stamp, Pose(pose.x, pose.y, pose.yaw + 2.0)),
-             Result.BAD_INPUT, 'jumped'),
+    'nan': (
+        lambda stamp, pose: (stamp, Pose(math.nan, pose.y, pose.yaw)),
+        Result.BAD_INPUT,
+        'finite',
+    ),
+    'infinite yaw': (
+        lambda stamp, pose: (stamp, Pose(pose.x, pose.y, math.inf)),
+        Result.BAD_INPUT,
+        'finite',
+    ),
+    'jump': (
+        lambda stamp, pose: (stamp, Pose(pose.x, pose.y + 5.0, pose.yaw)),
+        Result.BAD_INPUT,
+        'jumped',
+    ),
+    'turn': (
+        lambda stamp, pose: (stamp, Pose(pose.x, pose.y, pose.yaw + 2.0)),
+        Result.BAD_INPUT,
+        'jumped',
+    ),
 }
 
 
@@ -411,6 +451,7 @@ def test_lost_navigator_in_continuous_mode_stops_the_robot():
 
 # ---- obstacles ----
 
+
 class Wall:
     """Something across the way, seen by a scanner at 10 Hz."""
 
@@ -481,6 +522,7 @@ def test_without_a_fresh_scan_there_is_no_forward_motion():
 
 # ---- continuous mode ----
 
+
 def test_equal_actions_chain_without_a_stop():
     robot = Robot(CONTINUOUS)
     start, slowest, images = robot.base.pose, math.inf, []
@@ -547,8 +589,9 @@ def test_turns_do_not_run_away_when_decisions_are_faster_than_the_base():
     assert turned == pytest.approx(math.radians(15.0), abs=math.radians(3.0))
 
 
-@pytest.mark.parametrize(('age', 'result', 'word'), [
-    (2.5, Result.DROPPED, 'old'), (-1.0, Result.BAD_INPUT, 'future')])
+@pytest.mark.parametrize(
+    ('age', 'result', 'word'), [(2.5, Result.DROPPED, 'old'), (-1.0, Result.BAD_INPUT, 'future')]
+)
 def test_decision_from_a_wrong_time_is_not_executed(age, result, word):
     robot = Robot(CONTINUOUS)
     robot.run(3.0)

@@ -1,4 +1,5 @@
 """The executor under random inputs: limits, finite numbers, and a standing robot at the end."""
+
 from dataclasses import replace
 import math
 
@@ -14,10 +15,15 @@ from janusvln_ros.motion.tracking import Velocity
 
 ZERO = Velocity()
 MODES = st.sampled_from(list(Mode))
-AXES = st.builds(AxisLimits, speed=st.floats(0.1, 1.5), acceleration=st.floats(0.2, 3.0),
-                 jerk=st.floats(1.0, 20.0))
-BASES = st.builds(BaseConfig, delay=st.floats(0.0, 0.2), scale=st.floats(0.8, 1.2),
-                  drift=st.floats(-0.2, 0.2))
+AXES = st.builds(
+    AxisLimits,
+    speed=st.floats(0.1, 1.5),
+    acceleration=st.floats(0.2, 3.0),
+    jerk=st.floats(1.0, 20.0),
+)
+BASES = st.builds(
+    BaseConfig, delay=st.floats(0.0, 0.2), scale=st.floats(0.8, 1.2), drift=st.floats(-0.2, 0.2)
+)
 ACTIONS = st.integers(0, 3)
 NUMBERS = st.sampled_from([0.0, 1.0, -7.0, 1e9, math.nan, math.inf, -math.inf])
 
@@ -35,12 +41,21 @@ def send(robot, action, step, stamp=0.0):
 
 @settings(max_examples=60, deadline=None)
 @given(MODES, AXES, AXES, BASES, st.lists(st.tuples(ACTIONS, st.floats(0.0, 1.5)), max_size=6))
-@example(Mode.CONTINUOUS, AxisLimits(0.1015625, 1.0, 19.0), AxisLimits(1.0, 1.0, 1.0),
-         BaseConfig(), [(1, 1.0), (0, 0.1875), (1, 0.0)])  # a goal in the tick it comes to rest
+@example(
+    Mode.CONTINUOUS,
+    AxisLimits(0.1015625, 1.0, 19.0),
+    AxisLimits(1.0, 1.0, 1.0),
+    BaseConfig(),
+    [(1, 1.0), (0, 0.1875), (1, 0.0)],
+)  # a goal in the tick it comes to rest
 def test_commands_keep_every_limit(mode, linear, angular, base, actions):
     """STOP and new goals included; only faults may drop to zero at once."""
-    robot = robot_with(replace(ExecutorConfig(), mode=mode, linear=linear, angular=angular,
-                               navigator_timeout=0.0), base)
+    robot = robot_with(
+        replace(
+            ExecutorConfig(), mode=mode, linear=linear, angular=angular, navigator_timeout=0.0
+        ),
+        base,
+    )
     waits = [(0.0, None)] + [(wait, action) for action, wait in actions] + [(20.0, None)]
     last, rates, dt = ZERO, (0.0, 0.0), 0.02
     for step, (wait, action) in enumerate(waits):
@@ -50,8 +65,9 @@ def test_commands_keep_every_limit(mode, linear, angular, base, actions):
             velocity = robot.tick() or ZERO
             new = []
             for now, before, rate, limits in (
-                    (velocity.linear, last.linear, rates[0], linear),
-                    (velocity.angular, last.angular, rates[1], angular)):
+                (velocity.linear, last.linear, rates[0], linear),
+                (velocity.angular, last.angular, rates[1], angular),
+            ):
                 assert abs(now) <= limits.speed + 1e-9
                 new.append((now - before) / dt)
                 assert abs(new[-1]) <= limits.acceleration + 1e-6
@@ -88,15 +104,23 @@ EVENTS = st.one_of(
     st.tuples(st.just('outside'), st.none()),
     st.tuples(st.just('clear'), st.sampled_from([0.0, 0.2, 0.5, math.inf, -1.0])),
     st.tuples(st.just('navigator'), st.none()),
-    st.tuples(st.just('done'), NUMBERS))
+    st.tuples(st.just('done'), NUMBERS),
+)
 
 
 @settings(max_examples=150, deadline=None)
-@given(MODES, st.booleans(), st.booleans(), st.sampled_from([0.0, 0.3]),
-       st.lists(EVENTS, max_size=25))
+@given(
+    MODES, st.booleans(), st.booleans(), st.sampled_from([0.0, 0.3]), st.lists(EVENTS, max_size=25)
+)
 def test_whatever_happens_ends_in_a_standing_robot(mode, open_loop, commands, distance, events):
-    config = replace(ExecutorConfig(), mode=mode, allow_open_loop=open_loop, commands=commands,
-                     stop_distance=distance, time_allowance=3.0)
+    config = replace(
+        ExecutorConfig(),
+        mode=mode,
+        allow_open_loop=open_loop,
+        commands=commands,
+        stop_distance=distance,
+        time_allowance=3.0,
+    )
     robot = robot_with(config)
     executor, offset = robot.executor, 0.0
     pressed = False

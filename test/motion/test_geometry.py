@@ -1,4 +1,5 @@
 """Poses and the buffer of odometry."""
+
 import math
 
 from hypothesis import given, settings
@@ -36,7 +37,8 @@ def test_buffer_interpolates_between_neighbours(part):
     buffer.add(10.1, Pose(0.1, -0.2, 3.4))
     pose = buffer.at(10.0 + 0.1 * part)
     assert (pose.x, pose.y, pose.yaw) == pytest.approx(
-        (0.1 * part, -0.2 * part, 3.0 + 0.4 * part), abs=1e-9)
+        (0.1 * part, -0.2 * part, 3.0 + 0.4 * part), abs=1e-9
+    )
 
 
 def test_buffer_knows_what_it_does_not_know():

@@ -1,4 +1,5 @@
 """Speed profiles: limits hold for every sequence of targets and time steps."""
+
 import math
 
 from hypothesis import given, settings
@@ -6,8 +7,12 @@ from hypothesis import strategies as st
 from janusvln_ros.motion.limits import advance, approach_speed, AxisLimits, AxisState
 import pytest
 
-LIMITS = st.builds(AxisLimits, speed=st.floats(0.05, 3.0), acceleration=st.floats(0.05, 10.0),
-                   jerk=st.floats(0.1, 100.0))
+LIMITS = st.builds(
+    AxisLimits,
+    speed=st.floats(0.05, 3.0),
+    acceleration=st.floats(0.05, 10.0),
+    jerk=st.floats(0.1, 100.0),
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -27,9 +32,17 @@ def test_no_limit_is_ever_passed(limits, commands):
 @given(LIMITS, st.floats(-1.0, 1.0), st.floats(0.005, 0.05))
 def test_a_standing_target_is_reached_without_overshoot(limits, part, dt):
     target, state = part * limits.speed, AxisState()
-    for _ in range(math.ceil((limits.speed / limits.acceleration
-                              + 3.0 * math.sqrt(limits.speed / limits.jerk)
-                              + limits.acceleration / limits.jerk + 2.0) / dt)):
+    for _ in range(
+        math.ceil(
+            (
+                limits.speed / limits.acceleration
+                + 3.0 * math.sqrt(limits.speed / limits.jerk)
+                + limits.acceleration / limits.jerk
+                + 2.0
+            )
+            / dt
+        )
+    ):
         state = advance(state, target, limits, dt)
         assert abs(state.speed) <= abs(target) + 1e-9
     assert state.speed == pytest.approx(target, abs=0.01 * limits.speed)
@@ -61,8 +74,10 @@ def test_time_that_does_not_go_on_changes_nothing():
     assert advance(AxisState(0.2, 0.1), 1.0, limits, 0.0) == AxisState(0.2, 0.1)
 
 
-@pytest.mark.parametrize('values', [(0.0, 1.0, 1.0, 0.0), (1.0, -1.0, 1.0, 0.0),
-                                    (1.0, 1.0, math.nan, 0.0), (1.0, 1.0, 1.0, 2.0)])
+@pytest.mark.parametrize(
+    'values',
+    [(0.0, 1.0, 1.0, 0.0), (1.0, -1.0, 1.0, 0.0), (1.0, 1.0, math.nan, 0.0), (1.0, 1.0, 1.0, 2.0)],
+)
 def test_senseless_limits_are_refused(values):
     with pytest.raises(ValueError):
         AxisLimits(*values)

@@ -1,4 +1,5 @@
 """The free way ahead, from scans and depth images of scenes whose answer is known."""
+
 import math
 
 from janusvln_ros.motion.obstacles import depth_clearance, Footprint, Mount, scan_clearance
@@ -60,7 +61,7 @@ def test_blind_scanner_is_an_error(ranges):
 
 def depth_image(distance=None, pitch=0.0, height=0.4, size=(120, 160), hfov=1.38):
     """Return the depth of a floor, and of a wall across the way at a distance (m)."""
-    rows, columns = np.mgrid[:size[0], :size[1]] + 0.5
+    rows, columns = np.mgrid[: size[0], : size[1]] + 0.5
     focal = size[1] / 2.0 / math.tan(hfov / 2.0)
     down = (rows - size[0] / 2.0) / focal
     forward = math.cos(pitch) - down * math.sin(pitch)  # of a ray with depth 1

@@ -1,4 +1,5 @@
 """Sentences: what is understood, what is refused, and that nothing else is a motion."""
+
 import math
 
 from hypothesis import given, settings
@@ -38,14 +39,39 @@ TURNS = {
     'turn around': 180.0,
 }
 REFUSED = [
-    '', ' ', 'move', 'turn', 'turn 30 degrees', 'do not move forward', "don't turn left",
-    'never move forward 25 cm', 'move forward 75', 'turn left ninety', 'turn left 30 cm',
-    'move forward 30 degrees', 'move forward -1 m', 'move forward - 1 m', 'move forward 0 cm',
-    'move forward 75 cm and turn left', 'stop and turn left', 'move forward. stop.',
-    'move forward 1e3 m', 'move forward nan m', 'move forward inf m', 'move forward 3,5 m',
-    'move forward ' + '9' * 400 + ' m', 'move forward twenty eleven cm', 'move left 25 cm',
-    'turn forward 15 degrees', 'go to the red chair', 'left', 'forward 25 cm',
-    'move forward by', 'move forward one point m', "don't stop", 'stop the music',
+    '',
+    ' ',
+    'move',
+    'turn',
+    'turn 30 degrees',
+    'do not move forward',
+    "don't turn left",
+    'never move forward 25 cm',
+    'move forward 75',
+    'turn left ninety',
+    'turn left 30 cm',
+    'move forward 30 degrees',
+    'move forward -1 m',
+    'move forward - 1 m',
+    'move forward 0 cm',
+    'move forward 75 cm and turn left',
+    'stop and turn left',
+    'move forward. stop.',
+    'move forward 1e3 m',
+    'move forward nan m',
+    'move forward inf m',
+    'move forward 3,5 m',
+    'move forward ' + '9' * 400 + ' m',
+    'move forward twenty eleven cm',
+    'move left 25 cm',
+    'turn forward 15 degrees',
+    'go to the red chair',
+    'left',
+    'forward 25 cm',
+    'move forward by',
+    'move forward one point m',
+    "don't stop",
+    'stop the music',
 ]
 
 
@@ -59,8 +85,10 @@ def test_turns(sentence, degrees):
     assert parse(sentence) == Command(Kind.TURN, pytest.approx(math.radians(degrees)))
 
 
-@pytest.mark.parametrize('sentence', ['stop', 'Stop.', 'STOP', 'the next action is stop',
-                                      'halt', 'stand still', 'stop moving'])
+@pytest.mark.parametrize(
+    'sentence',
+    ['stop', 'Stop.', 'STOP', 'the next action is stop', 'halt', 'stand still', 'stop moving'],
+)
 def test_stops(sentence):
     assert parse(sentence) == Command(Kind.STOP)
 
@@ -79,14 +107,14 @@ def test_a_bit_is_one_step():
 
 @given(st.sampled_from([Kind.MOVE, Kind.TURN]), st.integers(1, 500), st.sampled_from([1, -1]))
 def test_our_own_sentences_are_understood(kind, amount, sign):
-    command = Command(kind, sign * (amount / 100.0 if kind is Kind.MOVE
-                                    else math.radians(amount)))
+    command = Command(kind, sign * (amount / 100.0 if kind is Kind.MOVE else math.radians(amount)))
     assert parse(command.sentence) == Command(kind, pytest.approx(command.amount))
 
 
 WORDS = st.sampled_from(
     'move turn stop go forward left right around by a bit half and not please 5 0.25 cm m'
-    ' degrees twenty hundred point three back . - ° , do never 1e9 nan'.split())
+    ' degrees twenty hundred point three back . - ° , do never 1e9 nan'.split()
+)
 
 
 @settings(max_examples=500, deadline=None)

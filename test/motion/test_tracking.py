@@ -1,4 +1,5 @@
 """The tracker on a base that does exactly what it is told, plus what is done to it here."""
+
 import math
 
 from janusvln_ros.motion.geometry import Pose
@@ -7,8 +8,9 @@ from janusvln_ros.motion.tracking import CommandHistory, Goal, Tracker, Tracking
 import pytest
 
 DT = 0.02
-CONFIG = TrackingConfig(AxisLimits(0.3, 0.5, 2.5), AxisLimits(1.0, 2.0, 12.0), 0.01,
-                        math.radians(0.75))
+CONFIG = TrackingConfig(
+    AxisLimits(0.3, 0.5, 2.5), AxisLimits(1.0, 2.0, 12.0), 0.01, math.radians(0.75)
+)
 
 
 def follow(tracker, goal, pose, drift=0.0):

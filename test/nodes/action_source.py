@@ -3,6 +3,7 @@ What the executor hears of a navigator, as a process: a heartbeat, and one actio
 
     python action_source.py step|continuous
 """
+
 import sys
 
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus

@@ -5,6 +5,7 @@ Run as a script by tests and by benchmarks/. A string on the topic `base_fault` 
 misbehave: silent, nan, jump, ok; with --speed also clock_freeze, clock_back, clock_ahead. What it
 really does is always told on `base_truth`.
 """
+
 import argparse
 import math
 import signal
@@ -39,8 +40,9 @@ class KinematicBase(Node):
         self._truth = self.create_publisher(Odometry, 'base_truth', 10)
         reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self._clock_publisher = self.create_publisher(Clock, '/clock', reliable)
-        self.create_subscription(TwistStamped if stamped else Twist, 'cmd_vel', self._on_command,
-                                 reliable)
+        self.create_subscription(
+            TwistStamped if stamped else Twist, 'cmd_vel', self._on_command, reliable
+        )
         self.create_subscription(String, 'base_fault', self._on_fault, 10)
 
     def _on_command(self, message):
@@ -107,16 +109,19 @@ class KinematicBase(Node):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--speed', type=float, default=0.0,
-                        help='simulated seconds per second, with /clock; 0: real time')
+    parser.add_argument(
+        '--speed',
+        type=float,
+        default=0.0,
+        help='simulated seconds per second, with /clock; 0: real time',
+    )
     parser.add_argument('--stamped', action='store_true', help='take TwistStamped')
     parser.add_argument('--delay', type=float, default=0.05, help='s, command to effect')
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     rclpy.init(args=[])
     try:
-        KinematicBase(arguments.speed, arguments.stamped,
-                      BaseConfig(delay=arguments.delay)).run()
+        KinematicBase(arguments.speed, arguments.stamped, BaseConfig(delay=arguments.delay)).run()
     except (KeyboardInterrupt, SystemExit):
         pass
 

@@ -7,6 +7,7 @@ The two are DDS domains that know nothing of each other. Camera, motion status a
 one way, actions and the heartbeat the other, as they are. A topic is taken up once somebody
 listens on the other side, so that what hears the link is heard through it.
 """
+
 import signal
 import sys
 import threading
@@ -19,10 +20,15 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-TO_WORKSTATION = ((Image, 'image', LATEST), (MotionStatus, 'motion_status', LATEST),
-                  (String, 'instruction', LATEST))
-TO_ROBOT = ((NavigationAction, 'navigation_action', LATEST),
-            (NavigatorStatus, 'navigator_status', LATCHED))
+TO_WORKSTATION = (
+    (Image, 'image', LATEST),
+    (MotionStatus, 'motion_status', LATEST),
+    (String, 'instruction', LATEST),
+)
+TO_ROBOT = (
+    (NavigationAction, 'navigation_action', LATEST),
+    (NavigatorStatus, 'navigator_status', LATCHED),
+)
 
 
 def main() -> None:
@@ -32,8 +38,10 @@ def main() -> None:
         rclpy.init(args=[], context=context, domain_id=int(domain))
         nodes.append(rclpy.create_node(f'link_{side}', context=context))
     robot, workstation = nodes
-    for source, target, topics in ((robot, workstation, TO_WORKSTATION),
-                                   (workstation, robot, TO_ROBOT)):
+    for source, target, topics in (
+        (robot, workstation, TO_WORKSTATION),
+        (workstation, robot, TO_ROBOT),
+    ):
         for kind, topic, qos in topics:
             publisher = target.create_publisher(kind, topic, qos)
             while not publisher.get_subscription_count():

@@ -38,8 +38,10 @@ class ScriptedPolicy:
                 raise RuntimeError('the script says so')
             if word in LETTERS:
                 action = LETTERS.index(word)
-                return SimpleNamespace(action=action, probabilities={
-                    other: 0.7 if other == action else 0.1 for other in range(4)})
+                return SimpleNamespace(
+                    action=action,
+                    probabilities={other: 0.7 if other == action else 0.1 for other in range(4)},
+                )
             time.sleep(float(word))
 
 

@@ -19,10 +19,20 @@ def demo(start_command, marked, tmp_path):
     def demo(*arguments):
         log = open(tmp_path / 'demo.txt', 'wb')
         process = start_command(
-            'demo', '--out', str(tmp_path / 'out'), '--device', 'cpu', '--checkpoint', 'random',
-            *arguments, stdout=log, stderr=log,
-            env={**environment, 'OMP_NUM_THREADS': '1'})
+            'demo',
+            '--out',
+            str(tmp_path / 'out'),
+            '--device',
+            'cpu',
+            '--checkpoint',
+            'random',
+            *arguments,
+            stdout=log,
+            stderr=log,
+            env={**environment, 'OMP_NUM_THREADS': '1'},
+        )
         return process, running, tmp_path / 'demo.txt'
+
     return demo
 
 
@@ -52,6 +62,7 @@ def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
     assert frames > 5
     assert (tmp_path / 'out' / 'map.png').stat().st_size > 10000
     import rosbags.highlevel as rosbags
+
     with rosbags.AnyReader([tmp_path / 'out' / 'bag']) as bag:
         counts = {connection.topic: connection.msgcount for connection in bag.connections}
     assert counts['/instruction'] == 2
@@ -60,9 +71,14 @@ def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
         assert counts[topic] > 5, counts
 
 
-@pytest.mark.parametrize('moment, number, code', [
-    ('starting', signal.SIGTERM, 130), ('step', signal.SIGINT, 130),
-    ('step', signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    'moment, number, code',
+    [
+        ('starting', signal.SIGTERM, 130),
+        ('step', signal.SIGINT, 130),
+        ('step', signal.SIGKILL, -signal.SIGKILL),
+    ],
+)
 def test_no_process_outlives_the_demo(demo, moment, number, code):
     process, running, text = demo('--max-steps', '100')
     wait_for(lambda: len(running()) >= 4 and moment in text.read_text(), PATIENCE, text)

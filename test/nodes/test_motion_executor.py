@@ -1,4 +1,5 @@
 """motion_executor as a process, with a base as another: what moves, and that all faults stop."""
+
 from collections import deque
 import math
 import os
@@ -51,17 +52,21 @@ class Bench:
         self.heard = {}
         self._step = 0
         node = self.node
-        node.create_subscription(TwistStamped if stamped else Twist, 'cmd_vel', self._on_command,
-                                 100)
+        node.create_subscription(
+            TwistStamped if stamped else Twist, 'cmd_vel', self._on_command, 100
+        )
         node.create_subscription(Odometry, 'base_truth', self._on_truth, 10)
-        node.create_subscription(MotionStatus, 'motion_status',
-                                 lambda message: self.statuses.append(message), 10)
-        for kind, topic, qos in ((DiagnosticArray, '/diagnostics', 10),
-                                 (PathMessage, 'executed_path', LATCHED),
-                                 (MidLevelCommand, 'mid_level_command', 10)):
+        node.create_subscription(
+            MotionStatus, 'motion_status', lambda message: self.statuses.append(message), 10
+        )
+        for kind, topic, qos in (
+            (DiagnosticArray, '/diagnostics', 10),
+            (PathMessage, 'executed_path', LATCHED),
+            (MidLevelCommand, 'mid_level_command', 10),
+        ):
             node.create_subscription(
-                kind, topic, lambda message, topic=topic: self.heard.update({topic: message}),
-                qos)
+                kind, topic, lambda message, topic=topic: self.heard.update({topic: message}), qos
+            )
         self.actions = node.create_publisher(NavigationAction, 'navigation_action', 1)
         self.sentences = node.create_publisher(String, 'sentence', 10)
         self.done = node.create_publisher(MidLevelCommand, 'mid_level_done', 10)
@@ -103,8 +108,11 @@ class Bench:
     def pose(self):
         """Where the base really is: x, y (m), yaw (rad)."""
         pose = self.truth.pose.pose
-        return (pose.position.x, pose.position.y,
-                2.0 * math.atan2(pose.orientation.z, pose.orientation.w))
+        return (
+            pose.position.x,
+            pose.position.y,
+            2.0 * math.atan2(pose.orientation.z, pose.orientation.w),
+        )
 
     @property
     def base_moves(self):
@@ -113,11 +121,27 @@ class Bench:
 
     def ready(self):
         """Wait until all have found each other and the robot takes actions."""
-        wait_for(lambda: all(publisher.get_subscription_count() for publisher in (
-            self.actions, self.sentences, self.done, self.e_stop, self.faults)),
-            'executor and base')
-        wait_for(lambda: self.truth and self.status.state == MotionStatus.STATE_IDLE
-                 and not self.status.message, 'odometry to arrive')
+        wait_for(
+            lambda: all(
+                publisher.get_subscription_count()
+                for publisher in (
+                    self.actions,
+                    self.sentences,
+                    self.done,
+                    self.e_stop,
+                    self.faults,
+                )
+            ),
+            'executor and base',
+        )
+        wait_for(
+            lambda: (
+                self.truth
+                and self.status.state == MotionStatus.STATE_IDLE
+                and not self.status.message
+            ),
+            'odometry to arrive',
+        )
 
     def act(self, action, **fields):
         fields = {'instruction_id': 'test', 'step': self._step, **fields}
@@ -128,9 +152,11 @@ class Bench:
         return message
 
     def ended(self, step):
-        return (self.status.step == step and self.status.result != MotionStatus.RESULT_NONE
-                and self.status.state not in (MotionStatus.STATE_MOVING,
-                                              MotionStatus.STATE_SETTLING))
+        return (
+            self.status.step == step
+            and self.status.result != MotionStatus.RESULT_NONE
+            and self.status.state not in (MotionStatus.STATE_MOVING, MotionStatus.STATE_SETTLING)
+        )
 
     def do(self, action, **fields):
         """Execute an action; return its last status."""
@@ -140,13 +166,18 @@ class Bench:
 
     def start_moving(self, action=1):
         self.act(action)
-        wait_for(lambda: self.base_moves and self.commands and self.commands[-1][1] > 0.1,
-                 'the base to move')
+        wait_for(
+            lambda: self.base_moves and self.commands and self.commands[-1][1] > 0.1,
+            'the base to move',
+        )
 
     def wait_for_zero(self, within):
         """Wait until zero is commanded; within: s of wall time on a machine that keeps up."""
-        wait_for(lambda: self.commands and self.commands[-1][1:] == (0.0, 0.0), 'a zero command',
-                 within + 2.0)
+        wait_for(
+            lambda: self.commands and self.commands[-1][1:] == (0.0, 0.0),
+            'a zero command',
+            within + 2.0,
+        )
 
     def assert_stands(self, seconds=0.6):
         """Assert that no motion is commanded any more, and that the base is at rest."""
@@ -179,9 +210,12 @@ class Bench:
 @pytest.fixture
 def script(start_process):
     """Give a function that starts a script of this folder as a process."""
+
     def start(name, *arguments):
-        return start_process([sys.executable, str(HERE / name), *arguments],
-                             env={**os.environ, 'PYTHONPATH': str(HERE.parents[1])})
+        return start_process(
+            [sys.executable, str(HERE / name), *arguments],
+            env={**os.environ, 'PYTHONPATH': str(HERE.parents[1])},
+        )
 
     return start
 
@@ -195,8 +229,9 @@ def robot(ros_domain, start_command, script):
         script('kinematic_base.py', *base)
         bench = Bench(ros_domain, stamped)
         benches.append(bench)
-        bench.process = start_command('motion_executor', *(
-            ('--ros-args', *ros_arguments) if ros_arguments else ()))
+        bench.process = start_command(
+            'motion_executor', *(('--ros-args', *ros_arguments) if ros_arguments else ())
+        )
         if ready:
             bench.ready()
         return bench
@@ -225,20 +260,31 @@ def test_steps_are_executed_and_reported(robot):
     wait_for(lambda: len(bench.heard['executed_path'].poses) == 3, 'a path of three poses')
     last = bench.heard['executed_path'].poses[-1].pose.position
     assert (last.x, last.y) == pytest.approx(bench.pose[:2], abs=0.01)
-    wait_for(lambda: '/diagnostics' in bench.heard
-             and bench.diagnosis['last result'] == 'SUCCEEDED', 'diagnostics')
+    wait_for(
+        lambda: '/diagnostics' in bench.heard and bench.diagnosis['last result'] == 'SUCCEEDED',
+        'diagnostics',
+    )
     assert bench.diagnosis['state'] == 'IDLE'
     assert float(bench.diagnosis['odometry rate (Hz)']) > 5.0
     assert bench.heard['/diagnostics'].status[0].level == b'\x01'  # there is no navigator
     taken = os.sched_getscheduler(bench.process.pid) == os.SCHED_FIFO
     assert bench.diagnosis['real-time priority'] == '5' or (
-        not taken and 'refused' in bench.diagnosis['real-time priority'])
+        not taken and 'refused' in bench.diagnosis['real-time priority']
+    )
     bench.assert_stands()
 
 
 def test_stamped_velocity(robot):
-    bench = robot('-p', 'stamped_cmd_vel:=true', '-p', 'cmd_vel_frame:=base',
-                  '-p', 'realtime_priority:=0', base=('--stamped',), stamped=True)
+    bench = robot(
+        '-p',
+        'stamped_cmd_vel:=true',
+        '-p',
+        'cmd_vel_frame:=base',
+        '-p',
+        'realtime_priority:=0',
+        base=('--stamped',),
+        stamped=True,
+    )
     assert os.sched_getscheduler(bench.process.pid) == os.SCHED_OTHER
     assert bench.do(3).result == MotionStatus.RESULT_SUCCEEDED
     header = bench.heard['cmd_vel'].header
@@ -247,8 +293,11 @@ def test_stamped_velocity(robot):
 
 def test_wrong_actions_do_not_move_the_robot(robot):
     bench = robot()
-    for fields in ({'action': 4}, {'action': 255},
-                   {'action': 1, 'probabilities': [math.nan, 0.0, 0.0, 1.0]}):
+    for fields in (
+        {'action': 4},
+        {'action': 255},
+        {'action': 1, 'probabilities': [math.nan, 0.0, 0.0, 1.0]},
+    ):
         status = bench.do(**fields)
         assert status.result == MotionStatus.RESULT_BAD_INPUT and status.message
     bench.sentences.publish(String(data='do not move forward'))
@@ -298,16 +347,31 @@ def test_e_stop_is_latched(robot):
 def test_e_stop_again_and_again(ros_domain):
     """The limit is 50 ms where the machine keeps up; benchmarks/e_stop.py does it 1,000 times."""
     run = subprocess.run(
-        [sys.executable, str(HERE.parents[1] / 'benchmarks' / 'e_stop.py'), '--times', '10',
-         '--limit', '500'], env={**os.environ, 'PYTHONPATH': str(HERE.parents[1])},
-        capture_output=True, text=True, timeout=120.0)
+        [
+            sys.executable,
+            str(HERE.parents[1] / 'benchmarks' / 'e_stop.py'),
+            '--times',
+            '10',
+            '--limit',
+            '500',
+        ],
+        env={**os.environ, 'PYTHONPATH': str(HERE.parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=120.0,
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     assert 'motion after zero: 0' in run.stdout
 
 
-@pytest.mark.parametrize(('fault', 'result'), [
-    ('silent', MotionStatus.RESULT_INPUT_LOST), ('nan', MotionStatus.RESULT_BAD_INPUT),
-    ('jump', MotionStatus.RESULT_BAD_INPUT)])
+@pytest.mark.parametrize(
+    ('fault', 'result'),
+    [
+        ('silent', MotionStatus.RESULT_INPUT_LOST),
+        ('nan', MotionStatus.RESULT_BAD_INPUT),
+        ('jump', MotionStatus.RESULT_BAD_INPUT),
+    ],
+)
 def test_bad_odometry_stops_the_robot(robot, fault, result):
     bench = robot('-p', 'recovery_time:=0.4')
     bench.start_moving()
@@ -331,8 +395,10 @@ def test_lost_navigator_leaves_a_robot_that_finishes_its_step_and_stands(robot, 
     source = script('action_source.py', 'step')
     wait_for(lambda: bench.status.step == 1 and bench.base_moves, 'the second step')
     os.kill(source.pid, number)
-    wait_for(lambda: bench.status.state == MotionStatus.STATE_IDLE and not bench.base_moves,
-             'the end of the step')
+    wait_for(
+        lambda: bench.status.state == MotionStatus.STATE_IDLE and not bench.base_moves,
+        'the end of the step',
+    )
     steps = bench.status.step + 1  # the signal may have come just after another action
     assert bench.status.result == MotionStatus.RESULT_SUCCEEDED
     bench.assert_stands()
@@ -340,8 +406,14 @@ def test_lost_navigator_leaves_a_robot_that_finishes_its_step_and_stands(robot, 
 
 
 def test_lost_navigator_stops_a_robot_in_continuous_mode(robot, script):
-    bench = robot('-p', 'execution_mode:=continuous', '-p', 'navigator_timeout:=0.5',
-                  '-p', 'max_linear_speed:=0.1')
+    bench = robot(
+        '-p',
+        'execution_mode:=continuous',
+        '-p',
+        'navigator_timeout:=0.5',
+        '-p',
+        'max_linear_speed:=0.1',
+    )
     source = script('action_source.py', 'continuous')
     wait_for(lambda: bench.status.step >= 3 and bench.base_moves, 'the robot to move')
     os.kill(source.pid, signal.SIGSTOP)
@@ -378,8 +450,9 @@ sys.exit(main([]))
 def test_exception_in_the_executor_stops_the_robot(ros_domain, script):
     script('kinematic_base.py')
     bench = Bench(ros_domain)
-    with subprocess.Popen([sys.executable, '-c', FAILING], stderr=subprocess.PIPE,
-                          cwd=HERE.parents[1], text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, '-c', FAILING], stderr=subprocess.PIPE, cwd=HERE.parents[1], text=True
+    ) as process:
         try:
             bench.ready()
             bench.act(1)
@@ -396,8 +469,10 @@ def test_exception_in_the_executor_stops_the_robot(ros_domain, script):
 def test_open_loop_where_it_is_allowed(robot):
     bench = robot('-p', 'allow_open_loop:=true')
     bench.faults.publish(String(data='silent'))
-    wait_for(lambda: '/diagnostics' in bench.heard
-             and float(bench.diagnosis['odometry age (s)']) > 0.6, 'silence')
+    wait_for(
+        lambda: '/diagnostics' in bench.heard and float(bench.diagnosis['odometry age (s)']) > 0.6,
+        'silence',
+    )
     status = bench.do(1)
     assert status.result == MotionStatus.RESULT_SUCCEEDED and status.open_loop
     assert math.hypot(*bench.pose[:2]) == pytest.approx(0.25, abs=0.05)
@@ -436,8 +511,14 @@ def test_clock_that_jumps_or_freezes_stops_the_robot(robot, fault):
 
 def test_obstacle_ahead_blocks(robot):
     bench = robot('-p', 'stop_distance:=0.3')
-    scan = LaserScan(angle_min=-0.5, angle_max=0.5, angle_increment=0.1, range_min=0.1,
-                     range_max=10.0, ranges=[0.4] * 11)
+    scan = LaserScan(
+        angle_min=-0.5,
+        angle_max=0.5,
+        angle_increment=0.1,
+        range_min=0.1,
+        range_max=10.0,
+        ranges=[0.4] * 11,
+    )
     timer = bench.node.create_timer(0.1, lambda: bench.scans.publish(scan))
     assert bench.do(2).result == MotionStatus.RESULT_SUCCEEDED
     status = bench.do(1)
@@ -471,39 +552,65 @@ def test_parameters_change_where_it_is_safe(robot):
     assert bench.set_parameter('max_linear_speed', 0.15).successful
     bench.act(1)
     wait_for(lambda: bench.base_moves, 'the base to move')
-    for name, value, word in (('execution_mode', 'continuous', 'stands'),
-                              ('max_linear_speed', 0.3, 'stands'),
-                              ('control_rate', 100.0, 'fixed')):
+    for name, value, word in (
+        ('execution_mode', 'continuous', 'stands'),
+        ('max_linear_speed', 0.3, 'stands'),
+        ('control_rate', 100.0, 'fixed'),
+    ):
         answer = bench.set_parameter(name, value)
         assert not answer.successful and word in answer.reason
     assert bench.set_parameter('odometry_timeout', 0.4).successful
     wait_for(lambda: bench.status.result == MotionStatus.RESULT_SUCCEEDED, 'the end of the step')
     assert max(linear for _, linear, _ in bench.commands) <= 0.15 + 1e-9
-    for name, value, word in (('execution_mode', 'hop', 'step, continuous'),
-                              ('max_linear_speed', -1.0, 'range'),
-                              ('min_linear_speed', 0.5, 'minimum speed')):
+    for name, value, word in (
+        ('execution_mode', 'hop', 'step, continuous'),
+        ('max_linear_speed', -1.0, 'range'),
+        ('min_linear_speed', 0.5, 'minimum speed'),
+    ):
         answer = bench.set_parameter(name, value)
         assert not answer.successful and word in answer.reason, answer.reason
     request = DescribeParameters.Request(names=['max_linear_speed', 'zero_hold'])
-    for description in bench.call(DescribeParameters, 'motion_executor/describe_parameters',
-                                  request).descriptors:
+    for description in bench.call(
+        DescribeParameters, 'motion_executor/describe_parameters', request
+    ).descriptors:
         assert description.description and description.floating_point_range
 
 
-@pytest.mark.parametrize(('override', 'word'), [
-    ('max_linear_speed:=99.0', 'max_linear_speed'), ('max_linear_speed:=fast', 'max_linear_speed'),
-    ('execution_mode:=hop', 'continuous'), ('min_linear_speed:=0.9', 'minimum speed')])
+@pytest.mark.parametrize(
+    ('override', 'word'),
+    [
+        ('max_linear_speed:=99.0', 'max_linear_speed'),
+        ('max_linear_speed:=fast', 'max_linear_speed'),
+        ('execution_mode:=hop', 'continuous'),
+        ('min_linear_speed:=0.9', 'minimum speed'),
+    ],
+)
 def test_wrong_parameter_ends_the_command_with_a_message(ros_domain, override, word):
-    run = subprocess.run([sys.executable, '-m', 'janusvln_ros.cli', 'motion_executor',
-                          '--ros-args', '-p', override], capture_output=True, text=True,
-                         timeout=PATIENCE)
+    run = subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'janusvln_ros.cli',
+            'motion_executor',
+            '--ros-args',
+            '-p',
+            override,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
     assert run.returncode == 2
     assert word in run.stderr and 'Traceback' not in run.stderr
 
 
 def test_help_names_every_parameter():
-    run = subprocess.run([sys.executable, '-m', 'janusvln_ros.cli', 'motion_executor', '--help'],
-                         capture_output=True, text=True, timeout=PATIENCE)
+    run = subprocess.run(
+        [sys.executable, '-m', 'janusvln_ros.cli', 'motion_executor', '--help'],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
     assert run.returncode == 0
     for name in ('execution_mode', 'max_linear_speed', 'stop_distance', 'odometry_timeout'):
         assert f'\n  {name} ' in run.stdout

@@ -3,6 +3,7 @@ Constants and parameters: those of the interfaces, and the files config/robot_*.
 
 Every file is accepted, and makes a model of its kind of base step well.
 """
+
 import math
 from pathlib import Path
 
@@ -21,12 +22,19 @@ BASES = {
     'diff_drive': BaseConfig(delay=0.06),
     'turtlebot4': BaseConfig(delay=0.1, odometry_delay=0.04, linear_acceleration=0.5),
     'go2': BaseConfig(delay=0.18, odometry_delay=0.05, linear_acceleration=2.0, drift=0.1),
-    'g1': BaseConfig(delay=0.3, odometry_delay=0.05, linear_acceleration=1.5, scale=0.9)}
+    'g1': BaseConfig(delay=0.3, odometry_delay=0.05, linear_acceleration=1.5, scale=0.9),
+}
 
 
-@pytest.mark.parametrize(('ours', 'message', 'prefix'), [
-    (State, MotionStatus, 'STATE_'), (Result, MotionStatus, 'RESULT_'),
-    (Action, NavigationAction, ''), (Kind, MidLevelCommand, '')])
+@pytest.mark.parametrize(
+    ('ours', 'message', 'prefix'),
+    [
+        (State, MotionStatus, 'STATE_'),
+        (Result, MotionStatus, 'RESULT_'),
+        (Action, NavigationAction, ''),
+        (Kind, MidLevelCommand, ''),
+    ],
+)
 def test_constants_are_those_of_the_interfaces(ours, message, prefix):
     for constant in ours:
         assert getattr(message, prefix + constant.name) == constant
@@ -48,8 +56,11 @@ def test_robot_file_is_accepted_and_steps_well(ros_domain, robot):
         node.destroy_node()
     finally:
         context.shutdown()
-    named = {line.split(':')[0].strip() for line in path.read_text().splitlines()
-             if line.startswith('    ') and ':' in line}
+    named = {
+        line.split(':')[0].strip()
+        for line in path.read_text().splitlines()
+        if line.startswith('    ') and ':' in line
+    }
     assert named <= known, f'unknown parameters: {named - known}'
 
     config = executor_config({**values, 'stop_distance': 0.0})

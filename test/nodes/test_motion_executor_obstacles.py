@@ -1,4 +1,5 @@
 """Depth images and scans as messages: what is read from them, and what is refused."""
+
 import array
 import math
 import time
@@ -19,9 +20,14 @@ def depth_image(metres, encoding='16UC1', padding=0, big=False):
     values = np.asarray(metres * scale).astype(('>' if big else '<') + kind)
     rows = values.view(np.uint8).reshape(values.shape[0], -1)
     rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=7)
-    return Image(height=values.shape[0], width=values.shape[1], encoding=encoding,
-                 is_bigendian=int(big), step=rows.shape[1],
-                 data=array.array('B', rows.tobytes()))
+    return Image(
+        height=values.shape[0],
+        width=values.shape[1],
+        encoding=encoding,
+        is_bigendian=int(big),
+        step=rows.shape[1],
+        data=array.array('B', rows.tobytes()),
+    )
 
 
 @pytest.mark.parametrize('big', [False, True])
@@ -40,10 +46,17 @@ def broken(**fields):
     return message
 
 
-@pytest.mark.parametrize(('message', 'word'), [
-    (broken(encoding='rgb8'), 'encoding "rgb8"'), (broken(data=array.array('B', b'12')), 'bytes'),
-    (broken(step=3), 'bytes'), (broken(width=0), 'bytes'), (broken(height=0), 'bytes'),
-    (broken(width=10**9), 'bytes')])
+@pytest.mark.parametrize(
+    ('message', 'word'),
+    [
+        (broken(encoding='rgb8'), 'encoding "rgb8"'),
+        (broken(data=array.array('B', b'12')), 'bytes'),
+        (broken(step=3), 'bytes'),
+        (broken(width=0), 'bytes'),
+        (broken(height=0), 'bytes'),
+        (broken(width=10**9), 'bytes'),
+    ],
+)
 def test_what_is_no_depth_image_is_refused(message, word):
     with pytest.raises(ValueError, match=word):
         depth_metres(message)
@@ -57,14 +70,23 @@ def test_sensors_report_what_they_see_and_nothing_when_blind(ros_domain):
     executor.add_node(node)
     reports, wanted = [], []
     ObstacleSensors(
-        node, FixedParameters(obstacle_sensor='both', depth_z=0.4, depth_hfov=1.38),
-        lambda: bool(wanted), lambda *report: reports.append(report))
+        node,
+        FixedParameters(obstacle_sensor='both', depth_z=0.4, depth_hfov=1.38),
+        lambda: bool(wanted),
+        lambda *report: reports.append(report),
+    )
     scans = node.create_publisher(LaserScan, 'scan', qos_profile_sensor_data)
     depths = node.create_publisher(Image, 'depth', qos_profile_sensor_data)
-    scan = LaserScan(angle_min=-0.1, angle_increment=0.1, range_min=0.1, range_max=10.0,
-                     ranges=[math.inf, 1.0, math.inf])
-    blind_scan = LaserScan(angle_min=-0.1, angle_increment=0.1, range_min=0.1, range_max=10.0,
-                           ranges=[math.nan] * 3)
+    scan = LaserScan(
+        angle_min=-0.1,
+        angle_increment=0.1,
+        range_min=0.1,
+        range_max=10.0,
+        ranges=[math.inf, 1.0, math.inf],
+    )
+    blind_scan = LaserScan(
+        angle_min=-0.1, angle_increment=0.1, range_min=0.1, range_max=10.0, ranges=[math.nan] * 3
+    )
     blind_depth = depth_image(np.zeros((60, 80)))
 
     def send(*messages):

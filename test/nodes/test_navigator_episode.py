@@ -72,17 +72,22 @@ class Robot:
 
 
 def test_constants_are_those_of_the_messages():
-    for enum, message, prefix in ((State, messages.NavigatorStatus, 'STATE_'),
-                                  (Reason, messages.NavigatorStatus, 'REASON_'),
-                                  (Motion, messages.MotionStatus, 'STATE_'),
-                                  (Result, messages.MotionStatus, 'RESULT_')):
+    for enum, message, prefix in (
+        (State, messages.NavigatorStatus, 'STATE_'),
+        (Reason, messages.NavigatorStatus, 'REASON_'),
+        (Motion, messages.MotionStatus, 'STATE_'),
+        (Result, messages.MotionStatus, 'RESULT_'),
+    ):
         for member in enum:
             assert getattr(message, prefix + member.name) == member
     for member in list(Reason)[1:]:
         assert getattr(Navigate.Result, member.name) == member
-    assert [messages.NavigationAction.STOP, messages.NavigationAction.MOVE_FORWARD,
-            messages.NavigationAction.TURN_LEFT, messages.NavigationAction.TURN_RIGHT] == [
-        STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT]
+    assert [
+        messages.NavigationAction.STOP,
+        messages.NavigationAction.MOVE_FORWARD,
+        messages.NavigationAction.TURN_LEFT,
+        messages.NavigationAction.TURN_RIGHT,
+    ] == [STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT]
 
 
 def test_decides_moves_and_stops():
@@ -152,11 +157,15 @@ def test_action_that_the_executor_never_received_is_forgotten():
     assert robot.takes()
 
 
-@pytest.mark.parametrize('report, awaiting, status, expected', [
-    (None, None, False, 'no status from motion_executor for 2 s'),
-    (MotionReport(), None, False, 'no status from motion_executor for 2 s'),
-    (MotionReport(), None, True, 'no usable camera frame for 2 s'),
-    (MotionReport(Motion.FAULT, message='no odom'), None, True, 'takes no action: no odom')])
+@pytest.mark.parametrize(
+    'report, awaiting, status, expected',
+    [
+        (None, None, False, 'no status from motion_executor for 2 s'),
+        (MotionReport(), None, False, 'no status from motion_executor for 2 s'),
+        (MotionReport(), None, True, 'no usable camera frame for 2 s'),
+        (MotionReport(Motion.FAULT, message='no odom'), None, True, 'takes no action: no odom'),
+    ],
+)
 def test_lost_input_ends_the_episode(report, awaiting, status, expected):
     robot = Robot(report, awaiting)
     if report:
@@ -168,8 +177,9 @@ def test_lost_input_ends_the_episode(report, awaiting, status, expected):
     assert reason == Reason.INPUT_LOST and expected in message
 
 
-@pytest.mark.parametrize('offset, says', [(-5.0, 'was taken 5.0 s ago'),
-                                          (-0.5, 'before the last motion ended')])
+@pytest.mark.parametrize(
+    'offset, says', [(-5.0, 'was taken 5.0 s ago'), (-0.5, 'before the last motion ended')]
+)
 def test_unusable_frames_are_explained(offset, says):
     robot = Robot()
     robot.do(MOVE_FORWARD)
@@ -194,18 +204,29 @@ def test_short_fault_is_waited_out():
     assert robot.takes()
 
 
-@pytest.mark.parametrize('result, reason', [
-    (Result.CANCELED, Reason.CANCELED), (Result.INPUT_LOST, Reason.INPUT_LOST),
-    (Result.ESTOPPED, Reason.ESTOPPED), (Result.BAD_INPUT, Reason.MOTION_FAILED)])
+@pytest.mark.parametrize(
+    'result, reason',
+    [
+        (Result.CANCELED, Reason.CANCELED),
+        (Result.INPUT_LOST, Reason.INPUT_LOST),
+        (Result.ESTOPPED, Reason.ESTOPPED),
+        (Result.BAD_INPUT, Reason.MOTION_FAILED),
+    ],
+)
 def test_result_that_ends_the_episode(result, reason):
     robot = Robot()
     robot.do(MOVE_FORWARD, state=Motion.FAULT, result=result, message='because')
     assert robot.episode.reason == reason and 'because' in robot.episode.message
 
 
-@pytest.mark.parametrize('result, reason', [
-    (Result.BLOCKED, Reason.BLOCKED), (Result.TIMEOUT, Reason.MOTION_FAILED),
-    (Result.DROPPED, Reason.MOTION_FAILED)])
+@pytest.mark.parametrize(
+    'result, reason',
+    [
+        (Result.BLOCKED, Reason.BLOCKED),
+        (Result.TIMEOUT, Reason.MOTION_FAILED),
+        (Result.DROPPED, Reason.MOTION_FAILED),
+    ],
+)
 def test_failed_motions_are_tried_again_a_few_times(result, reason):
     robot = Robot(max_failed_motions=3)
     for _ in range(2):
@@ -277,13 +298,17 @@ def test_decision_after_the_end_is_not_carried_out():
     assert robot.outcome() == (Reason.CANCELED, 'canceled')
 
 
-@pytest.mark.parametrize('actions, report, says', [
-    ([TURN_LEFT] * 5, {}, '5 turns in one direction'),
-    ([TURN_RIGHT] * 5, {}, '5 turns in one direction'),
-    ([TURN_LEFT, TURN_RIGHT] * 2, {}, '4 turns to and fro'),
-    ([TURN_LEFT, TURN_LEFT, TURN_RIGHT, TURN_RIGHT], {}, '4 turns to and fro'),
-    ([MOVE_FORWARD] * 4, {'progress': 0.01}, '3 forward motions did'),
-    ([MOVE_FORWARD] * 4, {'progress': 0.0, 'result': Result.TIMEOUT}, '3 forward motions did')])
+@pytest.mark.parametrize(
+    'actions, report, says',
+    [
+        ([TURN_LEFT] * 5, {}, '5 turns in one direction'),
+        ([TURN_RIGHT] * 5, {}, '5 turns in one direction'),
+        ([TURN_LEFT, TURN_RIGHT] * 2, {}, '4 turns to and fro'),
+        ([TURN_LEFT, TURN_LEFT, TURN_RIGHT, TURN_RIGHT], {}, '4 turns to and fro'),
+        ([MOVE_FORWARD] * 4, {'progress': 0.01}, '3 forward motions did'),
+        ([MOVE_FORWARD] * 4, {'progress': 0.0, 'result': Result.TIMEOUT}, '3 forward motions did'),
+    ],
+)
 def test_stuck_robot_ends_the_episode(actions, report, says):
     robot = Robot(spin_steps=5, dither_steps=4, push_steps=3, max_failed_motions=99)
     for action in actions[:-1]:
@@ -292,12 +317,16 @@ def test_stuck_robot_ends_the_episode(actions, report, says):
     assert robot.episode.reason == Reason.STUCK and says in robot.episode.message
 
 
-@pytest.mark.parametrize('actions, report', [
-    ([TURN_LEFT] * 4 + [MOVE_FORWARD] + [TURN_LEFT] * 4, {}),
-    ([TURN_LEFT, TURN_LEFT, TURN_LEFT, TURN_RIGHT, MOVE_FORWARD] * 3, {}),
-    ([MOVE_FORWARD] * 20, {}),
-    ([MOVE_FORWARD] * 20, {'progress': 0.0, 'open_loop': True}),
-    ([MOVE_FORWARD] * 3 + [STOP], {'progress': 0.0})])
+@pytest.mark.parametrize(
+    'actions, report',
+    [
+        ([TURN_LEFT] * 4 + [MOVE_FORWARD] + [TURN_LEFT] * 4, {}),
+        ([TURN_LEFT, TURN_LEFT, TURN_LEFT, TURN_RIGHT, MOVE_FORWARD] * 3, {}),
+        ([MOVE_FORWARD] * 20, {}),
+        ([MOVE_FORWARD] * 20, {'progress': 0.0, 'open_loop': True}),
+        ([MOVE_FORWARD] * 3 + [STOP], {'progress': 0.0}),
+    ],
+)
 def test_robot_that_gets_on_is_left_alone(actions, report):
     robot = Robot(spin_steps=5, dither_steps=6, push_steps=3)
     assert [robot.do(action, **report) for action in actions] == actions
@@ -361,8 +390,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.robot.now += seconds
         self.episode.check(self.robot.ns())
 
-    @rule(state=st.sampled_from(Motion), result=st.sampled_from(Result), right=st.booleans(),
-          progress=st.sampled_from([0.0, 0.25, float('nan'), -1.0]))
+    @rule(
+        state=st.sampled_from(Motion),
+        result=st.sampled_from(Result),
+        right=st.booleans(),
+        progress=st.sampled_from([0.0, 0.25, float('nan'), -1.0]),
+    )
     def executor_reports(self, state, result, right, progress):
         step = self.episode.step - 1 if right and self.episode.step else 77
         self.robot.report(state, result, progress, step=step)

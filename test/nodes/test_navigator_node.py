@@ -54,9 +54,11 @@ class Robot(Node):
         self.instruction = self.create_publisher(String, 'instruction', 10)
         self.create_subscription(NavigationAction, 'navigation_action', self.on_action, LATEST)
         self.create_subscription(
-            NavigatorStatus, 'navigator_status', self.statuses.append, LATCHED)
+            NavigatorStatus, 'navigator_status', self.statuses.append, LATCHED
+        )
         self.create_subscription(
-            DiagnosticArray, '/diagnostics', lambda m: self.diagnostics.append(m.status[0]), 10)
+            DiagnosticArray, '/diagnostics', lambda m: self.diagnostics.append(m.status[0]), 10
+        )
         self.create_timer(1 / 30, self.take_picture)
         self.create_timer(0.1, self.publish_report)
         self.client = ActionClient(self, Navigate, 'navigate')
@@ -73,8 +75,11 @@ class Robot(Node):
         self.report = MotionStatus(
             state=MotionStatus.STATE_IDLE if done else MotionStatus.STATE_MOVING,
             result=MotionStatus.RESULT_CANCELED if done else MotionStatus.RESULT_NONE,
-            instruction_id=action.instruction_id, step=action.step, action=action.action,
-            motion_end=self.report.motion_end)
+            instruction_id=action.instruction_id,
+            step=action.step,
+            action=action.action,
+            motion_end=self.report.motion_end,
+        )
         self.publish_report()
         if not done:
             self.moving = self.create_timer(self.motion_time, self.arrive)
@@ -113,8 +118,14 @@ class Robot(Node):
 
     def wait_end(self, reason):
         """Wait for the end of the episode; return its last status."""
-        self.wait(lambda: self.statuses and self.statuses[-1].reason == reason
-                  and self.statuses[-1].state == NavigatorStatus.STATE_IDLE, f'reason {reason}')
+        self.wait(
+            lambda: (
+                self.statuses
+                and self.statuses[-1].reason == reason
+                and self.statuses[-1].state == NavigatorStatus.STATE_IDLE
+            ),
+            f'reason {reason}',
+        )
         return self.statuses[-1]
 
     def wait_steps(self, count):
@@ -128,8 +139,9 @@ class Robot(Node):
         return future.result()
 
     def change(self, transition):
-        return self.call(ChangeState, 'navigator/change_state',
-                         transition=Transition(id=transition)).success
+        return self.call(
+            ChangeState, 'navigator/change_state', transition=Transition(id=transition)
+        ).success
 
     def lifecycle_state(self):
         return self.call(GetState, 'navigator/get_state').current_state.label
@@ -171,12 +183,23 @@ def robot(ros_domain):
 @pytest.fixture
 def start(start_process):
     def start(*parameters, checkpoint='script', autostart=True):
-        words = [word for name in (f'checkpoint:={checkpoint}', f'autostart:={autostart}',
-                                   'device:=cpu', 'threads:=1', *parameters)
-                 for word in ('-p', name)]
+        words = [
+            word
+            for name in (
+                f'checkpoint:={checkpoint}',
+                f'autostart:={autostart}',
+                'device:=cpu',
+                'threads:=1',
+                *parameters,
+            )
+            for word in ('-p', name)
+        ]
         script = Path(__file__).parent / 'scripted_navigator.py'
-        command = ([sys.executable, '-m', 'janusvln_ros.cli', 'navigator']
-                   if checkpoint == 'random' else [sys.executable, str(script)])
+        command = (
+            [sys.executable, '-m', 'janusvln_ros.cli', 'navigator']
+            if checkpoint == 'random'
+            else [sys.executable, str(script)]
+        )
         return start_process([*command, '--ros-args', *words])
 
     return start
@@ -185,12 +208,20 @@ def start(start_process):
 @pytest.fixture
 def ready(robot, start):
     """Give a function that starts an active navigator."""
+
     def ready(*parameters, **options):
         process = start(*parameters, **options)
-        robot.wait(lambda: robot.statuses
-                   and robot.statuses[-1].state == NavigatorStatus.STATE_IDLE
-                   and robot.instruction.get_subscription_count(), 'active navigator', 150)
+        robot.wait(
+            lambda: (
+                robot.statuses
+                and robot.statuses[-1].state == NavigatorStatus.STATE_IDLE
+                and robot.instruction.get_subscription_count()
+            ),
+            'active navigator',
+            150,
+        )
         return process
+
     return ready
 
 
@@ -227,12 +258,18 @@ def test_configure_fails_with_the_reason_and_can_be_tried_again(robot, start):
     robot.wait(lambda: robot.diagnostics and robot.value('last error'), 'error')
     assert robot.value('last error') == 'cannot configure: there is nothing in it'
     value = ParameterValue(type=4, string_value='script')
-    reply = robot.call(SetParameters, 'navigator/set_parameters',
-                       parameters=[Parameter(name='checkpoint', value=value)])
+    reply = robot.call(
+        SetParameters,
+        'navigator/set_parameters',
+        parameters=[Parameter(name='checkpoint', value=value)],
+    )
     assert reply.results[0].successful
     assert robot.change(Transition.TRANSITION_CONFIGURE)
-    reply = robot.call(SetParameters, 'navigator/set_parameters',
-                       parameters=[Parameter(name='checkpoint', value=value)])
+    reply = robot.call(
+        SetParameters,
+        'navigator/set_parameters',
+        parameters=[Parameter(name='checkpoint', value=value)],
+    )
     assert 'deactivate and clean up first' in reply.results[0].reason
 
 
@@ -241,8 +278,9 @@ def test_autostart_that_fails_ends_the_process(start):
 
 
 def test_pruning_needs_windowed_memory():
-    parameters = NavigatorParameters(checkpoint='random', device='cpu', threads=1,
-                                     memory_mode='windowed', kept_fraction=0.5)
+    parameters = NavigatorParameters(
+        checkpoint='random', device='cpu', threads=1, memory_mode='windowed', kept_fraction=0.5
+    )
     assert load_policy(parameters).memory.prunes
     with pytest.raises(ValueError, match='windowed'):
         load_policy(replace(parameters, memory_mode='sampled'))
@@ -255,8 +293,13 @@ def test_random_checkpoint_decides_from_frames_taken_at_rest(robot, ready):
         said += 1
         last = robot.statuses[-1].instruction_id
         robot.say('go to the red chair')
-        robot.wait(lambda last=last: robot.statuses[-1].instruction_id != last
-                   and robot.statuses[-1].reason, 'end of the episode', 60)
+        robot.wait(
+            lambda last=last: (
+                robot.statuses[-1].instruction_id != last and robot.statuses[-1].reason
+            ),
+            'end of the episode',
+            60,
+        )
         assert said <= 20, 'these random weights only stop'
     for action, end in zip(robot.actions, robot.ends):
         assert abs(sum(action.probabilities) - 1) < 1e-4 and action.action in range(4)
@@ -300,8 +343,11 @@ def test_new_instruction_replaces_the_old_one(robot, ready):
     robot.wait_steps(2)
     robot.say('L L S')
     robot.wait_end(NavigatorStatus.REASON_SUCCEEDED)
-    new = [(action.action, end) for action, end in zip(robot.actions, robot.ends)
-           if action.instruction_id == robot.actions[-1].instruction_id]
+    new = [
+        (action.action, end)
+        for action, end in zip(robot.actions, robot.ends)
+        if action.instruction_id == robot.actions[-1].instruction_id
+    ]
     assert [action for action, _ in new] == [2, 2, 0]
     reasons = [status.reason for status in robot.statuses]
     assert NavigatorStatus.REASON_PREEMPTED in reasons or robot.statuses[-1].step == 3
@@ -318,8 +364,10 @@ def test_empty_instruction_changes_nothing(robot, ready):
     assert len({action.instruction_id for action in robot.actions}) == 1
 
 
-@pytest.mark.parametrize('lost, says', [('camera_on', 'no usable camera frame'),
-                                        ('executor_on', 'no status from motion_executor')])
+@pytest.mark.parametrize(
+    'lost, says',
+    [('camera_on', 'no usable camera frame'), ('executor_on', 'no status from motion_executor')],
+)
 def test_lost_input_stops_the_robot(robot, ready, lost, says):
     ready()
     robot.say('F')
@@ -396,11 +444,15 @@ def test_goal_is_refused_when_empty_or_inactive(robot, ready):
     assert not robot.send_goal('F').accepted
 
 
-@pytest.mark.parametrize('words, parameter, result, code', [
-    ('L', 'spin_steps:=4', MotionStatus.RESULT_SUCCEEDED, Navigate.Result.STUCK),
-    ('F', 'max_steps:=3', MotionStatus.RESULT_SUCCEEDED, Navigate.Result.TIMEOUT),
-    ('F', 'max_failed_motions:=2', MotionStatus.RESULT_BLOCKED, Navigate.Result.BLOCKED),
-    ('F', 'push_steps:=2', MotionStatus.RESULT_ESTOPPED, Navigate.Result.ESTOPPED)])
+@pytest.mark.parametrize(
+    'words, parameter, result, code',
+    [
+        ('L', 'spin_steps:=4', MotionStatus.RESULT_SUCCEEDED, Navigate.Result.STUCK),
+        ('F', 'max_steps:=3', MotionStatus.RESULT_SUCCEEDED, Navigate.Result.TIMEOUT),
+        ('F', 'max_failed_motions:=2', MotionStatus.RESULT_BLOCKED, Navigate.Result.BLOCKED),
+        ('F', 'push_steps:=2', MotionStatus.RESULT_ESTOPPED, Navigate.Result.ESTOPPED),
+    ],
+)
 def test_typed_results(robot, ready, words, parameter, result, code):
     ready(parameter)
     robot.outcome = result
@@ -428,15 +480,18 @@ def test_pause_resume_and_reset_memory(robot, ready):
 
 def test_compressed_images(robot, ready):
     import cv2
+
     robot.camera_on = False
     robot.images = robot.create_publisher(
-        CompressedImage, 'image/compressed', qos_profile_sensor_data)
+        CompressedImage, 'image/compressed', qos_profile_sensor_data
+    )
     data = cv2.imencode('.jpg', np.zeros((48, 64, 3), np.uint8))[1].tobytes()
 
     def publish():
         image = CompressedImage(format='jpeg', data=data)
         image.header.stamp = robot.get_clock().now().to_msg()
         robot.images.publish(image)
+
     robot.create_timer(1 / 30, publish)
     ready('image_transport:=compressed')
     robot.say('F S')
@@ -477,12 +532,19 @@ def test_signal_ends_the_process_while_it_loads(robot, start, number):
 def test_raw_vga_at_30_hz_arrives(robot, ready, reliability):
     robot.camera_on = False
     ready(f'image_reliability:={reliability}')
-    policy = {'best_effort': ReliabilityPolicy.BEST_EFFORT,
-              'reliable': ReliabilityPolicy.RELIABLE}[reliability]
+    policy = {
+        'best_effort': ReliabilityPolicy.BEST_EFFORT,
+        'reliable': ReliabilityPolicy.RELIABLE,
+    }[reliability]
     camera = robot.create_publisher(Image, 'image', QoSProfile(depth=5, reliability=policy))
     robot.wait(camera.get_subscription_count, 'subscription')
-    image = Image(height=480, width=640, step=1920, encoding='rgb8',
-                  data=array.array('B', bytes(640 * 480 * 3)))
+    image = Image(
+        height=480,
+        width=640,
+        step=1920,
+        encoding='rgb8',
+        data=array.array('B', bytes(640 * 480 * 3)),
+    )
     before = int(robot.value('frames'))
     due = time.monotonic()
     for _ in range(120):
@@ -543,8 +605,13 @@ def test_ten_thousand_malformed_images(robot, ready):
         reliable.publish(image)
         if number % 50 == 0:
             time.sleep(0.01)
-    huge = Image(height=4320, width=7680, step=3 * 7680, encoding='bgr8',
-                 data=array.array('B', bytes(4320 * 7680 * 3)))
+    huge = Image(
+        height=4320,
+        width=7680,
+        step=3 * 7680,
+        encoding='bgr8',
+        data=array.array('B', bytes(4320 * 7680 * 3)),
+    )
     huge.header.stamp = robot.get_clock().now().to_msg()
     reliable.publish(huge)  # well-formed, but of another size than the episode's frames
     del huge

@@ -42,7 +42,8 @@ class Watcher(Node):
         self.create_subscription(Odometry, 'ground_truth', self.on_pose, qos_profile_sensor_data)
         self.create_subscription(Twist, 'cmd_vel', self.on_command, 10)
         self.create_subscription(
-            NavigationAction, 'navigation_action', self.actions.append, LATEST)
+            NavigationAction, 'navigation_action', self.actions.append, LATEST
+        )
         self.create_subscription(NavigatorStatus, 'navigator_status', self.on_status, LATCHED)
         self.create_subscription(MotionStatus, 'motion_status', self.on_motion, LATEST)
 
@@ -68,17 +69,25 @@ class Watcher(Node):
             time.sleep(0.01)
 
     def ready(self):
-        return (self.poses and self.motion and self.status
-                and self.motion.state == MotionStatus.STATE_IDLE
-                and self.status.state == NavigatorStatus.STATE_IDLE
-                and self.instruction.get_subscription_count())
+        return (
+            self.poses
+            and self.motion
+            and self.status
+            and self.motion.state == MotionStatus.STATE_IDLE
+            and self.status.state == NavigatorStatus.STATE_IDLE
+            and self.instruction.get_subscription_count()
+        )
 
     def say(self, words):
         self.instruction.publish(String(data=words))
 
     def wait_end(self, reason):
-        self.wait(lambda: self.status.reason == reason
-                  and self.status.state == NavigatorStatus.STATE_IDLE, f'reason {reason}')
+        self.wait(
+            lambda: (
+                self.status.reason == reason and self.status.state == NavigatorStatus.STATE_IDLE
+            ),
+            f'reason {reason}',
+        )
 
     def wait_speed(self):
         self.wait(lambda: self.speeds and self.speeds[-1][0] > 0.05, 'motion')
@@ -90,8 +99,15 @@ class Watcher(Node):
     def assert_stands(self, seconds=1.5):
         """Check that the robot brakes, stands, and stays so."""
         count = len(self.speeds)
-        self.wait(lambda: len(self.speeds) > count + 3 and self.speeds[-1][0] < 0.005
-                  and self.speeds[-1][1] < 0.02, 'standstill', 5.0)
+        self.wait(
+            lambda: (
+                len(self.speeds) > count + 3
+                and self.speeds[-1][0] < 0.005
+                and self.speeds[-1][1] < 0.02
+            ),
+            'standstill',
+            5.0,
+        )
         count = len(self.speeds)
         time.sleep(seconds)
         assert len(self.speeds) > count + 10
@@ -155,19 +171,48 @@ def system(watcher, start_process, start_command):
     script = str(HERE / 'scripted_navigator.py')
 
     def words(parameters):
-        return ['--ros-args', *(word for item in parameters.items()
-                                for word in ('-p', '{}:={}'.format(*item)))]
+        return [
+            '--ros-args',
+            *(word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))),
+        ]
 
     def system(simulator=(), executor=(), navigator=(), everyone=(), prefix=(), **options):
         processes = {
-            'simulator': start_command('sim_robot', *words(
-                {'rooms': 1, 'house_seed': HOUSE, 'image_width': 64, 'image_height': 48,
-                 **dict(simulator), **dict(everyone)})),
-            'executor': start_command('motion_executor', *words(
-                {**dict(executor), **dict(everyone)})),
-            'navigator': start_process([*prefix, sys.executable, script, *words(
-                {'checkpoint': 'script', 'autostart': True, 'frame_timeout': 20.0,
-                 'status_timeout': 20.0, **dict(navigator), **dict(everyone)})], **options)}
+            'simulator': start_command(
+                'sim_robot',
+                *words(
+                    {
+                        'rooms': 1,
+                        'house_seed': HOUSE,
+                        'image_width': 64,
+                        'image_height': 48,
+                        **dict(simulator),
+                        **dict(everyone),
+                    }
+                ),
+            ),
+            'executor': start_command(
+                'motion_executor', *words({**dict(executor), **dict(everyone)})
+            ),
+            'navigator': start_process(
+                [
+                    *prefix,
+                    sys.executable,
+                    script,
+                    *words(
+                        {
+                            'checkpoint': 'script',
+                            'autostart': True,
+                            'frame_timeout': 20.0,
+                            'status_timeout': 20.0,
+                            **dict(navigator),
+                            **dict(everyone),
+                        }
+                    ),
+                ],
+                **options,
+            ),
+        }
         watcher.wait(watcher.ready, 'nodes')
         return processes
 
@@ -202,7 +247,8 @@ def assert_cut_stops_the_robot(watcher, mode, cut, mend):
     """Cut the link of a driving robot, see that it comes to stand, mend it and drive again."""
     within, result = {
         'step': (3.0, MotionStatus.RESULT_SUCCEEDED),  # s; the step is finished
-        'continuous': (2.0, MotionStatus.RESULT_INPUT_LOST)}[mode]  # navigator_timeout, braking
+        'continuous': (2.0, MotionStatus.RESULT_INPUT_LOST),
+    }[mode]  # navigator_timeout, braking
     watcher.say('F')
     watcher.wait_speed()
     cut()
@@ -223,25 +269,40 @@ def assert_cut_stops_the_robot(watcher, mode, cut, mend):
 
 @pytest.mark.parametrize('mode', ['step', 'continuous'])
 def test_cut_link_leaves_a_standing_robot_that_works_again(
-        watcher, system, start_process, ros_domain, other_domain, mode):
+    watcher, system, start_process, ros_domain, other_domain, mode
+):
     """A frozen link lets nothing through and tells nobody, like a cable that is pulled."""
-    link = start_process([sys.executable, str(HERE / 'link.py'), str(ros_domain),
-                          str(other_domain)])
+    link = start_process(
+        [sys.executable, str(HERE / 'link.py'), str(ros_domain), str(other_domain)]
+    )
     parameters = {'execution_mode': mode}.items()
-    system(executor=parameters, navigator=[*parameters, *IMPATIENT],
-           env={**os.environ, 'ROS_DOMAIN_ID': str(other_domain)})
-    assert_cut_stops_the_robot(watcher, mode, lambda: link.send_signal(signal.SIGSTOP),
-                               lambda: link.send_signal(signal.SIGCONT))
+    system(
+        executor=parameters,
+        navigator=[*parameters, *IMPATIENT],
+        env={**os.environ, 'ROS_DOMAIN_ID': str(other_domain)},
+    )
+    assert_cut_stops_the_robot(
+        watcher,
+        mode,
+        lambda: link.send_signal(signal.SIGSTOP),
+        lambda: link.send_signal(signal.SIGCONT),
+    )
 
 
 def test_pulled_cable_leaves_a_standing_robot_that_works_again(cable, watcher, system):
     """The navigator in a network namespace of its own, and all by UDP."""
     parameters = {'execution_mode': 'continuous'}.items()
-    system(executor=parameters, navigator=[*parameters, *IMPATIENT],
-           prefix=['ip', 'netns', 'exec', cable])
+    system(
+        executor=parameters,
+        navigator=[*parameters, *IMPATIENT],
+        prefix=['ip', 'netns', 'exec', cable],
+    )
     assert_cut_stops_the_robot(
-        watcher, 'continuous', lambda: ip('link', 'set', cable, 'down'),
-        lambda: ip('link', 'set', cable, 'up'))
+        watcher,
+        'continuous',
+        lambda: ip('link', 'set', cable, 'down'),
+        lambda: ip('link', 'set', cable, 'up'),
+    )
 
 
 def test_frozen_executor_leaves_a_base_that_stops_by_itself(watcher, system):
@@ -271,10 +332,16 @@ def test_e_stop_ends_the_episode(watcher, system):
 def test_robot_that_pushes_a_wall_is_stuck(watcher, system):
     house = generate_house(HOUSE, rooms=1)
     x = house.rooms[0].x1 - 0.45
-    y = next(y for y in np.arange(house.rooms[0].y0, house.rooms[0].y1, 0.1)
-             if clearance(house.obstacles(), np.array([x, y])) > 0.3)
-    system({'start_pose': f'"{x} {y} 0.0"'}.items(), {'time_allowance': 0.5}.items(),
-           {'push_steps': 2}.items())
+    y = next(
+        y
+        for y in np.arange(house.rooms[0].y0, house.rooms[0].y1, 0.1)
+        if clearance(house.obstacles(), np.array([x, y])) > 0.3
+    )
+    system(
+        {'start_pose': f'"{x} {y} 0.0"'}.items(),
+        {'time_allowance': 0.5}.items(),
+        {'push_steps': 2}.items(),
+    )
     watcher.say('F')
     watcher.wait_end(NavigatorStatus.REASON_STUCK)
     assert 'did not move the robot' in watcher.status.message

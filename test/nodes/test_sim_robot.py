@@ -1,4 +1,5 @@
 """The simulated robot as a process of its own, over real DDS."""
+
 import math
 import os
 import signal
@@ -57,7 +58,8 @@ class Listener(Node):
         self.velocity = None
         self.create_subscription(Odometry, 'odom', self.odom.append, qos_profile_sensor_data)
         self.create_subscription(
-            Odometry, 'ground_truth', self.truth.append, qos_profile_sensor_data)
+            Odometry, 'ground_truth', self.truth.append, qos_profile_sensor_data
+        )
         self.twist = None
         self.create_timer(0.05, self.command)
 
@@ -83,8 +85,10 @@ class Listener(Node):
         """Wait until the simulation has gone on by `duration` seconds."""
         self.wait(lambda: self.truth, 'ground truth')
         start = seconds(self.truth[-1].header.stamp)
-        self.wait(lambda: seconds(self.truth[-1].header.stamp) >= start + duration,
-                  f'{duration} s of simulation')
+        self.wait(
+            lambda: seconds(self.truth[-1].header.stamp) >= start + duration,
+            f'{duration} s of simulation',
+        )
 
     def wait_still(self):
         """Wait until the robot has stood for a second; return how long that took."""
@@ -117,10 +121,11 @@ def listener(ros_domain):
 @pytest.fixture
 def start_robot(start_command):
     """Give a function that starts sim_robot with parameters."""
+
     def start(**parameters):
-        given = [word for name, value in parameters.items()
-                 for word in ('-p', f'{name}:={value}')]
+        given = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
         return start_command('sim_robot', '--ros-args', *given)
+
     return start
 
 
@@ -155,7 +160,9 @@ def test_picture_is_that_of_its_stamp(listener, start_robot):
     assert info.k.tolist() == pytest.approx([focal, 0, 160, 0, focal, 120, 0, 0, 1])
     assert (info.width, info.height, info.header.frame_id) == (320, 240, 'camera_optical_frame')
     assert (listener.odom[-1].header.frame_id, listener.odom[-1].child_frame_id) == (
-        'odom', 'base_link')
+        'odom',
+        'base_link',
+    )
 
 
 def test_it_drives_and_stops_by_itself(listener, start_robot):
@@ -281,12 +288,15 @@ def test_it_ends_cleanly(listener, start_robot, number):
         os.killpg(process.pid, 0)
 
 
-@pytest.mark.parametrize(('parameters', 'words'), [
-    ({'start_pose': '"0 0"'}, 'x y yaw'),
-    ({'start_pose': '"99.0 0.0 0.0"'}, 'outside of the house'),
-    ({'scene': 'mp3d/17DRP5sb8fy'}, 'mp3d/17DRP5sb8fy'),
-    ({'image_width': 5}, 'image_width'),
-])
+@pytest.mark.parametrize(
+    ('parameters', 'words'),
+    [
+        ({'start_pose': '"0 0"'}, 'x y yaw'),
+        ({'start_pose': '"99.0 0.0 0.0"'}, 'outside of the house'),
+        ({'scene': 'mp3d/17DRP5sb8fy'}, 'mp3d/17DRP5sb8fy'),
+        ({'image_width': 5}, 'image_width'),
+    ],
+)
 def test_bad_parameters_are_named(start_command, parameters, words):
     given = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
     process = start_command('sim_robot', '--ros-args', *given, stderr=subprocess.PIPE, text=True)
@@ -299,13 +309,19 @@ def test_bad_parameters_are_named(start_command, parameters, words):
 def test_it_stops_when_the_executor_dies(listener, start_robot, start_command, number):
     start_robot(house_seed=3, rooms=1)
     executor = start_command(
-        'motion_executor', '--ros-args', '-p', 'step_length:=1.5', '-p', 'max_linear_speed:=0.2')
+        'motion_executor', '--ros-args', '-p', 'step_length:=1.5', '-p', 'max_linear_speed:=0.2'
+    )
     statuses = listener.hear(MotionStatus, 'motion_status', RELIABLE)
     publisher = listener.create_publisher(NavigationAction, 'navigation_action', 1)
-    listener.wait(lambda: statuses and statuses[-1].state == MotionStatus.STATE_IDLE
-                  and listener.odom, 'the executor')
-    action = NavigationAction(instruction_id='1', action=NavigationAction.MOVE_FORWARD,
-                              probabilities=[0.0, 1.0, 0.0, 0.0])
+    listener.wait(
+        lambda: statuses and statuses[-1].state == MotionStatus.STATE_IDLE and listener.odom,
+        'the executor',
+    )
+    action = NavigationAction(
+        instruction_id='1',
+        action=NavigationAction.MOVE_FORWARD,
+        probabilities=[0.0, 1.0, 0.0, 0.0],
+    )
     action.header.stamp = listener.odom[-1].header.stamp
     listener.wait(lambda: publisher.get_subscription_count() > 0, 'the connection')
     publisher.publish(action)

@@ -27,9 +27,14 @@ def golden_policies():
     """Give the golden model in both memory modes, with a window of 2 + 4 frames."""
     return {
         mode: JanusPolicy.from_pretrained(
-            GOLDEN / 'checkpoint', device='cpu', dtype='float32', image_width=112,
-            memory=MemoryConfig(mode, initial_frames=2, recent_frames=4))
-        for mode in ('sampled', 'windowed')}
+            GOLDEN / 'checkpoint',
+            device='cpu',
+            dtype='float32',
+            image_width=112,
+            memory=MemoryConfig(mode, initial_frames=2, recent_frames=4),
+        )
+        for mode in ('sampled', 'windowed')
+    }
 
 
 @pytest.fixture(scope='session')

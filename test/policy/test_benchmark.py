@@ -16,8 +16,20 @@ CPU = torch.device('cpu')
 
 
 def test_all_modes_are_measured_and_written(tmp_path, capsys):
-    options = ['--steps', '42', '--recompute-steps', '3', '--initial', '1', '--recent', '2',
-               '--threads', '1', '--output', str(tmp_path / 'out')]
+    options = [
+        '--steps',
+        '42',
+        '--recompute-steps',
+        '3',
+        '--initial',
+        '1',
+        '--recent',
+        '2',
+        '--threads',
+        '1',
+        '--output',
+        str(tmp_path / 'out'),
+    ]
     assert benchmark.main(['tiny', '--frame-size', '96x72', '--image-width', '84', *options]) == 0
     report = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
     assert report['device'] == 'CPU, threads: 1'
@@ -44,8 +56,8 @@ def test_all_modes_are_measured_and_written(tmp_path, capsys):
 
 def test_recompute_decides_as_the_window_that_evicts_nothing(checkpoint_folder, make_frames):
     policy = JanusPolicy.from_pretrained(
-        checkpoint_folder, 'cpu', 'float32', image_width=112,
-        memory=MemoryConfig('windowed', 2, 2))
+        checkpoint_folder, 'cpu', 'float32', image_width=112, memory=MemoryConfig('windowed', 2, 2)
+    )
     recompute = Recompute(policy, Normalisation(CPU))
     policy.reset('Go.')
     recompute.reset('Go.')
@@ -59,7 +71,8 @@ def test_recompute_decides_as_the_window_that_evicts_nothing(checkpoint_folder, 
 def test_full_size_is_made_of_random_weights(monkeypatch, make_frames):
     monkeypatch.setattr(benchmark, 'FULL_SIZE', tiny_config())  # the real one takes 18 GB
     policy = benchmark.load_policy(
-        'full', MemoryConfig('windowed', 1, 2), 'cpu', 'bfloat16', None, None)
+        'full', MemoryConfig('windowed', 1, 2), 'cpu', 'bfloat16', None, None
+    )
     policy.reset('Go.')
     decision = policy.step(make_frames(1)[0])
     assert decision.logits.isfinite().all()
@@ -80,8 +93,10 @@ def test_interrupted_measurement_keeps_what_it_has():
     assert set(taken) == {(24, 32, 3)}
     assert {len(values) for values in series.values()} == {5}
     summary = benchmark.summarise(series, memory, full=56)
-    assert summary['seconds']['geometry'] == {'median': pytest.approx(0.1),
-                                              'p99': pytest.approx(0.1)}
+    assert summary['seconds']['geometry'] == {
+        'median': pytest.approx(0.1),
+        'p99': pytest.approx(0.1),
+    }
 
 
 def test_growth_is_seen_through_disturbances():
@@ -115,8 +130,9 @@ def test_estimate_of_the_profiles(capsys):
     assert 'windowed: at least' in printed
 
 
-@pytest.mark.parametrize('options', [['--steps', '0'], ['--frame-size', '640'],
-                                     ['--modes', 'all']])
+@pytest.mark.parametrize(
+    'options', [['--steps', '0'], ['--frame-size', '640'], ['--modes', 'all']]
+)
 def test_wrong_options_are_refused(options):
     with pytest.raises(SystemExit, match='2'):
         benchmark.main(options)

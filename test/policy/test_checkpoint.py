@@ -70,8 +70,9 @@ def test_sharded_bfloat16_loads_the_same(folder):
     for name, tensor in load(folder).state_dict().items():
         assert tensor.dtype == FLOAT32
         assert torch.equal(tensor, whole.state_dict()[name].bfloat16().float()), name
-    assert all(t.dtype == torch.bfloat16
-               for t in load(folder, torch.bfloat16).state_dict().values())
+    assert all(
+        t.dtype == torch.bfloat16 for t in load(folder, torch.bfloat16).state_dict().values()
+    )
 
 
 def test_all_faults_are_named_in_one_error(folder):
@@ -80,30 +81,49 @@ def test_all_faults_are_named_in_one_error(folder):
         tensors['model.layers.9.extra'] = torch.zeros(3)
         tensors['lm_head.weight'] = torch.zeros(7, 64)
         tensors['vggt.camera_head.bias'] = torch.zeros(1)
+
     change(folder, edit)
     with pytest.raises(CheckpointError) as error:
         load(folder)
     message = str(error.value)
     assert '2 missing, 2 unexpected, 1 misshapen' in message
-    for name in ('missing: model.norm.weight', 'missing: vggt.aggregator.camera_token',
-                 'unexpected: model.layers.9.extra', 'unexpected: vggt.camera_head.bias',
-                 'misshapen: lm_head.weight is (7, 64), should be (592, 64)'):
+    for name in (
+        'missing: model.norm.weight',
+        'missing: vggt.aggregator.camera_token',
+        'unexpected: model.layers.9.extra',
+        'unexpected: vggt.camera_head.bias',
+        'misshapen: lm_head.weight is (7, 64), should be (592, 64)',
+    ):
         assert name in message
 
 
 def test_unread_tensors_may_be_there_or_not(folder):
-    change(folder, lambda tensors: tensors.update({
-        'vggt.point_head.norm.weight': torch.ones(3),
-        'vggt.depth_head.norm.weight': torch.ones(3)}))
+    change(
+        folder,
+        lambda tensors: tensors.update(
+            {
+                'vggt.point_head.norm.weight': torch.ones(3),
+                'vggt.depth_head.norm.weight': torch.ones(3),
+            }
+        ),
+    )
     load(folder)
-    change(folder, lambda tensors: [tensors.pop(name) for name in list(tensors)
-                                    if name.startswith(checkpoint.UNUSED)])
+    change(
+        folder,
+        lambda tensors: [
+            tensors.pop(name) for name in list(tensors) if name.startswith(checkpoint.UNUSED)
+        ],
+    )
     load(folder)
 
 
 def test_stock_model_is_told_apart(folder):
-    change(folder, lambda tensors: [tensors.pop(name) for name in list(tensors)
-                                    if name.startswith(('vggt.', 'merger.'))])
+    change(
+        folder,
+        lambda tensors: [
+            tensors.pop(name) for name in list(tensors) if name.startswith(('vggt.', 'merger.'))
+        ],
+    )
     with pytest.raises(CheckpointError, match='plain Qwen2.5-VL'):
         load(folder)
 
@@ -117,8 +137,12 @@ def test_truncated_weights_are_an_error_with_the_file(folder, size):
 
 
 def test_quantised_weights_of_others_are_an_error(folder):
-    change(folder, lambda tensors: tensors.update(
-        {'lm_head.weight': tensors['lm_head.weight'].to(torch.int8)}))
+    change(
+        folder,
+        lambda tensors: tensors.update(
+            {'lm_head.weight': tensors['lm_head.weight'].to(torch.int8)}
+        ),
+    )
     with pytest.raises(CheckpointError, match='lm_head.weight is stored as I8'):
         load(folder)
 
@@ -146,19 +170,22 @@ def test_pickled_weights_are_not_read(folder):
         load(folder)
 
 
-@pytest.mark.parametrize(('name', 'content', 'said'), [
-    ('config.json', '{', 'cannot be read as JSON'),
-    ('config.json', '[]', 'no JSON object'),
-    ('config.json', '{"model_type": "llama"}', "'llama'"),
-    ('config.json', '{"model_type": "qwen2_5_vl"}', 'lacks the field'),
-    ('config.json', None, 'no file'),
-    ('preprocessor_config.json', '{}', 'image_mean'),
-    ('preprocessor_config.json', None, 'no file'),
-    ('generation_config.json', '{"no_repeat_ngram_size": 3}', 'no_repeat_ngram_size'),
-    ('generation_config.json', '{"repetition_penalty": -1}', 'repetition_penalty'),
-    ('tokenizer.json', '{}', 'tokenizer'),
-    ('model.safetensors', None, 'no file'),
-])
+@pytest.mark.parametrize(
+    ('name', 'content', 'said'),
+    [
+        ('config.json', '{', 'cannot be read as JSON'),
+        ('config.json', '[]', 'no JSON object'),
+        ('config.json', '{"model_type": "llama"}', "'llama'"),
+        ('config.json', '{"model_type": "qwen2_5_vl"}', 'lacks the field'),
+        ('config.json', None, 'no file'),
+        ('preprocessor_config.json', '{}', 'image_mean'),
+        ('preprocessor_config.json', None, 'no file'),
+        ('generation_config.json', '{"no_repeat_ngram_size": 3}', 'no_repeat_ngram_size'),
+        ('generation_config.json', '{"repetition_penalty": -1}', 'repetition_penalty'),
+        ('tokenizer.json', '{}', 'tokenizer'),
+        ('model.safetensors', None, 'no file'),
+    ],
+)
 def test_faulty_folder_is_an_error_that_says_where(folder, name, content, said):
     (folder / name).unlink()
     if name == 'tokenizer.json':
@@ -170,11 +197,18 @@ def test_faulty_folder_is_an_error_that_says_where(folder, name, content, said):
     assert str(folder) in str(error.value)
 
 
-@pytest.mark.parametrize(('field', 'value', 'said'), [
-    ('mrope_section', [2, 3, 4], 'mrope_section'), ('num_attention_heads', 3, 'divides'),
-    ('num_key_value_heads', 3, 'divides'), ('hidden_size', None, 'not understood'),
-    ('vocab_size', 400, 'tokens'), ('image_token_id', 5, 'image_pad'),
-    ('tie_word_embeddings', True, 'tie_word_embeddings')])
+@pytest.mark.parametrize(
+    ('field', 'value', 'said'),
+    [
+        ('mrope_section', [2, 3, 4], 'mrope_section'),
+        ('num_attention_heads', 3, 'divides'),
+        ('num_key_value_heads', 3, 'divides'),
+        ('hidden_size', None, 'not understood'),
+        ('vocab_size', 400, 'tokens'),
+        ('image_token_id', 5, 'image_pad'),
+        ('tie_word_embeddings', True, 'tie_word_embeddings'),
+    ],
+)
 def test_numbers_that_do_not_fit_are_an_error(folder, field, value, said):
     config = json.loads((folder / 'config.json').read_text())
     (config['rope_scaling'] if field == 'mrope_section' else config)[field] = value
@@ -196,7 +230,9 @@ def test_nested_configuration_of_transformers_5_is_read(folder):
     nested['text_config'] = {name: value for name, value in config.items() if name not in top}
     scaling = nested['text_config'].pop('rope_scaling')
     nested['text_config']['rope_parameters'] = {
-        **scaling, 'rope_theta': nested['text_config'].pop('rope_theta')}
+        **scaling,
+        'rope_theta': nested['text_config'].pop('rope_theta'),
+    }
     (folder / 'config.json').write_text(json.dumps(nested))
     assert JanusConfig.from_folder(folder) == flat
 
@@ -211,8 +247,10 @@ def test_saved_model_loads_the_same_and_keeps_unread_tensors(folder, tmp_path):
     again = load(saved)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
-    with safe_open(folder / 'model.safetensors', 'pt') as old, \
-            safe_open(saved / 'model.safetensors', 'pt') as new:
+    with (
+        safe_open(folder / 'model.safetensors', 'pt') as old,
+        safe_open(saved / 'model.safetensors', 'pt') as new,
+    ):
         assert set(old.keys()) == set(new.keys())
         assert torch.equal(new.get_tensor(next(iter(heads))), *heads.values())
     JanusPolicy.from_pretrained(saved, device='cpu', dtype='float32')
@@ -235,15 +273,29 @@ def test_training_starts_from_both_parents(folder, tmp_path):
     tensors = load_file(folder / 'model.safetensors')
     qwen = Path(shutil.copytree(folder, tmp_path / 'qwen'))
     (qwen / 'vggt_config.json').unlink()
-    save_file({name: tensor for name, tensor in tensors.items()
-               if not name.startswith(('vggt.', 'merger.'))}, qwen / 'model.safetensors')
+    save_file(
+        {
+            name: tensor
+            for name, tensor in tensors.items()
+            if not name.startswith(('vggt.', 'merger.'))
+        },
+        qwen / 'model.safetensors',
+    )
     vggt = tmp_path / 'vggt'
     vggt.mkdir()
     shutil.copy(folder / 'vggt_config.json', vggt)
-    save_file({**{name.removeprefix('vggt.'): tensor for name, tensor in tensors.items()
-                  if name.startswith('vggt.')},
-               'camera_head.norm.weight': torch.ones(3), 'depth_head.norm.weight': torch.ones(3)},
-              vggt / 'model.safetensors')
+    save_file(
+        {
+            **{
+                name.removeprefix('vggt.'): tensor
+                for name, tensor in tensors.items()
+                if name.startswith('vggt.')
+            },
+            'camera_head.norm.weight': torch.ones(3),
+            'depth_head.norm.weight': torch.ones(3),
+        },
+        vggt / 'model.safetensors',
+    )
     started = checkpoint.start(qwen, vggt, tmp_path / 'start', torch.float32)
     loaded = load(started).state_dict()
     for name, tensor in loaded.items():

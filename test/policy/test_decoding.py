@@ -38,13 +38,17 @@ def beyond(tokens):
     raise AssertionError(f'the tree knows what follows {tokens}')
 
 
-@given(seed=st.integers(0, 1000), penalty=st.floats(0.5, 2.0),
-       seen=st.sets(st.integers(0, VOCABULARY - 1), min_size=1))
+@given(
+    seed=st.integers(0, 1000),
+    penalty=st.floats(0.5, 2.0),
+    seen=st.sets(st.integers(0, VOCABULARY - 1), min_size=1),
+)
 @settings(deadline=None)
 def test_penalty_is_that_of_transformers(seed, penalty, seen):
     logits = torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(seed))
     stock = RepetitionPenaltyLogitsProcessor(penalty)(
-        torch.tensor([sorted(seen)]), logits.clone()[None])[0]
+        torch.tensor([sorted(seen)]), logits.clone()[None]
+    )[0]
     assert torch.allclose(penalise(logits, seen, penalty), stock, rtol=1e-6)
 
 
@@ -62,7 +66,8 @@ def test_anything_else_means_stop(text):
     tokens = ENCODER.tokenizer.encode(text) + [TREE.end_of_turn]
     script = [logits_for([token])[0] for token in tokens]
     said, generation = TREE.published(
-        logits_for(tokens), set(), 1.0, lambda so_far: script[len(so_far)])
+        logits_for(tokens), set(), 1.0, lambda so_far: script[len(so_far)]
+    )
     assert generation.tokens == tokens
     assert TREE.text(generation) == text
     assert said == Action.STOP
@@ -95,7 +100,8 @@ def test_penalty_can_turn_the_constrained_choice():
 @settings(deadline=None, max_examples=25)
 def test_constrained_always_gives_an_answer(seed):
     logits = torch.randn(
-        1 + len(TREE.tokens), VOCABULARY, generator=torch.Generator().manual_seed(seed))
+        1 + len(TREE.tokens), VOCABULARY, generator=torch.Generator().manual_seed(seed)
+    )
     action, generation = TREE.constrained(logits, {3}, 1.1)
     assert generation.tokens == answer(action)
 
@@ -110,11 +116,11 @@ def test_one_pass_over_the_tree_equals_four_passes(golden_policies):
         positions = torch.cat((torch.arange(len(prompt)), len(prompt) + torch.as_tensor(depths)))
         attend = PlainAttention(rotary(positions.expand(3, -1)), mask)
         embeddings = model.model.embed_tokens(torch.tensor([*prompt, *tokens]))[None]
-        return model.lm_head(model.model(embeddings, attend))[0, len(prompt) - 1:]
+        return model.lm_head(model.model(embeddings, attend))[0, len(prompt) - 1 :]
 
     size = len(prompt) + len(TREE.tokens)
     mask = torch.ones(size, size, dtype=torch.bool).tril()
-    mask[len(prompt):, len(prompt):] = TREE.visible
+    mask[len(prompt) :, len(prompt) :] = TREE.visible
     together = TREE.log_probabilities(run(TREE.tokens, TREE.depths, mask))
     for action in Action:
         tokens = answer(action)

@@ -14,9 +14,14 @@ PROFILES = sorted((Path(__file__).parents[2] / 'config' / 'computers').glob('*.y
 FULL = {mode: Workload(memory=MemoryConfig(mode)) for mode in ('sampled', 'windowed')}
 
 
-@pytest.mark.parametrize('memory', [
-    MemoryConfig('windowed', 1, 2), MemoryConfig('sampled', 1, 2, history_frames=2),
-    MemoryConfig('windowed', 1, 4, whole_frames=1, kept_fraction=0.5)])
+@pytest.mark.parametrize(
+    'memory',
+    [
+        MemoryConfig('windowed', 1, 2),
+        MemoryConfig('sampled', 1, 2, history_frames=2),
+        MemoryConfig('windowed', 1, 4, whole_frames=1, kept_fraction=0.5),
+    ],
+)
 def test_a_step_holds_and_does_what_was_said(checkpoint_folder, make_frames, memory):
     policy = JanusPolicy.from_pretrained(checkpoint_folder, 'cpu', 'float32', memory=memory)
     policy.reset('Go.')
@@ -26,10 +31,16 @@ def test_a_step_holds_and_does_what_was_said(checkpoint_folder, make_frames, mem
     # plain products, so that those of attention are counted too
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         policy.step(frames[6])
-    work = Workload(policy.model.config, memory, torch.float32, None, (224, 168),
-                    suffix_tokens=len(policy.encoder.suffix('Go.')),
-                    prefix_tokens=len(policy.episode.prompt.prefix),
-                    answer_tokens=len(policy.tree.tokens))
+    work = Workload(
+        policy.model.config,
+        memory,
+        torch.float32,
+        None,
+        (224, 168),
+        suffix_tokens=len(policy.encoder.suffix('Go.')),
+        prefix_tokens=len(policy.episode.prompt.prefix),
+        answer_tokens=len(policy.tree.tokens),
+    )
     counted = counter.get_total_flops()
     said = sum(part.operations for part in estimate.step(work, 6).values())
     # the count has the masked half of causal attention in it
@@ -56,16 +67,24 @@ def test_full_size_needs_what_the_operations_say():
     assert windowed['vision'].operations == pytest.approx(2.2e12, rel=0.1)
     assert windowed['prefill'].operations == pytest.approx(11e12, rel=0.05)
     assert sampled['prefill'].operations == pytest.approx(54e12, rel=0.06)
-    frame = estimate.storage(FULL['windowed'])['language memory'] - estimate.storage(
-        replace(FULL['windowed'], memory=MemoryConfig('windowed', recent_frames=47))
-    )['language memory']
+    frame = (
+        estimate.storage(FULL['windowed'])['language memory']
+        - estimate.storage(
+            replace(FULL['windowed'], memory=MemoryConfig('windowed', recent_frames=47))
+        )['language memory']
+    )
     assert frame == pytest.approx(22.5e6, rel=0.01)
 
 
 def test_cost_is_bounded_by_the_window_and_not_without():
     work = replace(FULL['windowed'], memory=MemoryConfig('windowed', 2, 4))
-    done = {past: {again: estimate.step(work, past, again)['geometry'].operations
-                   for again in (False, True)} for past in (6, 60)}
+    done = {
+        past: {
+            again: estimate.step(work, past, again)['geometry'].operations
+            for again in (False, True)
+        }
+        for past in (6, 60)
+    }
     assert done[6][False] == done[60][False]
     assert done[60][True] > 20 * done[6][True]
 

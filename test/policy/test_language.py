@@ -17,8 +17,12 @@ MODEL = JanusPolicy.from_pretrained(GOLDEN, device='cpu', dtype='float32').model
 
 def windowed(initial, recent, image_width=84):
     policy = JanusPolicy.from_pretrained(
-        GOLDEN, device='cpu', dtype='float32', image_width=image_width,
-        memory=MemoryConfig('windowed', initial, recent))
+        GOLDEN,
+        device='cpu',
+        dtype='float32',
+        image_width=image_width,
+        memory=MemoryConfig('windowed', initial, recent),
+    )
     policy.model = MODEL
     return policy
 
@@ -33,7 +37,7 @@ def test_before_eviction_it_is_one_plain_pass(make_frames):
             logits = recorder.step(frame).logits
             prompt = policy.episode.prompt
             start = 1 if fused else len(prompt.prefix) + 1
-            fused.append(recorder.seen['embeddings'][start:start + prompt.grid.tokens])
+            fused.append(recorder.seen['embeddings'][start : start + prompt.grid.tokens])
         embeddings = MODEL.model.embed_tokens(torch.tensor(prompt.ids(5)))
         pads = torch.tensor(prompt.ids(5)) == prompt.block[1]
         embeddings[pads] = torch.cat(fused)
@@ -51,22 +55,30 @@ def test_positions_stay_exact_however_long_an_episode_lasts():
     positions = torch.randint(0, 300, (3, 400), generator=generator)
     near, far = (
         rotate(q, *rotary(positions + shift)) @ rotate(k, *rotary(positions + shift)).T
-        for shift in (0, 25_000_000))
+        for shift in (0, 25_000_000)
+    )
     assert (near - far).norm() < 1e-6 * near.norm()
 
 
 def test_gradients_reach_every_used_weight():
     """Training runs the same modules: the forward pass is differentiable."""
     policy = JanusPolicy.from_pretrained(
-        GOLDEN, device='cpu', dtype='float32', image_width=84,
-        memory=MemoryConfig('windowed', 1, 2))
+        GOLDEN,
+        device='cpu',
+        dtype='float32',
+        image_width=84,
+        memory=MemoryConfig('windowed', 1, 2),
+    )
     model = policy.model.requires_grad_(True)
     prompt = policy.encoder.prompt(policy.encoder.suffix('Go.'), Grid(6, 6))
     tables = model.visual.tables(*prompt.grid.vision)
     geometry_tables = model.vggt['aggregator'].tables(*prompt.grid)
     features = model.vggt['aggregator'](
-        torch.rand(1, 3, 84, 84), geometry_tables, True,
-        lambda block, q, k, v: functional.scaled_dot_product_attention(q, k, v))
+        torch.rand(1, 3, 84, 84),
+        geometry_tables,
+        True,
+        lambda block, q, k, v: functional.scaled_dot_product_attention(q, k, v),
+    )
     merged = model.merger(features[:, 5:], *prompt.grid)
     fused = model.visual(torch.rand(1, 36, 1176), tables) + 0.3 * merged
     embeddings = torch.cat((model.model.embed_tokens(torch.tensor([prompt.prefix])), fused), 1)

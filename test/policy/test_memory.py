@@ -17,22 +17,41 @@ def evict(frames, initial, recent):
     """Keep the first `initial` and the last `recent` of a list."""
     if len(frames) <= initial + recent:
         return frames
-    return frames[:initial] + frames[len(frames) - recent:]
+    return frames[:initial] + frames[len(frames) - recent :]
 
 
 @settings(max_examples=150, deadline=None)
-@given(initial=st.integers(0, 4), recent=st.integers(0, 5), whole=st.integers(1, 5),
-       tokens=st.integers(2, 4), aged_tokens=st.integers(1, 2), pinned=st.integers(0, 2),
-       suffix=st.integers(0, 2), steps=st.integers(1, 16), seed=st.integers(0, 99))
-def test_storage_holds_what_lists_hold(initial, recent, whole, tokens, aged_tokens, pinned,
-                                       suffix, steps, seed):
+@given(
+    initial=st.integers(0, 4),
+    recent=st.integers(0, 5),
+    whole=st.integers(1, 5),
+    tokens=st.integers(2, 4),
+    aged_tokens=st.integers(1, 2),
+    pinned=st.integers(0, 2),
+    suffix=st.integers(0, 2),
+    steps=st.integers(1, 16),
+    seed=st.integers(0, 99),
+)
+def test_storage_holds_what_lists_hold(
+    initial, recent, whole, tokens, aged_tokens, pinned, suffix, steps, seed
+):
     if initial + recent == 0:
         initial = 1
     whole = min(whole, recent)
     memory = KeyValueMemory(
-        layers=2, heads=1, head_dim=2, frame_tokens=tokens, initial=initial, recent=recent,
-        whole=whole, aged_tokens=aged_tokens, pinned=pinned, scratch=suffix, dtype=torch.float32,
-        device=CPU)
+        layers=2,
+        heads=1,
+        head_dim=2,
+        frame_tokens=tokens,
+        initial=initial,
+        recent=recent,
+        whole=whole,
+        aged_tokens=aged_tokens,
+        pinned=pinned,
+        scratch=suffix,
+        dtype=torch.float32,
+        device=CPU,
+    )
     storage = memory.keys.data_ptr(), memory.values.data_ptr(), memory.nbytes
     choose = np.random.default_rng(seed)
     for episode in range(2):  # the second in the storage of the first
@@ -52,15 +71,17 @@ def test_storage_holds_what_lists_hold(initial, recent, whole, tokens, aged_toke
                 assert bool((keys[..., 1] - keys[..., 0] == layer / 2).all())
                 got = keys[0, 0, :, 0].tolist()
                 want = (pin if step else []) + [token for _, held in frames for token in held]
-                assert sorted(got[:len(got) - len(new)]) == sorted(want)
-                assert got[len(got) - len(new):] == new  # the new ones last, and in order
+                assert sorted(got[: len(got) - len(new)]) == sorted(want)
+                assert got[len(got) - len(new) :] == new  # the new ones last, and in order
             kept_of[step] = sorted(choose.choice(tokens, aged_tokens, replace=False).tolist())
             memory.commit(torch.tensor(kept_of.get(step - whole, kept_of[step])))
             frames = evict([*frames, (step, ids)], initial, recent)
             frames = [
                 (number, [held[index] for index in kept_of[number]])
-                if initial <= number <= step - whole and len(held) == tokens else (number, held)
-                for number, held in frames]
+                if initial <= number <= step - whole and len(held) == tokens
+                else (number, held)
+                for number, held in frames
+            ]
             assert memory.retained() == [number for number, _ in frames]
             assert memory.end == pinned + sum(len(held) for _, held in frames)
     assert storage == (memory.keys.data_ptr(), memory.values.data_ptr(), memory.nbytes)
@@ -69,8 +90,11 @@ def test_storage_holds_what_lists_hold(initial, recent, whole, tokens, aged_toke
 def tensor_bytes():
     """Bytes of all storages of tensors that are alive."""
     gc.collect()
-    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
-                for tensor in gc.get_objects() if issubclass(type(tensor), torch.Tensor)}
+    storages = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+        for tensor in gc.get_objects()
+        if issubclass(type(tensor), torch.Tensor)
+    }
     return sum(storages.values())
 
 
@@ -102,12 +126,15 @@ def test_reset_keeps_the_storage(golden_policies, make_frames):
     again = policy.step(first)
     assert torch.equal(again.logits, before.logits)
     assert storage == (
-        policy.episode.geometry.keys.data_ptr(), policy.episode.language.keys.data_ptr())
+        policy.episode.geometry.keys.data_ptr(),
+        policy.episode.language.keys.data_ptr(),
+    )
     assert policy.memory_usage().frames == 1
 
 
 def test_storage_that_was_not_to_be_had_is_asked_for_again(
-        golden_policies, make_frames, monkeypatch):
+    golden_policies, make_frames, monkeypatch
+):
     def allocate(*arguments):
         raise torch.OutOfMemoryError('no room')
 
@@ -136,11 +163,17 @@ def test_frame_of_another_size_names_both_and_changes_nothing(golden_policies, m
     assert torch.equal(episode(False), episode(True))
 
 
-@pytest.mark.parametrize('options, complaint', [
-    ({'mode': 'all'}, 'sampled'), ({'initial_frames': -1}, 'initial_frames is -1'),
-    ({'initial_frames': 0, 'recent_frames': 0}, 'nothing'), ({'whole_frames': 0}, 'whole_frames'),
-    ({'mode': 'windowed', 'kept_fraction': 1.5}, 'from 0 to 1'),
-    ({'kept_fraction': 0.5}, 'windowed')])
+@pytest.mark.parametrize(
+    'options, complaint',
+    [
+        ({'mode': 'all'}, 'sampled'),
+        ({'initial_frames': -1}, 'initial_frames is -1'),
+        ({'initial_frames': 0, 'recent_frames': 0}, 'nothing'),
+        ({'whole_frames': 0}, 'whole_frames'),
+        ({'mode': 'windowed', 'kept_fraction': 1.5}, 'from 0 to 1'),
+        ({'kept_fraction': 0.5}, 'windowed'),
+    ],
+)
 def test_impossible_memory_is_refused(options, complaint):
     with pytest.raises(ValueError, match=complaint):
         MemoryConfig(**options)

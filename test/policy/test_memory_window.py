@@ -21,7 +21,7 @@ def evict(frames, initial, recent):
     """Keep the first `initial` and the last `recent` of a list."""
     if len(frames) <= initial + recent:
         return frames
-    return frames[:initial] + frames[len(frames) - recent:]
+    return frames[:initial] + frames[len(frames) - recent :]
 
 
 class NaiveWindow:
@@ -114,7 +114,7 @@ class NaiveWindow:
         config = self.model.config.language
         channels = torch.arange(0, config.head_dim, 2) / config.head_dim
         axis = np.repeat([0, 1, 2], config.mrope_section)
-        angles = positions[axis].T / config.rope_theta ** channels
+        angles = positions[axis].T / config.rope_theta**channels
         return angles.cos(), angles.sin()
 
     def _forget(self):
@@ -132,24 +132,35 @@ class NaiveWindow:
         """Keep the marks and the tokens least like any of the next frame's."""
         seen_again = [
             max(functional.cosine_similarity(token[None], self.fused[number + 1]).tolist())
-            for token in self.fused[number]]
+            for token in self.fused[number]
+        ]
         count = round(len(seen_again) * self.memory.kept_fraction)
         image = sorted(range(len(seen_again)), key=seen_again.__getitem__)[:count]
         tokens = torch.tensor([0, *(1 + token for token in sorted(image)), 1 + len(seen_again)])
-        return tokens, {layer: (keys[:, :, tokens], values[:, :, tokens])
-                        for layer, (keys, values) in keys_values.items()}
+        return tokens, {
+            layer: (keys[:, :, tokens], values[:, :, tokens])
+            for layer, (keys, values) in keys_values.items()
+        }
 
 
-@settings(max_examples=12, deadline=None,
-          phases=(Phase.explicit, Phase.generate))  # an example is slow to shrink
+@settings(
+    max_examples=12, deadline=None, phases=(Phase.explicit, Phase.generate)
+)  # an example is slow to shrink
 @example(initial=1, recent=4, extra=4, size=(160, 120), whole=2, fraction=0.5, seed=0)
 @example(initial=2, recent=3, extra=4, size=(112, 112), whole=1, fraction=0.25, seed=1)
 @example(initial=0, recent=3, extra=3, size=(96, 128), whole=3, fraction=0.5, seed=2)
-@given(initial=st.integers(0, 3), recent=st.integers(0, 4), extra=st.integers(-2, 6),
-       size=st.sampled_from(SIZES), whole=st.integers(1, 3),
-       fraction=st.sampled_from((1.0, 1.0, 0.5, 0.0)), seed=st.integers(0, 99))
-def test_policy_equals_the_naive_window(golden_policies, make_frames, initial, recent, extra, size,
-                                        whole, fraction, seed):
+@given(
+    initial=st.integers(0, 3),
+    recent=st.integers(0, 4),
+    extra=st.integers(-2, 6),
+    size=st.sampled_from(SIZES),
+    whole=st.integers(1, 3),
+    fraction=st.sampled_from((1.0, 1.0, 0.5, 0.0)),
+    seed=st.integers(0, 99),
+)
+def test_policy_equals_the_naive_window(
+    golden_policies, make_frames, initial, recent, extra, size, whole, fraction, seed
+):
     if initial + recent == 0:
         recent = 1
     policy = golden_policies['windowed']
@@ -166,6 +177,11 @@ def test_policy_equals_the_naive_window(golden_policies, make_frames, initial, r
 def with_memory(policy, memory):
     """Make a policy of the same weights with another memory."""
     return JanusPolicy(
-        policy.model, policy.encoder, image_width=policy.image_width, memory=memory,
-        decoding=policy.decoding, repetition_penalty=policy.repetition_penalty,
-        normalisation=policy._normalisation)
+        policy.model,
+        policy.encoder,
+        image_width=policy.image_width,
+        memory=memory,
+        decoding=policy.decoding,
+        repetition_penalty=policy.repetition_penalty,
+        normalisation=policy._normalisation,
+    )

@@ -37,17 +37,26 @@ def test_pixels_are_bitwise_those_of_the_published_pipeline(expected):
     assert digest(rows.numpy()) == expected['pixel_values_sha256']
 
 
-@pytest.mark.parametrize(('size', 'image_width', 'height'), [
-    ((640, 480), 644, 490),  # 34.50000000000001 patches, by the order of operations
-    ((320, 200), 280, 168),  # 12.5 patches: to even
-    ((1280, 720), 644, 364), ((224, 168), 224, 168), ((90, 120), 112, 154)])
+@pytest.mark.parametrize(
+    ('size', 'image_width', 'height'),
+    [
+        ((640, 480), 644, 490),  # 34.50000000000001 patches, by the order of operations
+        ((320, 200), 280, 168),  # 12.5 patches: to even
+        ((1280, 720), 644, 364),
+        ((224, 168), 224, 168),
+        ((90, 120), 112, 154),
+    ],
+)
 def test_height_follows_the_published_order_of_operations(size, image_width, height):
     assert preprocessing.resized_height(*size, image_width) == height
 
 
-@given(width=st.integers(40, 400), height=st.integers(40, 400),
-       image_width=st.integers(4, 20).map(lambda patches: 14 * patches),
-       seed=st.integers(0, 99))
+@given(
+    width=st.integers(40, 400),
+    height=st.integers(40, 400),
+    image_width=st.integers(4, 20).map(lambda patches: 14 * patches),
+    seed=st.integers(0, 99),
+)
 @settings(max_examples=40, deadline=None)
 def test_rows_are_those_of_the_stock_processor(width, height, image_width, seed):
     rgb = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -58,8 +67,11 @@ def test_rows_are_those_of_the_stock_processor(width, height, image_width, seed)
     _, pixels = prepare(rgb, image_width)
     rows, columns = grid.vision
     stock = Qwen2VLImageProcessorPil()(
-        [pixels[:, :rows * 14, :columns * 14].numpy()], do_rescale=False, return_tensors='pt',
-        input_data_format='channels_first')
+        [pixels[:, : rows * 14, : columns * 14].numpy()],
+        do_rescale=False,
+        return_tensors='pt',
+        input_data_format='channels_first',
+    )
     assert stock['image_grid_thw'].tolist() == [[1, rows, columns]]
     assert torch.equal(NORMALISATION.vision(pixels)[0], stock['pixel_values'])
 
@@ -70,9 +82,16 @@ def test_geometry_is_normalised_with_its_own_statistics():
     assert np.allclose(NORMALISATION.geometry(pixels)[0, :, 0, 0].numpy(), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize('frame', [
-    np.zeros((120, 160, 3)), np.zeros((120, 160), np.uint8), np.zeros((120, 160, 4), np.uint8),
-    'frame', None])
+@pytest.mark.parametrize(
+    'frame',
+    [
+        np.zeros((120, 160, 3)),
+        np.zeros((120, 160), np.uint8),
+        np.zeros((120, 160, 4), np.uint8),
+        'frame',
+        None,
+    ],
+)
 def test_anything_but_an_rgb_array_is_refused(frame):
     with pytest.raises(ValueError, match=r'uint8 array \(H, W, 3\)'):
         preprocessing.check_frame(frame)

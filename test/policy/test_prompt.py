@@ -13,8 +13,16 @@ import pytest
 import torch
 
 GOLDEN = Path(__file__).parent / 'data' / 'goldens' / 'tiny_act'
-SPECIAL = ['<|im_end|>', '<|im_start|>', '<|image_pad|>', '<|vision_start|>', '<|endoftext|>',
-           '<tool_call>', '<|fim_prefix|>', '<|file_sep|>']
+SPECIAL = [
+    '<|im_end|>',
+    '<|im_start|>',
+    '<|image_pad|>',
+    '<|vision_start|>',
+    '<|endoftext|>',
+    '<tool_call>',
+    '<|fim_prefix|>',
+    '<|file_sep|>',
+]
 
 
 @pytest.fixture(scope='module')
@@ -36,7 +44,7 @@ def test_prompt_reads_as_published(encoder):
     # and it is what the tokenizer makes of the text as a whole
     whole = encoder.tokenizer.encode(meta['prompt_text_step0'])
     at = whole.index(encoder.pad)
-    assert ids == whole[:at] + [encoder.pad] * pads + whole[at + 1:]
+    assert ids == whole[:at] + [encoder.pad] * pads + whole[at + 1 :]
 
 
 @pytest.mark.parametrize('mark', SPECIAL)
@@ -48,11 +56,24 @@ def test_control_tokens_in_an_instruction_are_plain_text(encoder, mark):
     assert encoder.tokenizer.decode(ids).count(mark) == 3 + plain.count(control)
 
 
-@pytest.mark.parametrize('instruction', [
-    '', ' ', 'Go.\n\n\tThen\r\nstop.',
-    '向左转，然后停在门口。', 'Поверни налево', 'اتجه يسارا', '🚪🛋️',
-    'e\u0301', 'Go to the door. ' * 640, '{{ messages }} {% raw %}', 'JanusVLN', '\x00'],
-    ids=lambda text: repr(text[:12]))
+@pytest.mark.parametrize(
+    'instruction',
+    [
+        '',
+        ' ',
+        'Go.\n\n\tThen\r\nstop.',
+        '向左转，然后停在门口。',
+        'Поверни налево',
+        'اتجه يسارا',
+        '🚪🛋️',
+        'e\u0301',
+        'Go to the door. ' * 640,
+        '{{ messages }} {% raw %}',
+        'JanusVLN',
+        '\x00',
+    ],
+    ids=lambda text: repr(text[:12]),
+)
 def test_any_text_is_an_instruction(encoder, instruction):
     ids = encode(encoder, instruction).suffix
     text = encoder.tokenizer.decode(ids)
@@ -75,13 +96,13 @@ def test_positions_follow_the_rule_for_images(encoder):
     positions = built.positions(2)
     assert positions.shape == (3, len(built.ids(2)))
     start = len(built.prefix)
-    block = positions[:, start:start + 14]
+    block = positions[:, start : start + 14]
     assert block[:, 0].tolist() == [start] * 3
     assert block[:, 1].tolist() == [start + 1] * 3
     assert block[:, 12].tolist() == [start + 1, start + 1 + 2, start + 1 + 3]  # 3 rows, 4 columns
     assert block[:, 13].tolist() == [start + 1 + 4] * 3
     assert positions[:, start + 14].tolist() == [start + 6] * 3
-    assert torch.equal(positions[:, start + 14:start + 28] - 6, block)
+    assert torch.equal(positions[:, start + 14 : start + 28] - 6, block)
     assert positions[:, -1].tolist() == [start + 12 + len(built.suffix) - 1] * 3
 
 

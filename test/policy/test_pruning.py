@@ -26,7 +26,7 @@ def test_the_marks_come_on_top(fraction, tokens):
 def test_redundant_is_what_the_next_frame_shows_anywhere():
     frame = torch.eye(3)
     following = torch.tensor([[0.0, 5.0, 0.0], [1.0, 0.0, 1.0]])
-    assert redundancy(frame, following).tolist() == pytest.approx([0.5 ** 0.5, 1, 0.5 ** 0.5])
+    assert redundancy(frame, following).tolist() == pytest.approx([0.5**0.5, 1, 0.5**0.5])
 
 
 def test_tokens_that_the_next_frame_does_not_show_stay():

@@ -20,19 +20,26 @@ def test_product_is_off_by_the_last_level_at_most(kind, levels, part):
     exact = linear(x).float()
     quantization.quantize(linear, kind)
     error = (linear(x).float() - exact).abs().max()
-    rounding = 2 ** -8  # of bfloat16, on top
+    rounding = 2**-8  # of bfloat16, on top
     assert 0 < error < exact.abs().max() * (part / levels + rounding)
 
 
 LAYERS = 'model.layers.0.self_attn.q_proj.weight', 'model.layers.27.mlp.down_proj.weight'
-OTHERS = ('model.layers.0.self_attn.q_proj.bias', 'model.embed_tokens.weight', 'model.norm.weight',
-          'model.layers.0.input_layernorm.weight', 'visual.merger.mlp.0.weight',
-          'visual.blocks.0.mlp.gate_proj.weight', 'merger.mlp.0.weight',
-          'vggt.aggregator.frame_blocks.0.attn.proj.weight')
+OTHERS = (
+    'model.layers.0.self_attn.q_proj.bias',
+    'model.embed_tokens.weight',
+    'model.norm.weight',
+    'model.layers.0.input_layernorm.weight',
+    'visual.merger.mlp.0.weight',
+    'visual.blocks.0.mlp.gate_proj.weight',
+    'merger.mlp.0.weight',
+    'vggt.aggregator.frame_blocks.0.attn.proj.weight',
+)
 
 
-@pytest.mark.parametrize('kind, wanted', [
-    (None, ()), ('int8', LAYERS), ('int4', (*LAYERS, 'lm_head.weight'))])
+@pytest.mark.parametrize(
+    'kind, wanted', [(None, ()), ('int8', LAYERS), ('int4', (*LAYERS, 'lm_head.weight'))]
+)
 def test_what_belongs_to_the_language_model(kind, wanted):
     names = (*LAYERS, 'lm_head.weight', *OTHERS)
     assert tuple(name for name in names if quantization.belongs(name, kind)) == wanted
@@ -57,8 +64,12 @@ def test_channels_that_do_not_divide_are_refused():
 def test_policy_runs_on_them(checkpoint_folder, make_frames, kind, tolerance):
     def logits(weights):
         policy = JanusPolicy.from_pretrained(
-            checkpoint_folder, device='cpu', dtype='bfloat16', language_weights=weights,
-            memory=MemoryConfig('windowed', initial_frames=1, recent_frames=2))
+            checkpoint_folder,
+            device='cpu',
+            dtype='bfloat16',
+            language_weights=weights,
+            memory=MemoryConfig('windowed', initial_frames=1, recent_frames=2),
+        )
         policy.reset('Go to the sofa.')
         return torch.stack([policy.step(frame).logits for frame in make_frames(5)])
 

@@ -13,8 +13,14 @@ CPU = torch.device('cpu')
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 999), width=st.integers(1, 90), height=st.integers(1, 90),
-       new_width=st.integers(1, 90), new_height=st.integers(1, 90), extreme=st.booleans())
+@given(
+    seed=st.integers(0, 999),
+    width=st.integers(1, 90),
+    height=st.integers(1, 90),
+    new_width=st.integers(1, 90),
+    new_height=st.integers(1, 90),
+    extreme=st.booleans(),
+)
 def test_equals_pil(seed, width, height, new_width, new_height, extreme):
     assume(takes((width, height), (new_width, new_height)))
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -42,7 +48,7 @@ def test_common_cameras_are_resized_on_the_device(size):
 
 def test_sums_stay_exact_in_float32():
     largest = weights(255, 8).abs().sum(1).max() >> 16
-    assert 255 * 255 * 256 < 2 ** 24  # a low part of eight bits, at the most taps
-    assert 255 * largest < 2 ** 24
+    assert 255 * 255 * 256 < 2**24  # a low part of eight bits, at the most taps
+    assert 255 * largest < 2**24
     with pytest.raises(ValueError, match='too many'):
         weights(10000, 20)

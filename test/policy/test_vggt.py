@@ -25,8 +25,11 @@ def test_single_frame_equals_the_published_aggregator():
     with torch.inference_mode():
         outputs, special = theirs(pixels[None, None])
         features = ours(
-            Normalisation(torch.device('cpu')).geometry(pixels), ours.tables(5, 7), True,
-            lambda block, q, k, v: functional.scaled_dot_product_attention(q, k, v))
+            Normalisation(torch.device('cpu')).geometry(pixels),
+            ours.tables(5, 7),
+            True,
+            lambda block, q, k, v: functional.scaled_dot_product_attention(q, k, v),
+        )
     assert special == 5
     expected = outputs[-2][0]
     assert (features - expected).norm() < 1e-5 * expected.norm()

@@ -52,47 +52,93 @@ def view(x: float, yaw: float) -> np.ndarray:
 def image(stamp: int, rgb: np.ndarray, compressed: bool = False) -> object:
     if compressed:
         data = cv2.imencode('.jpg', rgb[..., ::-1])[1].reshape(-1)
-        return make('sensor_msgs/msg/CompressedImage', header=header(stamp), format='jpeg',
-                    data=data)
-    return make('sensor_msgs/msg/Image', header=header(stamp), height=rgb.shape[0],
-                width=rgb.shape[1], encoding='rgb8', is_bigendian=0, step=3 * rgb.shape[1],
-                data=rgb.reshape(-1))
+        return make(
+            'sensor_msgs/msg/CompressedImage', header=header(stamp), format='jpeg', data=data
+        )
+    return make(
+        'sensor_msgs/msg/Image',
+        header=header(stamp),
+        height=rgb.shape[0],
+        width=rgb.shape[1],
+        encoding='rgb8',
+        is_bigendian=0,
+        step=3 * rgb.shape[1],
+        data=rgb.reshape(-1),
+    )
 
 
 def odometry(stamp: int, x: float, y: float, yaw: float) -> object:
     point = make('geometry_msgs/msg/Point', x=x, y=y, z=0.0)
-    turn = make('geometry_msgs/msg/Quaternion', x=0.0, y=0.0, z=math.sin(yaw / 2),
-                w=math.cos(yaw / 2))
+    turn = make(
+        'geometry_msgs/msg/Quaternion', x=0.0, y=0.0, z=math.sin(yaw / 2), w=math.cos(yaw / 2)
+    )
     zero = make('geometry_msgs/msg/Vector3', x=0.0, y=0.0, z=0.0)
     unknown = np.zeros(36)
     return make(
-        'nav_msgs/msg/Odometry', header=header(stamp, 'odom'), child_frame_id='base_link',
-        pose=make('geometry_msgs/msg/PoseWithCovariance', covariance=unknown,
-                  pose=make('geometry_msgs/msg/Pose', position=point, orientation=turn)),
-        twist=make('geometry_msgs/msg/TwistWithCovariance', covariance=unknown,
-                   twist=make('geometry_msgs/msg/Twist', linear=zero, angular=zero)))
+        'nav_msgs/msg/Odometry',
+        header=header(stamp, 'odom'),
+        child_frame_id='base_link',
+        pose=make(
+            'geometry_msgs/msg/PoseWithCovariance',
+            covariance=unknown,
+            pose=make('geometry_msgs/msg/Pose', position=point, orientation=turn),
+        ),
+        twist=make(
+            'geometry_msgs/msg/TwistWithCovariance',
+            covariance=unknown,
+            twist=make('geometry_msgs/msg/Twist', linear=zero, angular=zero),
+        ),
+    )
 
 
 def motion_status(stamp: int, moving: bool, end: int, name: str, step: int, action: int) -> object:
     return make(
-        'janusvln_ros/msg/MotionStatus', header=header(stamp, 'odom'), state=int(moving), result=1,
-        instruction_id=name, step=step, action=action, motion_end=time_message(end),
-        progress=0.0, open_loop=False, message='')
+        'janusvln_ros/msg/MotionStatus',
+        header=header(stamp, 'odom'),
+        state=int(moving),
+        result=1,
+        instruction_id=name,
+        step=step,
+        action=action,
+        motion_end=time_message(end),
+        progress=0.0,
+        open_loop=False,
+        message='',
+    )
 
 
-def navigation_action(stamp: int, name: str, step: int, action: int,
-                      probabilities: Iterable[float], decision_time: float = 0.1) -> object:
+def navigation_action(
+    stamp: int,
+    name: str,
+    step: int,
+    action: int,
+    probabilities: Iterable[float],
+    decision_time: float = 0.1,
+) -> object:
     return make(
-        'janusvln_ros/msg/NavigationAction', header=header(stamp), instruction_id=name, step=step,
-        action=action, probabilities=np.array(probabilities, np.float32),
-        decision_time=decision_time)
+        'janusvln_ros/msg/NavigationAction',
+        header=header(stamp),
+        instruction_id=name,
+        step=step,
+        action=action,
+        probabilities=np.array(probabilities, np.float32),
+        decision_time=decision_time,
+    )
 
 
 def navigator_status(stamp: int, name: str, sentence: str, step: int, frames: int) -> object:
     return make(
-        'janusvln_ros/msg/NavigatorStatus', header=header(stamp), state=3, reason=0,
-        instruction_id=name, instruction=sentence, step=step, memory_frames=frames,
-        memory_bytes=0, message='')
+        'janusvln_ros/msg/NavigatorStatus',
+        header=header(stamp),
+        state=3,
+        reason=0,
+        instruction_id=name,
+        instruction=sentence,
+        step=step,
+        memory_frames=frames,
+        memory_bytes=0,
+        message='',
+    )
 
 
 @dataclass
@@ -102,8 +148,13 @@ class Drive:
     messages: list[tuple[str, int, object]] = field(default_factory=list)
     decisions: list[tuple[int, int, int, int, tuple[float, ...]]] = field(default_factory=list)
 
-    def write(self, path: Path, storage: str = 'mcap', without: Iterable[str] = (),
-              compress: bool = False) -> Path:
+    def write(
+        self,
+        path: Path,
+        storage: str = 'mcap',
+        without: Iterable[str] = (),
+        compress: bool = False,
+    ) -> Path:
         """Write a bag without the named topics."""
         with BagWriter(path, storage, compress=compress) as writer:
             for topic, time, message in self.messages:
@@ -112,8 +163,13 @@ class Drive:
         return path
 
 
-def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 5,
-                 reset_before: int | None = None) -> Drive:
+def record_drive(
+    policy: JanusPolicy,
+    *,
+    compressed: bool = False,
+    steps: int = 5,
+    reset_before: int | None = None,
+) -> Drive:
     """Drive: decide from a frame at rest, move, decide again; two episodes one after the other."""
     drive = Drive()
     camera = '/image/compressed' if compressed else '/image'
@@ -121,10 +177,12 @@ def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 
 
     def report(moving: bool) -> None:
         drive.messages.append(
-            ('/motion_status', now + 2, motion_status(now, moving, end, *status)))
+            ('/motion_status', now + 2, motion_status(now, moving, end, *status))
+        )
 
-    def advance(until: int, moving: bool, velocity: float = 0.0, rate: float = 0.0,
-                camera_on: bool = True) -> None:
+    def advance(
+        until: int, moving: bool, velocity: float = 0.0, rate: float = 0.0, camera_on: bool = True
+    ) -> None:
         nonlocal now, x, y, yaw
         while now < until:
             now += ODOMETRY
@@ -144,7 +202,8 @@ def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 
         name = f'episode-{episode}'
         # The base has come to stand after the last frame, so that the next is the first to use.
         drive.messages.append(
-            ('/instruction', now + 4, make('std_msgs/msg/String', data=sentence)))
+            ('/instruction', now + 4, make('std_msgs/msg/String', data=sentence))
+        )
         policy.reset(sentence)
         for step in range(steps):
             if step == reset_before:
@@ -162,10 +221,17 @@ def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 
             action = int(answer.action)
             drive.decisions.append((episode, step, stamp, action, probabilities))
             drive.messages += [
-                ('/navigation_action', now + 5,
-                 navigation_action(stamp, name, step, action, probabilities)),
-                ('/navigator_status', now + 6,
-                 navigator_status(now, name, sentence, step + 1, usage.frames))]
+                (
+                    '/navigation_action',
+                    now + 5,
+                    navigation_action(stamp, name, step, action, probabilities),
+                ),
+                (
+                    '/navigator_status',
+                    now + 6,
+                    navigator_status(now, name, sentence, step + 1, usage.frames),
+                ),
+            ]
             status = (name, step, action)
             # A STOP is recorded like the others here, and the drive goes on by turning.
             moves = action == Action.MOVE_FORWARD
@@ -175,8 +241,13 @@ def record_drive(policy: JanusPolicy, *, compressed: bool = False, steps: int = 
             end = now
             report(moving=False)
         # What the navigator sends when it ends an episode; it was decided from no frame.
-        drive.messages.append(('/navigation_action', now + 7, navigation_action(
-            now, name, steps, 0, (1.0, 0.0, 0.0, 0.0), decision_time=0.0)))
+        drive.messages.append(
+            (
+                '/navigation_action',
+                now + 7,
+                navigation_action(now, name, steps, 0, (1.0, 0.0, 0.0, 0.0), decision_time=0.0),
+            )
+        )
     advance(now + 6 * ODOMETRY, moving=False, camera_on=False)
     return drive
 
@@ -191,10 +262,23 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def replay(checkpoint: Path, tmp_path: Path) -> Callable[..., tuple[int, Path]]:
     """Give a function that runs `janusvln replay INPUT ...` and returns its status and folder."""
+
     def run(source: Path, *options: str, output: str = 'out') -> tuple[int, Path]:
         folder = tmp_path / output
-        return main([str(source), '--model', str(checkpoint), '--device', 'cpu', '--image-width',
-                     '84', '--output', str(folder), *options]), folder
+        return main(
+            [
+                str(source),
+                '--model',
+                str(checkpoint),
+                '--device',
+                'cpu',
+                '--image-width',
+                '84',
+                '--output',
+                str(folder),
+                *options,
+            ]
+        ), folder
 
     return run
 

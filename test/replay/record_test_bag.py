@@ -62,8 +62,11 @@ def record(checkpoint: Path, bag: Path, logs: Path) -> None:
     executor.add_node(node)
     last: list[NavigatorStatus] = []
     node.create_subscription(
-        NavigatorStatus, 'navigator_status', last.append,
-        QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        NavigatorStatus,
+        'navigator_status',
+        last.append,
+        QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+    )
     speaker = node.create_publisher(String, 'instruction', 10)
 
     def wait(state: int) -> None:
@@ -79,20 +82,41 @@ def record(checkpoint: Path, bag: Path, logs: Path) -> None:
             latched = topics.is_latched(name)
             package, _, kind_name = kind.split('/')
             node.create_subscription(
-                getattr(import_module(f'{package}.msg'), kind_name), name,
+                getattr(import_module(f'{package}.msg'), kind_name),
+                name,
                 lambda data, n=name, k=kind: writer.write(n, k, data, time.time_ns()),
-                QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE, durability=(
-                    DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE)),
-                raw=True)
+                QoSProfile(
+                    depth=50,
+                    reliability=ReliabilityPolicy.RELIABLE,
+                    durability=(
+                        DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+                    ),
+                ),
+                raw=True,
+            )
         threading.Thread(target=executor.spin, daemon=True).start()
-        nodes.start('sim_robot', {
-            'scene': episode.scene_id, 'image_rate': 10.0,
-            'start_pose': '"{:.4f} {:.4f} {:.4f}"'.format(*episode.start)})
+        nodes.start(
+            'sim_robot',
+            {
+                'scene': episode.scene_id,
+                'image_rate': 10.0,
+                'start_pose': '"{:.4f} {:.4f} {:.4f}"'.format(*episode.start),
+            },
+        )
         nodes.start('motion_executor', {})
-        nodes.start('navigator', {
-            'checkpoint': f'"{checkpoint}"', 'device': 'cpu', 'threads': 1, 'autostart': True,
-            'image_transport': 'compressed', 'max_steps': STEPS, 'frame_timeout': 60.0,
-            'status_timeout': 60.0})
+        nodes.start(
+            'navigator',
+            {
+                'checkpoint': f'"{checkpoint}"',
+                'device': 'cpu',
+                'threads': 1,
+                'autostart': True,
+                'image_transport': 'compressed',
+                'max_steps': STEPS,
+                'frame_timeout': 60.0,
+                'status_timeout': 60.0,
+            },
+        )
         for text in INSTRUCTIONS:
             wait(NavigatorStatus.STATE_IDLE)
             time.sleep(2.0)
@@ -131,8 +155,9 @@ def thin(source: Path, target: Path) -> None:
 
 def main() -> int:
     """Record, thin out, replay, check, and only then replace the data."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('checkpoint')
     name = parser.parse_args().checkpoint
     with tempfile.TemporaryDirectory() as folder:
@@ -140,8 +165,19 @@ def main() -> int:
         checkpoint = checkpoint_folder(name, scratch)
         record(checkpoint, scratch / 'whole', scratch / 'logs')
         thin(scratch / 'whole', scratch / 'simulator')
-        status = replay([str(scratch / 'simulator'), '--model', str(checkpoint), '--device', 'cpu',
-                         '--compare', 'live', '--output', str(scratch / 'out')])
+        status = replay(
+            [
+                str(scratch / 'simulator'),
+                '--model',
+                str(checkpoint),
+                '--device',
+                'cpu',
+                '--compare',
+                'live',
+                '--output',
+                str(scratch / 'out'),
+            ]
+        )
         if status:
             print('the replay differs from the live run: nothing was written', file=sys.stderr)
             return status

@@ -112,7 +112,7 @@ def test_a_recorder_that_was_killed_left_no_metadata(bags, kind, tmp_path):
     folder.mkdir()
     (folder / 'bag_0.mcap').write_bytes(data)
     assert read(folder) == (list(range(COUNT)), [])
-    (folder / 'bag_0.mcap').write_bytes(data[:len(data) // 2])
+    (folder / 'bag_0.mcap').write_bytes(data[: len(data) // 2])
     numbers, (problem,) = read(folder)
     assert numbers == list(range(len(numbers))) and len(numbers) > 100
     assert 'reading ended at byte' in problem and 'bag_0.mcap' in problem
@@ -122,11 +122,13 @@ def test_files_of_a_split_bag_are_read_in_the_order_of_their_numbers(tmp_path):
     folder = tmp_path / 'bag'
     folder.mkdir()
     for number in range(12):
-        part = mcap([
-            *HEADER,
-            *(message(1, i, PAYLOADS[i]) for i in range(number * 4, number * 4 + 4, 2)),
-            *END,
-        ])
+        part = mcap(
+            [
+                *HEADER,
+                *(message(1, i, PAYLOADS[i]) for i in range(number * 4, number * 4 + 4, 2)),
+                *END,
+            ]
+        )
         (folder / f'bag_{number}.mcap').write_bytes(part)
     assert read(folder)[0] == list(range(0, 48, 2))
     (folder / 'bag_5.mcap').write_bytes(b'')
@@ -140,13 +142,14 @@ def test_files_of_a_split_bag_are_read_in_the_order_of_their_numbers(tmp_path):
 @given(
     kind=strategies.sampled_from(WHOLE),
     cut=strategies.floats(0, 1),
-    flips=strategies.lists(strategies.tuples(strategies.floats(0, 1), strategies.integers(1, 255)),
-                           max_size=3),
+    flips=strategies.lists(
+        strategies.tuples(strategies.floats(0, 1), strategies.integers(1, 255)), max_size=3
+    ),
 )
 def test_no_damage_makes_it_crash(bags, tmp_path, kind, cut, flips):
     """Whatever is broken: messages, or a BagError, and never anything else."""
     data = bytearray(storage_file(bags[kind]).read_bytes())
-    del data[int(cut * len(data)):]
+    del data[int(cut * len(data)) :]
     for place, value in flips:
         if data:
             data[int(place * (len(data) - 1))] ^= value
@@ -161,6 +164,7 @@ def test_no_damage_makes_it_crash(bags, tmp_path, kind, cut, flips):
 
 
 # MCAP as other recorders write it: rosbags' own writer always makes an index and no checksum.
+
 
 def record(opcode: int, body: bytes) -> bytes:
     return struct.pack('<BQ', opcode, len(body)) + body
@@ -192,10 +196,7 @@ HEADER = [
     record(4, struct.pack('<HH', 1, 1) + text('/even') + text('cdr') + struct.pack('<I', 0)),
     record(4, struct.pack('<HH', 2, 1) + text('/odd') + text('cdr') + struct.pack('<I', 0)),
 ]
-END = [
-    record(15, struct.pack('<I', 0)),
-    record(2, struct.pack('<QQI', 0, 0, 0)), b'\x89MCAP0\r\n',
-]
+END = [record(15, struct.pack('<I', 0)), record(2, struct.pack('<QQI', 0, 0, 0)), b'\x89MCAP0\r\n']
 MESSAGES = [message(1 + i % 2, i, PAYLOADS[i]) for i in range(100)]
 
 
@@ -205,8 +206,10 @@ def test_mcap_without_an_index_is_read(tmp_path, compression):
     order = [0, 2, 1, *range(3, 100)]
     messages = [MESSAGES[i] for i in order]
     if compression != 'none':
-        messages = [chunk(b''.join(messages[:50]), compression),
-                    chunk(b''.join(messages[50:]), compression)]
+        messages = [
+            chunk(b''.join(messages[:50]), compression),
+            chunk(b''.join(messages[50:]), compression),
+        ]
     file = tmp_path / 'a.mcap'
     file.write_bytes(mcap([*HEADER, *messages, *END]))
     assert read(file) == (order, [])
@@ -234,9 +237,11 @@ def test_a_wrong_checksum_ends_reading_before_its_chunk(tmp_path):
     assert numbers == list(range(50)) and 'checksum' in problem
 
 
-@pytest.mark.parametrize('damaged', [
-    record(4, struct.pack('<HHI', 3, 1, 2**30) + b'/third'), record(5, b'short'),
-], ids=['channel', 'message'])
+@pytest.mark.parametrize(
+    'damaged',
+    [record(4, struct.pack('<HHI', 3, 1, 2**30) + b'/third'), record(5, b'short')],
+    ids=['channel', 'message'],
+)
 def test_fields_that_do_not_fit_into_their_record_end_the_reading(tmp_path, damaged):
     file = tmp_path / 'a.mcap'
     before = mcap([*HEADER, *MESSAGES[:50], damaged])
@@ -260,7 +265,7 @@ def test_damage_in_the_middle_of_a_whole_bag_ends_reading_there(bags, tmp_path):
     file = storage_file(folder)
     data = bytearray(file.read_bytes())
     middle = len(data) // 2
-    data[middle:middle + 1000] = bytes(1000)
+    data[middle : middle + 1000] = bytes(1000)
     file.write_bytes(data)
     numbers, (problem,) = read(folder)
     assert numbers == list(range(len(numbers))) and 50 < len(numbers) < 250

@@ -43,11 +43,20 @@ def test_a_line_is_plain_json_with_the_shortest_exact_float32():
     values = json.loads(line.to_line())
     assert values['stamp'] == '1700000000.000000005'
     assert values['probabilities'] == {
-        'STOP': 0.1, 'MOVE_FORWARD': 0.33333334, 'TURN_LEFT': 1e-12, 'TURN_RIGHT': 0.5666667
-    }  # fmt: skip
+        'STOP': 0.1,
+        'MOVE_FORWARD': 0.33333334,
+        'TURN_LEFT': 1e-12,
+        'TURN_RIGHT': 0.5666667,
+    }
     assert list(values) == [
-        'episode', 'instruction', 'step', 'frame', 'stamp', 'action', 'probabilities'
-    ]  # fmt: skip
+        'episode',
+        'instruction',
+        'step',
+        'frame',
+        'stamp',
+        'action',
+        'probabilities',
+    ]
 
 
 @given(strategies.integers(-(2**63), 2**63))
@@ -83,8 +92,15 @@ def test_a_single_flipped_action_in_a_thousand_is_found():
     assert result.largest_gap == pytest.approx(0.3)
     assert 'first divergence: episode 2, step 17' in result.summary()
     head, row = result.table().splitlines()
-    assert row.split() == ['2', '17', '617.000000000', 'MOVE_FORWARD', '0.6000', 'TURN_LEFT',
-                           '0.5000']
+    assert row.split() == [
+        '2',
+        '17',
+        '617.000000000',
+        'MOVE_FORWARD',
+        '0.6000',
+        'TURN_LEFT',
+        '0.5000',
+    ]
 
 
 def test_equal_series_agree_and_say_so():

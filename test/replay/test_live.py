@@ -27,10 +27,15 @@ from std_msgs.msg import String
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(300)]
 PATIENCE = 120.0  # s of wall time, on a busy machine
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE,
-                     durability=DurabilityPolicy.TRANSIENT_LOCAL)
-TYPES = {'/image': Image, '/image/compressed': CompressedImage, '/motion_status': MotionStatus,
-         '/instruction': String}
+LATCHED = QoSProfile(
+    depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+TYPES = {
+    '/image': Image,
+    '/image/compressed': CompressedImage,
+    '/motion_status': MotionStatus,
+    '/instruction': String,
+}
 
 
 class Stage:
@@ -46,12 +51,17 @@ class Stage:
         rclpy.init(context=self.context)
         self.node = rclpy.create_node('stage', context=self.context)
         self.clock = self.node.create_publisher(Clock, '/clock', RELIABLE)
-        self.publishers = {topic: self.node.create_publisher(kind, topic, RELIABLE)
-                           for topic, kind in TYPES.items()}
-        for topic, kind, qos in (('/navigation_action', NavigationAction, RELIABLE),
-                                 ('/navigator_status', NavigatorStatus, LATCHED)):
+        self.publishers = {
+            topic: self.node.create_publisher(kind, topic, RELIABLE)
+            for topic, kind in TYPES.items()
+        }
+        for topic, kind, qos in (
+            ('/navigation_action', NavigationAction, RELIABLE),
+            ('/navigator_status', NavigatorStatus, LATCHED),
+        ):
             self.node.create_subscription(
-                kind, topic, lambda data, t=topic, k=kind: self.hear(t, k, data), qos, raw=True)
+                kind, topic, lambda data, t=topic, k=kind: self.hear(t, k, data), qos, raw=True
+            )
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.thread = threading.Thread(target=self.executor.spin, daemon=True)
@@ -71,12 +81,17 @@ class Stage:
         """Record images that another process plays."""
         kind = TYPES[self.camera]
         self.node.create_subscription(
-            kind, self.camera, lambda data: self.keep_image(data), QoSProfile(
-                depth=50, reliability=ReliabilityPolicy.RELIABLE), raw=True)
+            kind,
+            self.camera,
+            lambda data: self.keep_image(data),
+            QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE),
+            raw=True,
+        )
 
     def keep_image(self, data: bytes) -> None:
-        self.writer.write(self.camera, f'sensor_msgs/msg/{TYPES[self.camera].__name__}', data,
-                          time.time_ns())
+        self.writer.write(
+            self.camera, f'sensor_msgs/msg/{TYPES[self.camera].__name__}', data, time.time_ns()
+        )
 
     def wait(self, condition, what: str, meanwhile=lambda: None) -> None:
         end = time.monotonic() + PATIENCE
@@ -122,10 +137,25 @@ def stage(start_command, tmp_path, checkpoint):
 
     def start(camera: str, storage: str, mode: str) -> Stage:
         start_command(
-            'navigator', '--ros-args', '-p', 'use_sim_time:=true', '-p', 'autostart:=true', '-p',
-            f'checkpoint:={checkpoint}', '-p', 'device:=cpu', '-p', 'threads:=1', '-p',
-            'image_width:=84', '-p', f'execution_mode:={mode}', '-p',
-            f'image_transport:={"raw" if camera == "/image" else "compressed"}')
+            'navigator',
+            '--ros-args',
+            '-p',
+            'use_sim_time:=true',
+            '-p',
+            'autostart:=true',
+            '-p',
+            f'checkpoint:={checkpoint}',
+            '-p',
+            'device:=cpu',
+            '-p',
+            'threads:=1',
+            '-p',
+            'image_width:=84',
+            '-p',
+            f'execution_mode:={mode}',
+            '-p',
+            f'image_transport:={"raw" if camera == "/image" else "compressed"}',
+        )
         stage = Stage(camera, tmp_path / 'live', storage)
         stages.append(stage)
         stage.wait(lambda: stage.state == NavigatorStatus.STATE_IDLE, 'the navigator')
@@ -161,8 +191,11 @@ def test_the_navigator_decides_as_in_the_recording(
                 stamp = now - 3
                 if stamp in decided:
                     # Best effort may lose an image; the clock stands, so it can be shown again.
-                    live.wait(lambda s=stamp: s in live.actions, f'the decision of {stamp}',
-                              lambda d=data: live.publishers[camera].publish(d))
+                    live.wait(
+                        lambda s=stamp: s in live.actions,
+                        f'the decision of {stamp}',
+                        lambda d=data: live.publishers[camera].publish(d),
+                    )
             elif topic.name == '/navigation_action':
                 recorded = deserialize_message(data, NavigationAction)
                 if recorded.decision_time > 0:
@@ -175,8 +208,10 @@ def test_the_navigator_decides_as_in_the_recording(
                 live.publishers[topic.name].publish(status)
             elif topic.name == '/instruction':
                 live.instruct(data, now)
-    answers = [(a.step, a.action, tuple(map(float, a.probabilities)))
-               for _, a in sorted(live.actions.items())]
+    answers = [
+        (a.step, a.action, tuple(map(float, a.probabilities)))
+        for _, a in sorted(live.actions.items())
+    ]
     assert answers == [(step, action, p) for _, step, _, action, p in drive.decisions]
     live.close()
     status, folder = replay(tmp_path / 'live', '--compare', 'live')
@@ -196,15 +231,34 @@ def played_by_us(live: Stage, bag: Path) -> None:
 
 
 def played_by_ros2(live: Stage, bag: Path) -> None:
-    subprocess.run(['ros2', 'bag', 'play', str(bag), '--clock', '100', '--topics', live.camera,
-                    '/motion_status', '/instruction'], check=True, timeout=120)
+    subprocess.run(
+        [
+            'ros2',
+            'bag',
+            'play',
+            str(bag),
+            '--clock',
+            '100',
+            '--topics',
+            live.camera,
+            '/motion_status',
+            '/instruction',
+        ],
+        check=True,
+        timeout=120,
+    )
 
 
-@pytest.mark.parametrize('play', [
-    played_by_us,
-    pytest.param(played_by_ros2, marks=pytest.mark.skipif(
-        shutil.which('ros2') is None, reason='needs ros2 bag')),
-])
+@pytest.mark.parametrize(
+    'play',
+    [
+        played_by_us,
+        pytest.param(
+            played_by_ros2,
+            marks=pytest.mark.skipif(shutil.which('ros2') is None, reason='needs ros2 bag'),
+        ),
+    ],
+)
 def test_whatever_frames_it_took_the_offline_replay_agrees(tmp_path, stage, replay, drive, play):
     """At its own speed and in continuous mode, timing alone says which frames are used."""
     live = stage('/image', 'mcap', 'continuous')

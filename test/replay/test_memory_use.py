@@ -27,10 +27,21 @@ def record(path: Path, storage: str, count: int) -> Path:
         image = writer.message_class('sensor_msgs/msg/Image')
         for i in range(count):
             stamp = 10**18 + i * 33_333_333
-            writer.write_message('/image', image(
-                header=header(stamp=time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id=''),
-                height=480, width=640, encoding='rgb8', is_bigendian=0, step=1920, data=noise,
-            ), stamp)
+            writer.write_message(
+                '/image',
+                image(
+                    header=header(
+                        stamp=time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id=''
+                    ),
+                    height=480,
+                    width=640,
+                    encoding='rgb8',
+                    is_bigendian=0,
+                    step=1920,
+                    data=noise,
+                ),
+                stamp,
+            )
     return path
 
 
@@ -41,10 +52,31 @@ def test_memory_is_bounded(tmp_path, checkpoint, storage):
         bag = record(tmp_path / str(count), storage, count)
         seconds = count / 30 / 4  # four decisions either way
         run = subprocess.run(
-            [sys.executable, '-c', PROGRAM, str(bag), '--model', str(checkpoint), '--device',
-             'cpu', '--threads', '1', '--image-width', '84', '--instruction', 'Go.', '--every',
-             f'{seconds}s', '--output', str(tmp_path / f'out{count}')],
-            capture_output=True, text=True, timeout=170, cwd=Path(__file__).parents[2])
+            [
+                sys.executable,
+                '-c',
+                PROGRAM,
+                str(bag),
+                '--model',
+                str(checkpoint),
+                '--device',
+                'cpu',
+                '--threads',
+                '1',
+                '--image-width',
+                '84',
+                '--instruction',
+                'Go.',
+                '--every',
+                f'{seconds}s',
+                '--output',
+                str(tmp_path / f'out{count}'),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=170,
+            cwd=Path(__file__).parents[2],
+        )
         assert run.returncode == 0, run.stderr
         peaks.append(int(run.stdout.split('PEAK ')[1]))
     # 184 MB more were read; some slack for the allocator's mood.

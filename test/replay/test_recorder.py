@@ -44,8 +44,13 @@ def test_every_topic_of_the_table_can_be_announced_and_carries_its_definition(tm
     action = found['/navigation_action']
     store = types_for({action.msgtype: action.msgdef.data})
     assert [name for name, _ in store.fielddefs[action.msgtype][1]] == [
-        'header', 'instruction_id', 'step', 'action', 'probabilities', 'decision_time'
-    ]  # fmt: skip
+        'header',
+        'instruction_id',
+        'step',
+        'action',
+        'probabilities',
+        'decision_time',
+    ]
 
 
 def test_latched_topics_are_offered_transient_local_in_any_namespace(tmp_path):
@@ -87,7 +92,8 @@ def test_messages_may_come_from_several_threads(tmp_path, storage):
     writer.close()
     with Reader(tmp_path / 'bag') as reader:
         assert {c.topic: c.msgcount for c in reader.connections} == {
-            f'/topic{number}': 50 for number in range(4)}
+            f'/topic{number}': 50 for number in range(4)
+        }
 
 
 def test_late_messages_are_dropped_and_closing_twice_is_fine(tmp_path):
@@ -124,7 +130,8 @@ def test_our_messages_are_found_in_an_installed_prefix(tmp_path, monkeypatch):
     (share / 'NavigationAction.msg').write_text('')
     assert message_folder() == share
     monkeypatch.setattr(
-        'janusvln_ros.replay.messages.__file__', '/elsewhere/janusvln_ros/replay/messages.py')
+        'janusvln_ros.replay.messages.__file__', '/elsewhere/janusvln_ros/replay/messages.py'
+    )
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path}')
     assert message_folder() == share
 

@@ -18,8 +18,10 @@ def live(drive) -> list[tuple]:
 
 
 def replayed(folder: Path) -> list[tuple]:
-    return [(d.episode, d.step, d.stamp, d.action, d.probabilities)
-            for d in read_decisions(folder / 'decisions.jsonl')]
+    return [
+        (d.episode, d.step, d.stamp, d.action, d.probabilities)
+        for d in read_decisions(folder / 'decisions.jsonl')
+    ]
 
 
 def test_the_drive_is_worth_replaying(drive):
@@ -29,9 +31,7 @@ def test_the_drive_is_worth_replaying(drive):
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 @pytest.mark.parametrize('camera', ['raw', 'compressed'])
-def test_a_bag_gives_exactly_the_live_decisions(
-    request, tmp_path, replay, storage, camera
-):
+def test_a_bag_gives_exactly_the_live_decisions(request, tmp_path, replay, storage, camera):
     recorded = request.getfixturevalue('drive' if camera == 'raw' else 'compressed_drive')
     bag = recorded.write(tmp_path / 'bag', storage)
     status, folder = replay(bag, '--compare', 'live')
@@ -113,16 +113,32 @@ def test_another_instruction_changes_the_answers_not_the_frames(tmp_path, replay
 
 def test_a_lost_frame_is_told(tmp_path, replay, drive, capsys):
     stamp = drive.decisions[2][2]
-    cut = replace(drive, messages=[
-        m for m in drive.messages
-        if m[0] != '/image' or (m[2].header.stamp.sec * 10**9 + m[2].header.stamp.nanosec) != stamp
-    ])
+    cut = replace(
+        drive,
+        messages=[
+            m
+            for m in drive.messages
+            if m[0] != '/image'
+            or (m[2].header.stamp.sec * 10**9 + m[2].header.stamp.nanosec) != stamp
+        ],
+    )
     status, folder = replay(cut.write(tmp_path / 'bag'), '--compare', 'live')
     assert status == 1
-    assert '1 of the frames that live decisions were taken from are not in the bag (first: step ' \
+    assert (
+        '1 of the frames that live decisions were taken from are not in the bag (first: step '
         '2 of episode episode-)' in capsys.readouterr().err
-    assert [d.step for d in read_decisions(folder / 'decisions.jsonl')] == [0, 1, 3, 4,
-                                                                            0, 1, 2, 3, 4]
+    )
+    assert [d.step for d in read_decisions(folder / 'decisions.jsonl')] == [
+        0,
+        1,
+        3,
+        4,
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
 
 
 def test_a_recording_that_begins_within_an_episode_is_told(tmp_path, replay, drive, capsys):
@@ -150,8 +166,12 @@ def test_the_video_shows_every_decision(tmp_path, replay, drive):
     with av.open(str(folder / 'video.mp4')) as video:
         pictures = [p.to_ndarray(format='rgb24') for p in video.decode(video=0)]
     assert len(pictures) == 10 and pictures[0].shape[1] == 640
-    colours = {'STOP': (240, 96, 88), 'MOVE_FORWARD': (88, 200, 130), 'TURN_LEFT': (92, 164, 250),
-               'TURN_RIGHT': (250, 186, 84)}
+    colours = {
+        'STOP': (240, 96, 88),
+        'MOVE_FORWARD': (88, 200, 130),
+        'TURN_LEFT': (92, 164, 250),
+        'TURN_RIGHT': (250, 186, 84),
+    }
     for picture, (*_, action, _) in zip(pictures, drive.decisions):
         # The panel's first rows have the action's colour; the frame above it is 480 rows high.
         strip = picture[481, 100:500].astype(int)
@@ -171,10 +191,14 @@ def test_the_result_bag_has_the_originals_and_our_messages(tmp_path, replay, dri
     assert [m for m in new if m[0] not in added] == old
     assert {topic for topic, _, _ in new} == {topic for topic, _, _ in old} | added
     store = types_for(definitions)
-    actions = [store.deserialize_cdr(data, 'janusvln_ros/msg/NavigationAction')
-               for topic, _, data in new if topic == '/replay/navigation_action']
+    actions = [
+        store.deserialize_cdr(data, 'janusvln_ros/msg/NavigationAction')
+        for topic, _, data in new
+        if topic == '/replay/navigation_action'
+    ]
     assert [(a.action, tuple(map(float, a.probabilities))) for a in actions] == [
-        (action, p) for *_, action, p in drive.decisions]
+        (action, p) for *_, action, p in drive.decisions
+    ]
     jpeg = next(data for topic, _, data in new if topic == '/replay/image/compressed')
     picture = store.deserialize_cdr(jpeg, 'sensor_msgs/msg/CompressedImage')
     assert cv2.imdecode(picture.data, cv2.IMREAD_COLOR).shape[1] == 640
@@ -196,7 +220,8 @@ def test_pictures_and_videos_replay_too(tmp_path, replay, drive, policy, capsys)
     decisions = read_decisions(folder / 'decisions.jsonl')
     assert status == 0
     assert [d.probabilities for d in decisions] == [
-        tuple(float(np.float32(v)) for v in p) for p in expected]
+        tuple(float(np.float32(v)) for v in p) for p in expected
+    ]
     assert [d.stamp for d in decisions] == [None] * 4
 
     with av.open(str(tmp_path / 'a.mp4'), 'w') as video:
@@ -208,7 +233,11 @@ def test_pictures_and_videos_replay_too(tmp_path, replay, drive, policy, capsys)
     status, folder = replay(tmp_path / 'a.mp4', '--instruction', 'Go on.', '--every', '0.4s')
     assert status == 0
     assert [d.stamp for d in read_decisions(folder / 'decisions.jsonl')] == [
-        0, 400_000_000, 800_000_000, 1_200_000_000]
+        0,
+        400_000_000,
+        800_000_000,
+        1_200_000_000,
+    ]
 
     capsys.readouterr()
     for options, message in (
@@ -237,6 +266,7 @@ def test_a_damaged_picture_is_left_out(tmp_path, replay, drive, capsys):
 
 def test_ctrl_c_keeps_what_was_decided(tmp_path, replay, drive, monkeypatch):
     from janusvln_ros.policy import JanusPolicy
+
     step, count = JanusPolicy.step, 0
 
     def interrupted(self, rgb):

@@ -40,8 +40,13 @@ def outcome(count: int) -> tuple[Outcome, Filmstrip, Odometry]:
 def write(target: Path, count: int, random_weights: bool = False) -> str:
     result, film, path = outcome(count)
     ours = [step.decision for step in result.steps]
-    subject = Subject('bag <1>', [('model', '/a&b')], path if count else Odometry(),
-                      [('live', compare(ours, ours))], random_weights)
+    subject = Subject(
+        'bag <1>',
+        [('model', '/a&b')],
+        path if count else Odometry(),
+        [('live', compare(ours, ours))],
+        random_weights,
+    )
     write_report(target, subject, result, film)
     return target.read_text(encoding='utf-8')
 
@@ -118,11 +123,26 @@ addEventListener('load', async () => {
 
 def browse(page: Path, width: int, profile: Path) -> dict:
     run = subprocess.run(
-        [BROWSER, '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic',
-         '--no-first-run', '--disable-background-networking', '--disable-component-update',
-         '--disable-sync', f'--user-data-dir={profile}', f'--window-size={width},900',
-         '--virtual-time-budget=5000', '--dump-dom', page.as_uri()],
-        capture_output=True, text=True, timeout=120)
+        [
+            BROWSER,
+            '--headless',
+            '--no-sandbox',
+            '--disable-gpu',
+            '--disable-quic',
+            '--no-first-run',
+            '--disable-background-networking',
+            '--disable-component-update',
+            '--disable-sync',
+            f'--user-data-dir={profile}',
+            f'--window-size={width},900',
+            '--virtual-time-budget=5000',
+            '--dump-dom',
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     title = re.search(r'<title>(.*?)</title>', run.stdout, re.S)[1]
     assert title.startswith('RESULT '), title
     return json.loads(html.unescape(title.removeprefix('RESULT ')))
@@ -148,9 +168,9 @@ def test_in_a_browser(tmp_path, width):
 @pytest.mark.skipif(BROWSER is None, reason='needs Chromium')
 def test_an_empty_report_in_a_browser(tmp_path):
     page = write(tmp_path / 'r.html', 0)
-    measure = MEASURE[:MEASURE.index("  get('slider')")] + (
-        "document.title = 'RESULT ' + JSON.stringify({hidden: get('player').hidden}); });"
-        '</script>')
+    measure = MEASURE[: MEASURE.index("  get('slider')")] + (
+        "document.title = 'RESULT ' + JSON.stringify({hidden: get('player').hidden}); });</script>"
+    )
     page = page.replace('<head>', f'<head>{PROBE}').replace('</body>', f'{measure}</body>')
     (tmp_path / 'probe.html').write_text(page, encoding='utf-8')
     assert browse(tmp_path / 'probe.html', 800, tmp_path / 'profile') == {'hidden': True}

@@ -32,7 +32,8 @@ def action(stamp: int, step: int, episode: str = 'a') -> RecordedAction:
 @given(
     stamps=strategies.lists(strategies.integers(0, 1000), min_size=1, max_size=60, unique=True),
     motions=strategies.lists(
-        strategies.tuples(strategies.integers(0, 900), strategies.integers(1, 90)), max_size=10),
+        strategies.tuples(strategies.integers(0, 900), strategies.integers(1, 90)), max_size=10
+    ),
 )
 def test_the_first_frame_after_each_motion_is_taken_and_none_within(stamps, motions):
     stamps.sort()
@@ -56,7 +57,11 @@ def test_a_new_instruction_takes_a_frame_without_a_motion():
     selection = AfterMotions(episodes, [Motion(110, 150), Motion(400, 450)])
     picks = {s: selection.choose(frame(s)) for s in range(0, 600, 20)}
     assert [(s, c.episode, c.instruction) for s, found in picks.items() for c in found] == [
-        (0, 0, 'one'), (160, 0, 'one'), (260, 1, 'two'), (460, 1, 'two')]
+        (0, 0, 'one'),
+        (160, 0, 'one'),
+        (260, 1, 'two'),
+        (460, 1, 'two'),
+    ]
 
 
 @given(
@@ -73,28 +78,39 @@ def test_periods_are_kept_and_a_jump_back_begins_anew(stamps, period):
 def test_frames_before_the_first_instruction_belong_to_no_episode():
     episodes = Episodes([(100, 'one'), (200, 'two'), (210, 'three'), (300, 'three')], None)
     selection = EveryFrame(episodes)
-    picks = [selection.choose(frame(stamp, logged)) for stamp, logged in
-             ((5, 99), (6, 100), (7, 150), (8, 250), (9, 310))]
+    picks = [
+        selection.choose(frame(stamp, logged))
+        for stamp, logged in ((5, 99), (6, 100), (7, 150), (8, 250), (9, 310))
+    ]
     assert picks[0] == ()
     # Stamps are of the camera's clock; the time of recording says what was heard before.
     assert [(c.episode, c.instruction) for (c,) in picks[1:]] == [
-        (0, 'one'), (0, 'one'), (2, 'three'), (2, 'three')]
+        (0, 'one'),
+        (0, 'one'),
+        (2, 'three'),
+        (2, 'three'),
+    ]
 
 
 def test_recorded_frames_are_matched_by_their_stamps():
-    line = Timeline(sentences={'a': 'one', 'b': 'two'},
-                    actions=[action(10, 0), action(30, 1), action(50, 0, 'b')])
+    line = Timeline(
+        sentences={'a': 'one', 'b': 'two'},
+        actions=[action(10, 0), action(30, 1), action(50, 0, 'b')],
+    )
     selection = RecordedFrames(line, None, 56)
     picks = {s: selection.choose(frame(s)) for s in (0, 10, 20, 50, 60)}
-    assert [(s, c.episode, c.instruction, c.recorded.step) for s, found in picks.items()
-            for c in found] == [(10, 0, 'one', 0), (50, 1, 'two', 0)]
+    assert [
+        (s, c.episode, c.instruction, c.recorded.step) for s, found in picks.items() for c in found
+    ] == [(10, 0, 'one', 0), (50, 1, 'two', 0)]
     assert [a.stamp for a in selection.missing()] == [30]
     assert selection.gaps() == []
 
 
 def test_two_instructions_may_use_the_same_frame():
-    line = Timeline(sentences={'a': 'one', 'b': 'two'},
-                    actions=[action(10, 0), action(10, 0, 'b'), action(20, 1, 'b')])
+    line = Timeline(
+        sentences={'a': 'one', 'b': 'two'},
+        actions=[action(10, 0), action(10, 0, 'b'), action(20, 1, 'b')],
+    )
     selection = RecordedFrames(line, None, 56)
     assert [(c.episode, c.recorded.step) for c in selection.choose(frame(10))] == [(0, 0), (1, 0)]
     assert [(c.episode, c.recorded.step) for c in selection.choose(frame(20))] == [(1, 1)]
@@ -122,16 +138,20 @@ def test_the_sentence_is_that_of_the_id_else_the_last_before_the_action():
         RecordedFrames(Timeline(actions=[action(10, 0)]), None, 56)
 
 
-@pytest.mark.parametrize('held, resets', [
-    ({(0, 0), (1, 1), (2, 2), (5, 5)}, set()),
-    ({(1, 1), (2, 2), (3, 0), (4, 1), (6, 3)}, {3}),
-    ({(6, 4), (7, 4), (8, 4), (20, 4)}, set()),  # full at 4
-    ({(8, 4), (9, 1), (13, 4)}, {8}),
-    ({(0, 3)}, set()),  # the status still tells of the episode before
-])
+@pytest.mark.parametrize(
+    'held, resets',
+    [
+        ({(0, 0), (1, 1), (2, 2), (5, 5)}, set()),
+        ({(1, 1), (2, 2), (3, 0), (4, 1), (6, 3)}, {3}),
+        ({(6, 4), (7, 4), (8, 4), (20, 4)}, set()),  # full at 4
+        ({(8, 4), (9, 1), (13, 4)}, {8}),
+        ({(0, 3)}, set()),  # the status still tells of the episode before
+    ],
+)
 def test_a_memory_that_was_emptied_is_noticed(held, resets):
-    line = Timeline(sentences={'a': 'go'}, memory={'a': held},
-                    actions=[action(10 * i, i) for i in range(14)])
+    line = Timeline(
+        sentences={'a': 'go'}, memory={'a': held}, actions=[action(10 * i, i) for i in range(14)]
+    )
     selection = RecordedFrames(line, None, 4)
     picks = [selection.choose(frame(10 * i)) for i in range(14)]
     assert {i for i, (c,) in enumerate(picks) if c.forget} == resets
@@ -140,8 +160,16 @@ def test_a_memory_that_was_emptied_is_noticed(held, resets):
 def test_motions_are_found_in_odometry():
     """Two steps of different kinds, noise while standing, and one that never ends."""
     path, stamp, x, yaw = Odometry(), 0, 0.0, 3.1
-    for seconds, speed, rate in ((1, 0, 0), (1, 0.25, 0), (0.5, 0, 0), (0.1, 0, 0.5), (0.1, 0, 0),
-                                 (0.1, 0, 0.5), (1, 0, 0), (1, 0.3, 0)):
+    for seconds, speed, rate in (
+        (1, 0, 0),
+        (1, 0.25, 0),
+        (0.5, 0, 0),
+        (0.1, 0, 0.5),
+        (0.1, 0, 0),
+        (0.1, 0, 0.5),
+        (1, 0, 0),
+        (1, 0.3, 0),
+    ):
         for i in range(round(seconds * 50)):
             stamp += SECOND // 50
             x += speed / 50

@@ -19,8 +19,12 @@ def without_images(drive):
 def renamed(drive, **names):
     """Give every topic another name: by keyword, or with a prefix."""
     prefix = names.pop('prefix', '')
-    return replace(drive, messages=[
-        (prefix + names.get(topic[1:], topic), time, m) for topic, time, m in drive.messages])
+    return replace(
+        drive,
+        messages=[
+            (prefix + names.get(topic[1:], topic), time, m) for topic, time, m in drive.messages
+        ],
+    )
 
 
 def test_an_empty_bag(tmp_path, replay, capsys):
@@ -40,16 +44,21 @@ def test_an_empty_bag(tmp_path, replay, capsys):
 def test_no_images(tmp_path, replay, drive, capsys):
     assert replay(without_images(drive).write(tmp_path / 'bag'))[0] == 2
     error = capsys.readouterr().err
-    assert 'the bag has no images (sensor_msgs/msg/Image or sensor_msgs/msg/CompressedImage)' \
-        in error
+    assert (
+        'the bag has no images (sensor_msgs/msg/Image or sensor_msgs/msg/CompressedImage)' in error
+    )
     assert '  /odom  nav_msgs/msg/Odometry' in error
 
 
 def test_two_cameras(tmp_path, replay, drive, capsys):
     left, right = renamed(drive, image='/left/image_raw'), renamed(drive, image='/right/image_raw')
-    both = replace(drive, messages=sorted(
-        [*left.messages, *(m for m in right.messages if m[0] == '/right/image_raw')],
-        key=lambda m: m[1]))
+    both = replace(
+        drive,
+        messages=sorted(
+            [*left.messages, *(m for m in right.messages if m[0] == '/right/image_raw')],
+            key=lambda m: m[1],
+        ),
+    )
     bag = both.write(tmp_path / 'bag')
     assert replay(bag)[0] == 2
     error = capsys.readouterr().err
@@ -57,15 +66,20 @@ def test_two_cameras(tmp_path, replay, drive, capsys):
     assert replay(bag, '--image-topic', '/right/image_raw', '--compare', 'live')[0] == 0
     assert replay(bag, '--image-topic', '/middle')[0] == 2
     assert 'no topic /middle; it has:\n  /instruction  std_msgs/msg/String' in (
-        capsys.readouterr().err)
+        capsys.readouterr().err
+    )
     assert replay(bag, '--image-topic', '/odom')[0] == 2
     assert '/odom is of type nav_msgs/msg/Odometry, the camera must be' in capsys.readouterr().err
 
 
 def test_two_robots_are_told_apart_by_namespace(tmp_path, replay, drive, capsys):
-    both = replace(drive, messages=sorted(
-        renamed(drive, prefix='/red').messages + renamed(drive, prefix='/blue').messages,
-        key=lambda m: m[1]))
+    both = replace(
+        drive,
+        messages=sorted(
+            renamed(drive, prefix='/red').messages + renamed(drive, prefix='/blue').messages,
+            key=lambda m: m[1],
+        ),
+    )
     bag = both.write(tmp_path / 'bag')
     assert replay(bag)[0] == 2
     assert 'choose one by --image-topic' in capsys.readouterr().err
@@ -89,7 +103,8 @@ def test_no_instruction(tmp_path, replay, drive, capsys):
     status, folder = replay(bag, '--instruction', 'Go to the lamp.')
     assert status == 0
     assert {d.instruction for d in read_decisions(folder / 'decisions.jsonl')} == {
-        'Go to the lamp.'}
+        'Go to the lamp.'
+    }
 
 
 def test_an_instruction_on_another_topic(tmp_path, replay, drive, capsys):
@@ -110,11 +125,16 @@ def test_an_instruction_on_another_topic(tmp_path, replay, drive, capsys):
 
 def test_the_same_instruction_again_is_no_new_episode(tmp_path, replay, drive):
     """`ros2 topic pub -r 1` repeats it; only a change of the sentence splits."""
-    again = [('/instruction', time + n * 10**8, m) for t, time, m in drive.messages
-             if t == '/instruction' for n in range(10)]
+    again = [
+        ('/instruction', time + n * 10**8, m)
+        for t, time, m in drive.messages
+        if t == '/instruction'
+        for n in range(10)
+    ]
     messages = [m for m in drive.messages if m[0] != '/instruction'] + again
     bag = replace(drive, messages=sorted(messages, key=lambda m: m[1])).write(
-        tmp_path / 'bag', without=('/navigation_action', '/navigator_status'))
+        tmp_path / 'bag', without=('/navigation_action', '/navigator_status')
+    )
     _, folder = replay(bag)
     assert [d.episode for d in read_decisions(folder / 'decisions.jsonl')] == [0] * 5 + [1] * 5
 
@@ -123,17 +143,22 @@ def test_unknown_types_beside_the_camera_do_not_matter(tmp_path, replay, drive):
     """Neither a type without a definition nor one that ROS 2 does not have."""
     bag = drive.write(tmp_path / 'plain')
     types = standard_types()
-    types.register(get_types_from_msg('float32 weight\nacme_msgs/Maker maker\n',
-                                      'acme_msgs/msg/Anvil'))
+    types.register(
+        get_types_from_msg('float32 weight\nacme_msgs/Maker maker\n', 'acme_msgs/msg/Anvil')
+    )
     types.register(get_types_from_msg('string name\n', 'acme_msgs/msg/Maker'))
-    with Reader(bag) as reader, Writer(
-        tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.SQLITE3
-    ) as writer:
-        known = {c.topic: writer.add_connection(c.topic, c.msgtype, typestore=types)
-                 for c in reader.connections}
+    with (
+        Reader(bag) as reader,
+        Writer(tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.SQLITE3) as writer,
+    ):
+        known = {
+            c.topic: writer.add_connection(c.topic, c.msgtype, typestore=types)
+            for c in reader.connections
+        }
         anvil = writer.add_connection('/anvil', 'acme_msgs/msg/Anvil', typestore=types)
-        secret = writer.add_connection('/secret', 'acme_msgs/msg/Secret', msgdef='',
-                                       rihs01='RIHS01_' + '0' * 64)
+        secret = writer.add_connection(
+            '/secret', 'acme_msgs/msg/Secret', msgdef='', rihs01='RIHS01_' + '0' * 64
+        )
         for connection, time, data in reader.messages():
             writer.write(known[connection.topic], time, data)
             writer.write(anvil, time, b'\0\1\0\0')
@@ -148,12 +173,16 @@ def test_unknown_types_beside_the_camera_do_not_matter(tmp_path, replay, drive):
 def test_a_bag_without_definitions_is_read_with_ours(tmp_path, replay, drive):
     """ROS 2 Humble writes sqlite3 bags without them."""
     bag = drive.write(tmp_path / 'plain')
-    with Reader(bag) as reader, Writer(
-        tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.SQLITE3
-    ) as writer:
-        new = {c.topic: writer.add_connection(c.topic, c.msgtype, msgdef='',
-                                              rihs01='RIHS01_' + '0' * 64)
-               for c in reader.connections}
+    with (
+        Reader(bag) as reader,
+        Writer(tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.SQLITE3) as writer,
+    ):
+        new = {
+            c.topic: writer.add_connection(
+                c.topic, c.msgtype, msgdef='', rihs01='RIHS01_' + '0' * 64
+            )
+            for c in reader.connections
+        }
         for connection, time, data in reader.messages():
             writer.write(new[connection.topic], time, data)
     assert replay(tmp_path / 'bag', '--compare', 'live')[0] == 0
@@ -190,8 +219,10 @@ def test_a_cut_bag_replays_as_far_as_it_goes(tmp_path, replay, drive, capsys):
     file.write_bytes(data[: int(len(data) * 0.7)])
     status, folder = replay(bag)
     assert status == 0
-    decisions = [(d.episode, d.step, d.stamp, d.action, d.probabilities)
-                 for d in read_decisions(folder / 'decisions.jsonl')]
+    decisions = [
+        (d.episode, d.step, d.stamp, d.action, d.probabilities)
+        for d in read_decisions(folder / 'decisions.jsonl')
+    ]
     live = [(e, s, t, ACTIONS[a], p) for e, s, t, a, p in drive.decisions]
     assert 4 <= len(decisions) < 10 and decisions == live[: len(decisions)]
     note = f'{file}: reading ended at byte'
@@ -200,11 +231,14 @@ def test_a_cut_bag_replays_as_far_as_it_goes(tmp_path, replay, drive, capsys):
 
 def test_a_damaged_message_is_left_out(tmp_path, replay, drive, capsys):
     stamp = drive.decisions[9][2]
-    with Reader(drive.write(tmp_path / 'plain')) as reader, Writer(
-        tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.MCAP
-    ) as writer:
-        new = {c.topic: writer.add_connection(c.topic, c.msgtype, typestore=standard_types())
-               for c in reader.connections}
+    with (
+        Reader(drive.write(tmp_path / 'plain')) as reader,
+        Writer(tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.MCAP) as writer,
+    ):
+        new = {
+            c.topic: writer.add_connection(c.topic, c.msgtype, typestore=standard_types())
+            for c in reader.connections
+        }
         for connection, time, data in reader.messages():
             if connection.topic == CAMERA and stamp < time < stamp + 10**8:
                 data = data[:1000]
@@ -215,13 +249,16 @@ def test_a_damaged_message_is_left_out(tmp_path, replay, drive, capsys):
     assert 'is damaged and left out' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('source, options, message', [
-    ('nowhere', (), 'nowhere does not exist'),
-    ('a.txt', (), 'a.txt is no bag'),
-    ('.', (), 'is no bag (folder with metadata.yaml'),
-    ('a.mp4', ('--instruction', 'Go.'), 'cannot be opened as a video'),
-    ('old.bag', (), 'is a bag of ROS 1; convert it'),
-])
+@pytest.mark.parametrize(
+    'source, options, message',
+    [
+        ('nowhere', (), 'nowhere does not exist'),
+        ('a.txt', (), 'a.txt is no bag'),
+        ('.', (), 'is no bag (folder with metadata.yaml'),
+        ('a.mp4', ('--instruction', 'Go.'), 'cannot be opened as a video'),
+        ('old.bag', (), 'is a bag of ROS 1; convert it'),
+    ],
+)
 def test_what_is_no_recording(tmp_path, replay, capsys, source, options, message):
     for name in ('a.txt', 'a.mp4', 'old.bag'):
         (tmp_path / name).write_text('hello')
@@ -231,6 +268,7 @@ def test_what_is_no_recording(tmp_path, replay, capsys, source, options, message
 
 def test_options_that_do_not_fit(tmp_path, drive, replay, capsys):
     from janusvln_ros.replay.command import main
+
     bag = drive.write(tmp_path / 'bag')
     assert main([str(bag)]) == 2
     assert '--model DIR is needed' in capsys.readouterr().err
@@ -241,8 +279,10 @@ def test_options_that_do_not_fit(tmp_path, drive, replay, capsys):
             replay(bag, f'--every={bad}')
         assert ended.value.code == 2
         assert 'is not action, frame or a time such as 0.5s' in capsys.readouterr().err
-    images = drive.write(tmp_path / 'images', without=(
-        '/odom', '/motion_status', '/navigation_action', '/navigator_status'))
+    images = drive.write(
+        tmp_path / 'images',
+        without=('/odom', '/motion_status', '/navigation_action', '/navigator_status'),
+    )
     assert replay(images, '--every', 'action')[0] == 2
     assert 'use --every frame or --every 0.5s' in capsys.readouterr().err
     assert replay(images, '--compare', 'live')[0] == 2
@@ -252,24 +292,33 @@ def test_options_that_do_not_fit(tmp_path, drive, replay, capsys):
 def test_messages_of_ours_from_another_time(tmp_path, replay, drive, capsys):
     """A bag older than a message's present definition."""
     bag = drive.write(tmp_path / 'plain', without=('/navigation_action',))
-    old = get_types_from_msg('std_msgs/Header header\nuint8 action\n',
-                             'janusvln_ros/msg/NavigationAction')
+    old = get_types_from_msg(
+        'std_msgs/Header header\nuint8 action\n', 'janusvln_ros/msg/NavigationAction'
+    )
     types = types_for({'sensor_msgs/msg/Image': ''})
     del types.fielddefs['janusvln_ros/msg/NavigationAction']
     types.register(old)
-    with Reader(bag) as reader, Writer(
-        tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.MCAP
-    ) as writer:
-        new = {c.topic: writer.add_connection(c.topic, c.msgtype, typestore=types)
-               for c in reader.connections}
+    with (
+        Reader(bag) as reader,
+        Writer(tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.MCAP) as writer,
+    ):
+        new = {
+            c.topic: writer.add_connection(c.topic, c.msgtype, typestore=types)
+            for c in reader.connections
+        }
         actions = writer.add_connection(
-            '/navigation_action', 'janusvln_ros/msg/NavigationAction', typestore=types)
+            '/navigation_action', 'janusvln_ros/msg/NavigationAction', typestore=types
+        )
         for connection, time, data in reader.messages():
             writer.write(new[connection.topic], time, data)
         message = types.types['janusvln_ros/msg/NavigationAction'](
-            header=drive.messages[0][2].header, action=1)
-        writer.write(actions, time, types.serialize_cdr(
-            message, 'janusvln_ros/msg/NavigationAction'))
+            header=drive.messages[0][2].header, action=1
+        )
+        writer.write(
+            actions, time, types.serialize_cdr(message, 'janusvln_ros/msg/NavigationAction')
+        )
     assert replay(tmp_path / 'bag')[0] == 2
-    assert '/navigation_action was recorded with another definition of janusvln_ros/msg/' \
+    assert (
+        '/navigation_action was recorded with another definition of janusvln_ros/msg/'
         'NavigationAction' in capsys.readouterr().err
+    )

@@ -7,14 +7,7 @@ import weakref
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janusvln_ros.sim.free_space import FreeSpace, places_around
-from janusvln_ros.sim.house import (
-    clearance,
-    Furniture,
-    generate_house,
-    House,
-    ROBOT_RADIUS,
-    Room,
-)
+from janusvln_ros.sim.house import clearance, Furniture, generate_house, House, ROBOT_RADIUS, Room
 import numpy as np
 import pytest
 

@@ -1,4 +1,5 @@
 """Houses: the same everywhere, and passable whatever the seed."""
+
 from dataclasses import asdict
 import hashlib
 import json
@@ -30,8 +31,11 @@ def free_components(house: House) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     x0, y0, x1, y1 = house.bounds
     xs, ys = np.arange(x0, x1, CELL), np.arange(y0, y1, CELL)
     gaps = clearance(house.obstacles(), np.stack(np.meshgrid(xs, ys), axis=-1))
-    return cv2.connectedComponents((gaps >= ROBOT_RADIUS).astype(np.uint8), connectivity=4)[1], \
-        xs, ys
+    return (
+        cv2.connectedComponents((gaps >= ROBOT_RADIUS).astype(np.uint8), connectivity=4)[1],
+        xs,
+        ys,
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -52,8 +56,9 @@ def test_robot_reaches_every_room_through_every_door(seed: int, rooms: int):
             assert label(door.x + side * ahead[0], door.y + side * ahead[1]) == main
     joined = {0}
     for _ in house.doors:
-        joined |= {r for d in house.doors if {d.room_a, d.room_b} & joined
-                   for r in (d.room_a, d.room_b)}
+        joined |= {
+            r for d in house.doors if {d.room_a, d.room_b} & joined for r in (d.room_a, d.room_b)
+        }
     assert joined == {room.index for room in house.rooms}
 
 
@@ -62,11 +67,15 @@ def test_robot_reaches_every_room_through_every_door(seed: int, rooms: int):
 def test_furniture_stands_in_its_room_apart_and_within_reach(seed: int):
     house = generate_house(seed, rooms=(1, MAX_ROOMS))
     labels, xs, ys = free_components(house)
-    main = labels == labels[np.abs(ys - free_start(house)[1]).argmin(),
-                            np.abs(xs - free_start(house)[0]).argmin()]
+    main = (
+        labels
+        == labels[
+            np.abs(ys - free_start(house)[1]).argmin(), np.abs(xs - free_start(house)[0]).argmin()
+        ]
+    )
     rows, columns = np.nonzero(main)
     reachable = np.stack([xs[columns], ys[rows]], axis=-1)
-    boxes = house.obstacles()[len(house.obstacles()) - len(house.furniture):]
+    boxes = house.obstacles()[len(house.obstacles()) - len(house.furniture) :]
     for piece, box in zip(house.furniture, boxes):
         room = house.rooms[piece.room]
         assert all(room.contains(x, y) for x, y in piece.corners())
@@ -82,7 +91,7 @@ def test_furniture_stands_in_its_room_apart_and_within_reach(seed: int):
 def test_rooms_lie_side_by_side_and_doors_in_the_walls_between(seed: int):
     house = generate_house(seed, rooms=(2, MAX_ROOMS))
     for a in house.rooms:
-        for b in house.rooms[a.index + 1:]:
+        for b in house.rooms[a.index + 1 :]:
             apart = max(b.x0 - a.x1, a.x0 - b.x1, b.y0 - a.y1, a.y0 - b.y1)
             assert apart > WALL_THICKNESS - 0.01
     colours = [door.colour for door in house.doors]
@@ -111,27 +120,30 @@ def test_corridors_and_all_numbers_of_rooms_appear():
 
 def test_only_allowed_pairs_appear():
     pairs = (('chair', 'red'), ('bed', 'blue'), ('plant', 'blue'))
-    found = {(f.category, f.colour)
-             for seed in range(20) for f in generate_house(seed, pairs=pairs).furniture}
+    found = {
+        (f.category, f.colour)
+        for seed in range(20)
+        for f in generate_house(seed, pairs=pairs).furniture
+    }
     assert found == set(pairs)
 
 
-@pytest.mark.parametrize(('arguments', 'words'), [
-    ({'rooms': 7}, 'between 1 and 6'),
-    ({'rooms': (3, 2)}, 'between 1 and 6'),
-    ({'furniture': (4, 2)}, 'least, most'),
-    ({'pairs': [('chair', 'beige')]}, 'beige chair'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        ({'rooms': 7}, 'between 1 and 6'),
+        ({'rooms': (3, 2)}, 'between 1 and 6'),
+        ({'furniture': (4, 2)}, 'least, most'),
+        ({'pairs': [('chair', 'beige')]}, 'beige chair'),
+    ],
+)
 def test_bad_arguments_are_named(arguments: dict, words: str):
     with pytest.raises(ValueError, match=words):
         generate_house(0, **arguments)
 
 
 def test_clearance_of_turned_boxes_and_circles():
-    obstacles = np.array([
-        (0.0, 0.0, math.pi / 4, 1.0, 0.5, 0.0),
-        (10.0, 0.0, 0.3, 0.0, 0.0, 0.5),
-    ])
+    obstacles = np.array([(0.0, 0.0, math.pi / 4, 1.0, 0.5, 0.0), (10.0, 0.0, 0.3, 0.0, 0.0, 0.5)])
     along = np.array([math.cos(math.pi / 4), math.sin(math.pi / 4)])
     points = np.array([1.5 * along, 0.9 * along, (10.0, 0.75), (10.1, 0.1), (-3.0, 3.0)])
     expected = [0.5, 0.0, 0.25, 0.0, math.hypot(3.0, 3.0) - 0.5]

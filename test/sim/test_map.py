@@ -1,4 +1,5 @@
 """The plan of a house: what stands where is drawn there, in its colour."""
+
 from janusvln_ros.sim.house import free_start, generate_house
 from janusvln_ros.sim.map import draw_map, HouseMap, Path
 from janusvln_ros.sim.shapes import RGB
@@ -23,7 +24,9 @@ def test_furniture_and_doors_have_their_place_and_colour(seed: int):
 
 def _near(image: np.ndarray, column: float, row: float, rgb: tuple[float, ...]) -> bool:
     """Tell whether a pixel near a place has a colour."""
-    patch = image[round(row) - 3:round(row) + 4, round(column) - 3:round(column) + 4].astype(float)
+    patch = image[round(row) - 3 : round(row) + 4, round(column) - 3 : round(column) + 4].astype(
+        float
+    )
     return bool((np.abs(patch - 255 * np.array(rgb)).max(axis=-1) < 6).any())
 
 
@@ -33,8 +36,14 @@ def test_paths_start_goal_title_and_legend_are_drawn():
     goal = house.rooms[1].centre
     path = Path(np.array([start[:2], goal]), (200, 30, 120), 'robot')
     plain = draw_map(house)
-    full = draw_map(house, paths=[path, Path(path.points, (0, 0, 250), 'expert', dashed=True)],
-                    start=start, goal=goal, robot=(*goal, 0.0), title='Go to the red chair. ' * 9)
+    full = draw_map(
+        house,
+        paths=[path, Path(path.points, (0, 0, 250), 'expert', dashed=True)],
+        start=start,
+        goal=goal,
+        robot=(*goal, 0.0),
+        title='Go to the red chair. ' * 9,
+    )
     assert full.dtype == np.uint8 and full.shape[1] == plain.shape[1] == 900
     assert full.shape[0] > plain.shape[0] + 60
     assert (full == (200, 30, 120)).all(axis=-1).sum() > 100

@@ -1,4 +1,5 @@
 """The base with its dynamics: it drives, turns, brakes, collides, and stops by itself."""
+
 import math
 
 from janusvln_ros.sim.house import (
@@ -38,15 +39,18 @@ def test_it_stands_still_without_commands(world: PhysicsWorld):
     assert world.time == pytest.approx(5.5)
 
 
-@pytest.mark.parametrize(('speed', 'turn_rate'), [
-    (0.3, 0.0), (-0.2, 0.0), (0.0, 1.0), (0.0, -1.5), (0.3, 0.8), (0.05, 0.1)])
+@pytest.mark.parametrize(
+    ('speed', 'turn_rate'),
+    [(0.3, 0.0), (-0.2, 0.0), (0.0, 1.0), (0.0, -1.5), (0.3, 0.8), (0.05, 0.1)],
+)
 def test_it_reaches_and_holds_a_velocity(world: PhysicsWorld, speed: float, turn_rate: float):
     drive(world, speed, turn_rate, 1.5)
     x, y, yaw = world.pose
     drive(world, speed, turn_rate, 1.0)
     later = world.pose
     assert math.dist((x, y), later[:2]) == pytest.approx(
-        abs(speed) * abs(np.sinc(turn_rate / 2 / math.pi)), rel=0.03, abs=0.003)
+        abs(speed) * abs(np.sinc(turn_rate / 2 / math.pi)), rel=0.03, abs=0.003
+    )
     assert math.remainder(later[2] - yaw, math.tau) == pytest.approx(turn_rate, rel=0.03, abs=0.01)
     odometry = world.odometry
     assert odometry.speed == pytest.approx(speed, rel=0.03, abs=0.003)

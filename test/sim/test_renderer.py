@@ -1,4 +1,5 @@
 """Pictures: equal for equal seeds, true to the house, complete in spite of what is left out."""
+
 from dataclasses import replace
 import hashlib
 import math
@@ -58,8 +59,12 @@ def free_poses(house: House, count: int) -> list[tuple[float, float, float]]:
 
 
 def test_pictures_are_equal_in_other_processes_and_after_other_houses():
-    runs = [subprocess.run([sys.executable, '-c', HASHES], check=True, capture_output=True,
-                           text=True).stdout.split() for _ in range(2)]
+    runs = [
+        subprocess.run(
+            [sys.executable, '-c', HASHES], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for _ in range(2)
+    ]
     assert len(runs[0]) == 8 and len(set(runs[0])) == 8
     assert runs[0] == runs[1]
 
@@ -76,9 +81,7 @@ def test_picture_does_not_depend_on_what_was_drawn_before(renderer: Renderer):
     assert hashlib.sha256(before).digest() == hashlib.sha256(after).digest()
 
 
-def test_rooms_out_of_sight_are_not_missed(
-    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
-):
+def test_rooms_out_of_sight_are_not_missed(renderer: Renderer, monkeypatch: pytest.MonkeyPatch):
     """What is left out because no doorway shows it must not change the picture."""
     rng = np.random.default_rng(0)
     less = 0
@@ -102,8 +105,15 @@ def test_rooms_out_of_sight_are_not_missed(
 def test_colours_are_told_apart_in_any_light(renderer: Renderer, colour: str):
     """A ball's pixels are nearest in hue to their own name's, and never dark."""
     room = Room(0, 'office', -2.0, -2.0, 2.0, 2.0)
-    hues = {'red': 0, 'orange': 28, 'yellow': 53, 'green': 125, 'blue': 225, 'purple': 275,
-            'pink': 330}
+    hues = {
+        'red': 0,
+        'orange': 28,
+        'yellow': 53,
+        'green': 125,
+        'blue': 225,
+        'purple': 275,
+        'pink': 330,
+    }
     for seed in range(6):
         piece = Furniture(0, 'ball', colour, 0.8, 0.0, 0.0, 0.3, 0.3, 0.6, 0)
         renderer.load(House(seed, (room,), (), (piece,)))
@@ -125,8 +135,9 @@ def test_colours_are_told_apart_in_any_light(renderer: Renderer, colour: str):
 @pytest.mark.parametrize('category', CATEGORIES)
 def test_furniture_fills_its_footprint_and_its_height(category: str):
     """What is seen is what one runs into: nothing sticks out, nothing is far smaller."""
-    pieces = [f for seed in range(60) for f in generate_house(seed).furniture
-              if f.category == category][:8]
+    pieces = [
+        f for seed in range(60) for f in generate_house(seed).furniture if f.category == category
+    ][:8]
     for piece in pieces:
         flat = replace(piece, x=0.0, y=0.0, yaw=0.0)
         low, high = np.full(3, np.inf), np.full(3, -np.inf)
@@ -172,8 +183,9 @@ def test_random_cameras_vary_and_repeat(renderer: Renderer):
     def pictures() -> list[np.ndarray]:
         rng = np.random.default_rng(9)
         cameras = [random_camera(rng) for _ in range(6)]
-        return [camera.spoil(renderer.render(*free_start(house), camera), rng)
-                for camera in cameras]
+        return [
+            camera.spoil(renderer.render(*free_start(house), camera), rng) for camera in cameras
+        ]
 
     first, second = pictures(), pictures()
     for a, b in zip(first, second):
@@ -192,19 +204,21 @@ def test_bad_cameras_are_refused():
 
 def test_no_way_to_draw_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch):
     """Physics works without drawing; a renderer says what to install."""
-    code = ('import ctypes\n'
-            'real = ctypes.CDLL\n'
-            'def missing(name, *arguments, **options):\n'
-            '    if "GL" in str(name) or "OSMesa" in str(name): raise OSError("no library")\n'
-            '    return real(name, *arguments, **options)\n'
-            'ctypes.CDLL = missing\n'
-            'from janusvln_ros.sim.house import free_start, generate_house\n'
-            'from janusvln_ros.sim.physics import PhysicsWorld\n'
-            'from janusvln_ros.sim.renderer import Renderer\n'
-            'house = generate_house(0)\n'
-            'PhysicsWorld(house, free_start(house)).advance(0.1)\n'
-            'print("simulated")\n'
-            'Renderer(320, 240)\n')
+    code = (
+        'import ctypes\n'
+        'real = ctypes.CDLL\n'
+        'def missing(name, *arguments, **options):\n'
+        '    if "GL" in str(name) or "OSMesa" in str(name): raise OSError("no library")\n'
+        '    return real(name, *arguments, **options)\n'
+        'ctypes.CDLL = missing\n'
+        'from janusvln_ros.sim.house import free_start, generate_house\n'
+        'from janusvln_ros.sim.physics import PhysicsWorld\n'
+        'from janusvln_ros.sim.renderer import Renderer\n'
+        'house = generate_house(0)\n'
+        'PhysicsWorld(house, free_start(house)).advance(0.1)\n'
+        'print("simulated")\n'
+        'Renderer(320, 240)\n'
+    )
     monkeypatch.delenv('MUJOCO_GL', raising=False)
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert run.returncode == 1 and run.stdout == 'simulated\n'

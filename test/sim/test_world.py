@@ -1,4 +1,5 @@
 """The kinematic world: exact steps, collisions that slide or stop, houses that change."""
+
 import math
 import time
 

@@ -23,18 +23,27 @@ def _policy(fresh, memory):
 
 def _questions(encoder, steps):
     suffixes = [encoder.suffix(text) for text in INSTRUCTIONS]
-    return suffixes, forward.Questions.pack([
-        [(step, suffix, (1, 2)[:number % 3]) for number, step in enumerate(steps)]
-        for suffix in suffixes])
+    return suffixes, forward.Questions.pack(
+        [
+            [(step, suffix, (1, 2)[: number % 3]) for number, step in enumerate(steps)]
+            for suffix in suffixes
+        ]
+    )
 
 
-@pytest.mark.parametrize('memory', [
-    MemoryConfig('windowed'), MemoryConfig('sampled', history_frames=4),
-    MemoryConfig('sampled', initial_frames=2, recent_frames=3, history_frames=8)])
+@pytest.mark.parametrize(
+    'memory',
+    [
+        MemoryConfig('windowed'),
+        MemoryConfig('sampled', history_frames=4),
+        MemoryConfig('sampled', initial_frames=2, recent_frames=3, history_frames=8),
+    ],
+)
 def test_answers_equal_the_policys(fresh, memory):
     policy = _policy(fresh, memory)
     frames = np.random.default_rng(0).integers(
-        0, 256, (len(INSTRUCTIONS), FRAMES, 84, 112, 3), dtype=np.uint8)
+        0, 256, (len(INSTRUCTIONS), FRAMES, 84, 112, 3), dtype=np.uint8
+    )
     wanted = []
     for instruction, episode in zip(INSTRUCTIONS, frames):
         policy.reset(instruction)
@@ -48,10 +57,12 @@ def test_answers_equal_the_policys(fresh, memory):
     geometry = forward.merge(model, forward.measure(model, pixels, memory), 6, 8)
     if memory.mode == 'windowed':
         hidden = forward.answer_windowed(
-            model, prompt, fuse(semantics, geometry, model.config.lam), questions)
+            model, prompt, fuse(semantics, geometry, model.config.lam), questions
+        )
     else:
         hidden = forward.answer_sampled(
-            model, prompt, semantics, geometry, questions, memory.history_frames)
+            model, prompt, semantics, geometry, questions, memory.history_frames
+        )
     for row in range(len(suffixes)):
         logits = model.lm_head(hidden[row, questions.decisions[row]])
         reference = wanted[row][questions.steps[row]]
@@ -61,8 +72,15 @@ def test_answers_equal_the_policys(fresh, memory):
 def test_window_mask_is_what_a_memory_retains():
     mask = forward.window_mask(7, 2, 3, torch.device('cpu'))
     seen = [np.flatnonzero(row).tolist() for row in mask.numpy()]
-    assert seen == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5],
-                    [0, 1, 3, 4, 5, 6]]
+    assert seen == [
+        [0],
+        [0, 1],
+        [0, 1, 2],
+        [0, 1, 2, 3],
+        [0, 1, 2, 3, 4],
+        [0, 1, 2, 3, 4, 5],
+        [0, 1, 3, 4, 5, 6],
+    ]
 
 
 def test_a_question_does_not_see_later_frames(fresh):
@@ -70,12 +88,17 @@ def test_a_question_does_not_see_later_frames(fresh):
     policy = _policy(fresh, MemoryConfig('windowed'))
     model = policy.model
     _, questions = _questions(policy.encoder, [4, 5])
-    prompt = policy.encoder.prompt(policy.encoder.suffix(INSTRUCTIONS[0]),
-                                   patch_grid(112, 84, 112))
+    prompt = policy.encoder.prompt(
+        policy.encoder.suffix(INSTRUCTIONS[0]), patch_grid(112, 84, 112)
+    )
     fused = torch.randn(2, 8, 12, 128, generator=torch.Generator().manual_seed(0))
     changed = fused.clone()
     changed[:, 5] += 1.0
-    before, after = (forward.answer_windowed(model, prompt, part, questions).gather(
-        1, questions.decisions[..., None].expand(-1, -1, 128)) for part in (fused, changed))
+    before, after = (
+        forward.answer_windowed(model, prompt, part, questions).gather(
+            1, questions.decisions[..., None].expand(-1, -1, 128)
+        )
+        for part in (fused, changed)
+    )
     assert torch.equal(before[:, 0], after[:, 0])
     assert not torch.allclose(before[:, 1], after[:, 1], atol=1e-3)

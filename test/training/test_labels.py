@@ -56,7 +56,8 @@ def test_doors_have_classes_of_their_own():
     door = Door(0, 0, 1, 6.07, 0.0, 1.0, 'x', 'green')
     behind = _cabinet(8.0, 0.0)
     labels = Surroundings(_house(behind, rooms=rooms, doors=(door,))).look(
-        3.0, 0.0, 0.0, CameraModel())
+        3.0, 0.0, 0.0, CameraModel()
+    )
     green = CLASSES - len(COLOURS) + COLOURS.index('green')
     assert (labels.rays == green).sum() > 10
     assert labels.pieces[0] > 5  # seen through the doorway
@@ -64,6 +65,8 @@ def test_doors_have_classes_of_their_own():
 
 def test_a_tilted_camera_sees_more_floor():
     surroundings = Surroundings(_house())
-    level, tilted = (surroundings.look(2.0, 0.0, 0.0, CameraModel(tilt=tilt)).depth.astype(float)
-                     for tilt in (0.0, 0.3))
+    level, tilted = (
+        surroundings.look(2.0, 0.0, 0.0, CameraModel(tilt=tilt)).depth.astype(float)
+        for tilt in (0.0, 0.3)
+    )
     assert tilted.reshape(6, 8)[5].mean() < level.reshape(6, 8)[5].mean() - 0.2

@@ -32,12 +32,17 @@ def pictures(tmp_path: Path) -> tuple[Path, Path]:
     for name in ('4', '17'):
         (folder / name).mkdir(parents=True)
         for number, action in enumerate(ACTIONS):
-            cv2.imwrite(str(folder / name / f'{number:03}_{action}.png'),
-                        _picture(number)[..., ::-1])
+            cv2.imwrite(
+                str(folder / name / f'{number:03}_{action}.png'), _picture(number)[..., ::-1]
+            )
     episodes = tmp_path / 'train.json.gz'
-    write_episodes(episodes, [
-        Episode(number, number, 'scene', (0, 0, 0), (0, 0, 0, 1), Instruction(f'Go {number}.'))
-        for number in (4, 5, 17)])
+    write_episodes(
+        episodes,
+        [
+            Episode(number, number, 'scene', (0, 0, 0), (0, 0, 0, 1), Instruction(f'Go {number}.'))
+            for number in (4, 5, 17)
+        ],
+    )
     return folder, episodes
 
 
@@ -57,10 +62,14 @@ def test_pictures_named_after_actions(pictures):
     assert two.pictures[0] == '000_turn_left.png'
 
 
-@pytest.mark.parametrize('name, complaint', [
-    ('4/005_jump.png', r'005_jump\.png: the name does not end in an action'),
-    ('4/002_stop.png', r'002_stop\.png: STOP is not the last action'),
-    ('99/000_stop.png', r"99: .*has no episode '99'")])
+@pytest.mark.parametrize(
+    'name, complaint',
+    [
+        ('4/005_jump.png', r'005_jump\.png: the name does not end in an action'),
+        ('4/002_stop.png', r'002_stop\.png: STOP is not the last action'),
+        ('99/000_stop.png', r"99: .*has no episode '99'"),
+    ],
+)
 def test_wrong_pictures_are_named(pictures, name, complaint):
     folder, episodes = pictures
     (folder / name).parent.mkdir(exist_ok=True)
@@ -74,8 +83,12 @@ def test_annotations(annotated):
     assert one.actions == (1, 2, 1, 0) and one.instructions == ('Find a.',)
     assert one.pictures == ('000.jpg', '001.jpg', '002.jpg', '003.jpg')
     entry = json.loads((annotated / 'annotations.json').read_text())[0]
-    assert entry == {'id': 'a', 'video': 'train/a', 'instructions': ['Find a.'],
-                     'actions': [-1, 1, 2, 1, 0]}
+    assert entry == {
+        'id': 'a',
+        'video': 'train/a',
+        'instructions': ['Find a.'],
+        'actions': [-1, 1, 2, 1, 0],
+    }
 
 
 def test_the_last_picture_is_stop_also_where_the_list_ends_before(annotated):
@@ -86,11 +99,15 @@ def test_the_last_picture_is_stop_also_where_the_list_ends_before(annotated):
     assert next(read_annotations(annotated)).actions == (1, 2, 1, 0)
 
 
-@pytest.mark.parametrize('change, complaint', [
-    ({'actions': [-1, 1, 7, 1, 0]}, r"entry 1 \(id 'b'\): actions is not -1 followed by"),
-    ({'actions': [-1, 1, 0]}, r"entry 1 \(id 'b'\): 3 actions for 4 pictures"),
-    ({'video': 'train/nowhere'}, r"entry 1 \(id 'b'\): no folder .*nowhere"),
-    ({'instructions': []}, r'instructions is not a list of texts')])
+@pytest.mark.parametrize(
+    'change, complaint',
+    [
+        ({'actions': [-1, 1, 7, 1, 0]}, r"entry 1 \(id 'b'\): actions is not -1 followed by"),
+        ({'actions': [-1, 1, 0]}, r"entry 1 \(id 'b'\): 3 actions for 4 pictures"),
+        ({'video': 'train/nowhere'}, r"entry 1 \(id 'b'\): no folder .*nowhere"),
+        ({'instructions': []}, r'instructions is not a list of texts'),
+    ],
+)
 def test_wrong_annotations_are_named(annotated, change, complaint):
     path = annotated / 'annotations.json'
     entries = json.loads(path.read_text())
@@ -114,9 +131,12 @@ def test_examples_are_the_published_ones(pictures, tmp_path):
     first, late = examples[0], examples[11]
     assert first['id'] == '17_0_0' and len(first['images']) == 1
     assert late['conversations'] == [
-        {'from': 'human',
-         'value': '<image>' * 9 + BEFORE_INSTRUCTION + 'Go 17.' + AFTER_INSTRUCTION},
-        {'from': 'gpt', 'value': 'TURN_RIGHT'}]
+        {
+            'from': 'human',
+            'value': '<image>' * 9 + BEFORE_INSTRUCTION + 'Go 17.' + AFTER_INSTRUCTION,
+        },
+        {'from': 'gpt', 'value': 'TURN_RIGHT'},
+    ]
     shown = [int(Path(image).name[:3]) for image in late['images']]
     assert shown == np.linspace(0, 11, 9, dtype=int).tolist()
 
@@ -124,8 +144,9 @@ def test_examples_are_the_published_ones(pictures, tmp_path):
 def test_examples_and_trajectories_become_walks(pictures, annotated, tmp_path):
     target = tmp_path / 'examples.jsonl'
     build_examples(read_pictures(*pictures), target)
-    several = Several([ExampleFiles([target], 56),
-                       TrajectoryFiles(read_annotations(annotated), 56, most=3)])
+    several = Several(
+        [ExampleFiles([target], 56), TrajectoryFiles(read_annotations(annotated), 56, most=3)]
+    )
     assert len(several) == 2 * len(ACTIONS) + 2
     walk = several[11]
     assert walk.instruction == 'Go 17.' and len(walk.frames) == 9
@@ -145,8 +166,14 @@ def test_another_prompt_is_refused(pictures, tmp_path):
 
 def test_the_command_builds_and_names_what_is_wrong(pictures, annotated, tmp_path, capsys):
     target = tmp_path / 'all.jsonl'
-    arguments = ['build', str(target), '--pictures', *map(str, pictures),
-                 '--annotations', str(annotated)]
+    arguments = [
+        'build',
+        str(target),
+        '--pictures',
+        *map(str, pictures),
+        '--annotations',
+        str(annotated),
+    ]
     assert data_command.main(arguments) == 0
     assert f'{2 * len(ACTIONS) + 8} examples' in capsys.readouterr().out
     (annotated / 'annotations.json').write_text('[')
@@ -156,10 +183,18 @@ def test_the_command_builds_and_names_what_is_wrong(pictures, annotated, tmp_pat
 
 
 def test_collect_writes_the_layout_from_the_world(tmp_path):
-    arguments = ['collect', str(tmp_path / 'data'), '--episodes', '1', '--width', '160',
-                 '--height', '120']
+    arguments = [
+        'collect',
+        str(tmp_path / 'data'),
+        '--episodes',
+        '1',
+        '--width',
+        '160',
+        '--height',
+        '120',
+    ]
     assert data_command.main(arguments) == 0
-    trajectory, = read_annotations(tmp_path / 'data')
+    (trajectory,) = read_annotations(tmp_path / 'data')
     assert trajectory.actions[-1] == 0 and len(trajectory.actions) > 5
     stamp = (trajectory.folder / '000.jpg').stat().st_mtime_ns
     assert data_command.main(arguments) == 0

@@ -25,21 +25,40 @@ TRAINED = ('visual_merger', 'merger', 'model', 'lm_head')
 
 
 def _loop(**changes) -> LoopConfig:
-    return LoopConfig(**{'steps': 6, 'learning_rate': 1e-3, 'seed': 3, 'batches': 2,
-                         'log_every': 2, 'save_every': 1e9, **changes})
+    return LoopConfig(
+        **{
+            'steps': 6,
+            'learning_rate': 1e-3,
+            'seed': 3,
+            'batches': 2,
+            'log_every': 2,
+            'save_every': 1e9,
+            **changes,
+        }
+    )
 
 
 def _network(fresh: Path) -> ImitationNetwork:
     torch.manual_seed(0)
-    model = checkpoint.load(fresh, JanusConfig.from_folder(fresh), torch.device('cpu'),
-                            torch.float32)
+    model = checkpoint.load(
+        fresh, JanusConfig.from_folder(fresh), torch.device('cpu'), torch.float32
+    )
     return ImitationNetwork(model, trained=TRAINED, memory=MemoryConfig('windowed'))
 
 
 def _lessons(fresh: Path, walks: Path, **changes) -> Lessons:
-    return Lessons(WalkFiles([walks]), PromptEncoder(fresh), **{
-        'walks_per_batch': 1, 'questions': 4, 'seed': 3, 'batches': 2, 'sampled_every': 3,
-        **changes})
+    return Lessons(
+        WalkFiles([walks]),
+        PromptEncoder(fresh),
+        **{
+            'walks_per_batch': 1,
+            'questions': 4,
+            'seed': 3,
+            'batches': 2,
+            'sampled_every': 3,
+            **changes,
+        },
+    )
 
 
 def _weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -88,8 +107,9 @@ def test_frozen_parts_stay_and_trained_parts_learn(fresh, walks, tmp_path):
     before = _weights(network)
     train(network, _lessons(fresh, walks), _loop(), tmp_path / 'run')
     for name, value in network.state_dict().items():
-        encoder = name.startswith(('model.vggt.', 'model.visual.blocks.',
-                                   'model.visual.patch_embed.'))
+        encoder = name.startswith(
+            ('model.vggt.', 'model.visual.blocks.', 'model.visual.patch_embed.')
+        )
         # Keys' biases have no gradient: softmax does not see them.
         if encoder:
             assert torch.equal(value, before[name]), name
@@ -99,6 +119,7 @@ def test_frozen_parts_stay_and_trained_parts_learn(fresh, walks, tmp_path):
 
 def test_overfits_a_few_questions(fresh, walks, tmp_path):
     """The loss falls to almost nothing where the same questions come again and again."""
+
     class Same:
         def __init__(self) -> None:
             self._batch = _lessons(fresh, walks, questions=6, sampled_every=0).batch(0, 0)
@@ -106,8 +127,9 @@ def test_overfits_a_few_questions(fresh, walks, tmp_path):
         def batch(self, step: int, part: int):
             return self._batch
 
-    train(_network(fresh), Same(), _loop(steps=60, batches=1, learning_rate=3e-3),
-          tmp_path / 'run')
+    train(
+        _network(fresh), Same(), _loop(steps=60, batches=1, learning_rate=3e-3), tmp_path / 'run'
+    )
     curves = log.read(tmp_path / 'run' / 'log.csv')
     assert curves['windowed_loss'][0][1] > 4.0
     assert curves['windowed_loss'][-1][1] < 0.1
@@ -137,16 +159,39 @@ def test_learning_rate_warms_up_and_falls_to_zero():
 
 def _config(tmp_path: Path, fresh: Path, walks: Path, name: str, **loop) -> Path:
     path = tmp_path / f'{name}.yaml'
-    path.write_text(yaml.safe_dump({'output': str(tmp_path / name), 'stages': {'base': {
-        'kind': 'imitate', 'start': str(fresh), 'data': [{'walks': str(walks)}],
-        'trained': list(TRAINED), 'walks_per_batch': 1, 'questions': 4, 'sampled_every': 3,
-        'loop': {'learning_rate': 1e-3, 'batches': 2, 'log_every': 1, **loop}}}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                'output': str(tmp_path / name),
+                'stages': {
+                    'base': {
+                        'kind': 'imitate',
+                        'start': str(fresh),
+                        'data': [{'walks': str(walks)}],
+                        'trained': list(TRAINED),
+                        'walks_per_batch': 1,
+                        'questions': 4,
+                        'sampled_every': 3,
+                        'loop': {'learning_rate': 1e-3, 'batches': 2, 'log_every': 1, **loop},
+                    }
+                },
+            }
+        )
+    )
     return path
 
 
 def _command(config: Path, *launcher: str) -> list[str]:
-    return [*(launcher or (sys.executable, '-m')), 'janusvln_ros.cli', 'train', 'base',
-            '--config', str(config), '--device', 'cpu']
+    return [
+        *(launcher or (sys.executable, '-m')),
+        'janusvln_ros.cli',
+        'train',
+        'base',
+        '--config',
+        str(config),
+        '--device',
+        'cpu',
+    ]
 
 
 def _environment() -> dict[str, str]:
@@ -168,8 +213,14 @@ STEPS = {'steps': 12, 'save_every': 0.0}
 def whole(fresh, walks, tmp_path_factory) -> dict[str, torch.Tensor]:
     """Give what a command learns that nobody disturbs."""
     folder = tmp_path_factory.mktemp('whole')
-    subprocess.run(_command(_config(folder, fresh, walks, 'run', **STEPS)), env=_environment(),
-                   cwd=folder, check=True, capture_output=True, timeout=400)
+    subprocess.run(
+        _command(_config(folder, fresh, walks, 'run', **STEPS)),
+        env=_environment(),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        timeout=400,
+    )
     return load_file(folder / 'run' / 'base' / 'checkpoint' / 'model.safetensors')
 
 
@@ -177,15 +228,27 @@ def whole(fresh, walks, tmp_path_factory) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize('number, status', [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_a_killed_or_interrupted_command_goes_on(fresh, walks, tmp_path, whole, number, status):
     config = _config(tmp_path, fresh, walks, 'run', **STEPS)
-    process = subprocess.Popen(_command(config), env=_environment(), cwd=tmp_path,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        _command(config),
+        env=_environment(),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     _wait_for(tmp_path / 'run' / 'base' / 'latest', process)
     process.send_signal(number)
     out, err = process.communicate(timeout=400)
     assert process.returncode == status, err
     assert ('the same command goes on' in out) == (number == signal.SIGINT)
-    subprocess.run(_command(config), env=_environment(), cwd=tmp_path, check=True,
-                   capture_output=True, timeout=400)
+    subprocess.run(
+        _command(config),
+        env=_environment(),
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        timeout=400,
+    )
     assert _same(load_file(tmp_path / 'run' / 'base' / 'checkpoint' / 'model.safetensors'), whole)
 
 
@@ -193,14 +256,31 @@ def test_a_killed_or_interrupted_command_goes_on(fresh, walks, tmp_path, whole, 
 def test_two_processes_learn_what_one_does(fresh, walks, tmp_path):
     losses = []
     for name, launcher in (
-            ('one', ()),
-            # --standalone, on machines too that cannot resolve their own name
-            ('two', (sys.executable, '-m', 'torch.distributed.run', '--rdzv-backend=c10d',
-                     '--rdzv-endpoint=127.0.0.1:0', '--local-addr=127.0.0.1',
-                     '--nproc_per_node=2', '-m'))):
+        ('one', ()),
+        # --standalone, on machines too that cannot resolve their own name
+        (
+            'two',
+            (
+                sys.executable,
+                '-m',
+                'torch.distributed.run',
+                '--rdzv-backend=c10d',
+                '--rdzv-endpoint=127.0.0.1:0',
+                '--local-addr=127.0.0.1',
+                '--nproc_per_node=2',
+                '-m',
+            ),
+        ),
+    ):
         config = _config(tmp_path, fresh, walks, name, steps=4)
-        result = subprocess.run(_command(config, *launcher), env=_environment(), cwd=tmp_path,
-                                capture_output=True, text=True, timeout=400)
+        result = subprocess.run(
+            _command(config, *launcher),
+            env=_environment(),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
         assert result.returncode == 0, result.stderr
         losses.append(load_file(tmp_path / name / 'base' / 'checkpoint' / 'model.safetensors'))
         assert f'each of {len(losses)} processes' in result.stdout

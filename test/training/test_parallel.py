@@ -13,15 +13,20 @@ from torch.distributed.checkpoint.state_dict import get_model_state_dict
 
 FULL = JanusConfig(
     LanguageConfig(3584, 18944, 28, 28, 4, 1e-6, 1e6, (16, 24, 24), 152064, 128000),
-    VisionConfig(1280, 3420, 32, 16, 3584, 112, (7, 15, 23, 31)), GeometryConfig())
+    VisionConfig(1280, 3420, 32, 16, 3584, 112, (7, 15, 23, 31)),
+    GeometryConfig(),
+)
 
 
 @pytest.fixture(scope='module')
 def network():
     with torch.device('meta'):
         return ImitationNetwork(
-            build(FULL), trained=('visual_merger', 'merger', 'model', 'lm_head'),
-            memory=MemoryConfig('sampled'), auxiliary=0.0)
+            build(FULL),
+            trained=('visual_merger', 'merger', 'model', 'lm_head'),
+            memory=MemoryConfig('sampled'),
+            auxiliary=0.0,
+        )
 
 
 def test_full_size_is_trained_as_published(network):
@@ -37,7 +42,8 @@ def test_blocks_make_up_most_of_the_network(network):
     blocks = [m for m in network.modules() if isinstance(m, UNITS)]
     assert len(blocks) == 28 + 32 + 24 * 3
     rest = sum(p.numel() for p in network.parameters()) - sum(
-        p.numel() for m in blocks for p in m.parameters())
+        p.numel() for m in blocks for p in m.parameters()
+    )
     assert rest < 1.3e9  # embeddings, head, mergers
 
 
@@ -47,21 +53,25 @@ def test_memory_of_a_gpu(network):
     few = estimate(network, FULL, tokens=tokens, processes=8, recompute=True)
     # 16 bytes for each of 7.7 G trained weights, 4 for 1.5 G frozen ones.
     assert few['weights'] + few['gradients and moments'] == pytest.approx(
-        (16 * 7.7e9 + 4 * 1.55e9) / 8 / 2 ** 30, rel=0.03)
+        (16 * 7.7e9 + 4 * 1.55e9) / 8 / 2**30, rel=0.03
+    )
     assert sum(many.values()) < 24 and sum(few.values()) < 40
     kept = estimate(network, FULL, tokens=tokens, processes=8, recompute=False)
     assert kept['activations'] > 3 * few['activations']
 
 
 def test_recomputed_activations_give_the_same_gradients(fresh, walks):
-    lessons = Lessons(WalkFiles([walks]), PromptEncoder(fresh), walks_per_batch=2, questions=5,
-                      seed=0)
+    lessons = Lessons(
+        WalkFiles([walks]), PromptEncoder(fresh), walks_per_batch=2, questions=5, seed=0
+    )
     gradients = []
     for recompute in (False, True):
         torch.manual_seed(0)
         network = ImitationNetwork(
             load(fresh, JanusConfig.from_folder(fresh), torch.device('cpu'), torch.float32),
-            trained=('merger', 'model', 'lm_head'), memory=MemoryConfig('windowed'))
+            trained=('merger', 'model', 'lm_head'),
+            memory=MemoryConfig('windowed'),
+        )
         if recompute:
             checkpoint_activations(network)
             assert any('_checkpoint_wrapped' in name for name, _ in network.named_modules())

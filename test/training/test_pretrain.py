@@ -22,14 +22,17 @@ def views(tmp_path_factory):
 
 def _network(fresh):
     torch.manual_seed(0)
-    return PretrainingNetwork(checkpoint.load(
-        fresh, JanusConfig.from_folder(fresh), torch.device('cpu'), torch.float32))
+    return PretrainingNetwork(
+        checkpoint.load(fresh, JanusConfig.from_folder(fresh), torch.device('cpu'), torch.float32)
+    )
 
 
 def test_views_hold_no_held_out_pairs(views):
     classes = set(np.load(views / 'rays.npy').ravel().tolist())
-    held_out = {len(COLOURS) * CATEGORIES.index(thing) + COLOURS.index(colour)
-                for thing, colour in HELD_OUT_PAIRS}
+    held_out = {
+        len(COLOURS) * CATEGORIES.index(thing) + COLOURS.index(colour)
+        for thing, colour in HELD_OUT_PAIRS
+    }
     assert not classes & held_out and len(classes) > 10
 
 
@@ -66,8 +69,12 @@ def test_missing_views_are_named(tmp_path):
 def test_it_learns(fresh, views, tmp_path):
     network = _network(fresh)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    train(network, Views(views, 4, 0), LoopConfig(steps=60, learning_rate=2e-3, log_every=5),
-          tmp_path / 'run')
+    train(
+        network,
+        Views(views, 4, 0),
+        LoopConfig(steps=60, learning_rate=2e-3, log_every=5),
+        tmp_path / 'run',
+    )
     curves = read(tmp_path / 'run' / 'log.csv')
     assert curves['loss'][-1][1] < 0.5 * curves['loss'][0][1]
     for name, value in network.state_dict().items():

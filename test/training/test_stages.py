@@ -13,14 +13,20 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 LEARNING = {'learning_rate': 1e-3, 'log_every': 1}
-IMITATE = {'data': [{'walks': '{output}/walks'}], 'trained': ['model', 'lm_head'],
-           'walks_per_batch': 1, 'questions': 4, 'auxiliary': 0.3}
+IMITATE = {
+    'data': [{'walks': '{output}/walks'}],
+    'trained': ['model', 'lm_head'],
+    'walks_per_batch': 1,
+    'questions': 4,
+    'auxiliary': 0.3,
+}
 
 
 def _write(tmp_path: Path, stages: dict) -> Path:
     path = tmp_path / 'config.yaml'
-    path.write_text(yaml.safe_dump({'output': str(tmp_path / 'run'), 'stages': stages},
-                                   sort_keys=False))
+    path.write_text(
+        yaml.safe_dump({'output': str(tmp_path / 'run'), 'stages': stages}, sort_keys=False)
+    )
     return path
 
 
@@ -28,23 +34,42 @@ def test_from_nothing_to_a_checkpoint(tmp_path, capsys):
     shipped = tmp_path / 'shipped'
     shipped.mkdir()
     (shipped / 'README.md').write_text('a model card')
-    config = _write(tmp_path, {
-        'fresh': {'kind': 'fresh'},
-        'views': {'kind': 'views', 'tours': 4, 'rooms': [1, 1]},
-        'walks': {'kind': 'walks', 'walks': 2, 'categories': ['reach'], 'most': 8},
-        'pretrain': {'kind': 'pretrain', 'views': '{output}/views', 'tours': 2,
-                     'loop': {'steps': 2, **LEARNING}},
-        'base': {'kind': 'imitate', **IMITATE, 'loop': {'steps': 2, **LEARNING},
-                 'probe': {'episodes': 1, 'max_steps': 2, 'categories': ['reach']}},
-        'dagger': {'kind': 'dagger', 'rounds': 1, 'walks': 2, 'share': 1.0, 'most': 90,
-                   'categories': ['reach'], 'imitate': {
-                       **IMITATE, 'epochs': 1, 'loop': {'steps': 1, **LEARNING}}},
-        'ship': {'kind': 'ship', 'folder': str(shipped)}})
+    config = _write(
+        tmp_path,
+        {
+            'fresh': {'kind': 'fresh'},
+            'views': {'kind': 'views', 'tours': 4, 'rooms': [1, 1]},
+            'walks': {'kind': 'walks', 'walks': 2, 'categories': ['reach'], 'most': 8},
+            'pretrain': {
+                'kind': 'pretrain',
+                'views': '{output}/views',
+                'tours': 2,
+                'loop': {'steps': 2, **LEARNING},
+            },
+            'base': {
+                'kind': 'imitate',
+                **IMITATE,
+                'loop': {'steps': 2, **LEARNING},
+                'probe': {'episodes': 1, 'max_steps': 2, 'categories': ['reach']},
+            },
+            'dagger': {
+                'kind': 'dagger',
+                'rounds': 1,
+                'walks': 2,
+                'share': 1.0,
+                'most': 90,
+                'categories': ['reach'],
+                'imitate': {**IMITATE, 'epochs': 1, 'loop': {'steps': 1, **LEARNING}},
+            },
+            'ship': {'kind': 'ship', 'folder': str(shipped)},
+        },
+    )
     arguments = ['all', '--config', str(config), '--device', 'cpu', '--processes', '1']
     assert command.main(arguments) == 0
 
-    policy = JanusPolicy.from_pretrained(shipped, device='cpu', dtype='float32',
-                                         memory=MemoryConfig('windowed'))
+    policy = JanusPolicy.from_pretrained(
+        shipped, device='cpu', dtype='float32', memory=MemoryConfig('windowed')
+    )
     policy.reset('Go to the red chair.')
     decision = policy.step(np.zeros((240, 320, 3), np.uint8))
     assert sum(decision.probabilities.values()) == pytest.approx(1, abs=1e-5)
@@ -63,14 +88,22 @@ def test_from_nothing_to_a_checkpoint(tmp_path, capsys):
     assert capsys.readouterr().out.count('done already') == 7
 
 
-@pytest.mark.parametrize('stage, complaint', [
-    ({'kind': 'sleep'}, "stage base: kind is 'sleep', not one of"),
-    ({'kind': 'imitate', **IMITATE, 'questins': 3}, 'stage base: no field questins; there are'),
-    ({'kind': 'imitate', **IMITATE, 'loop': {'steps': 0, 'learning_rate': 1}},
-     'stage base, loop: steps, batches and log_every are at least 1'),
-    ({'kind': 'imitate', **IMITATE}, "stage base: .*'loop'"),
-    ({'kind': 'imitate', **IMITATE, 'loop': LEARNING | {'steps': 1}}, 'no stage before it'),
-])
+@pytest.mark.parametrize(
+    'stage, complaint',
+    [
+        ({'kind': 'sleep'}, "stage base: kind is 'sleep', not one of"),
+        (
+            {'kind': 'imitate', **IMITATE, 'questins': 3},
+            'stage base: no field questins; there are',
+        ),
+        (
+            {'kind': 'imitate', **IMITATE, 'loop': {'steps': 0, 'learning_rate': 1}},
+            'stage base, loop: steps, batches and log_every are at least 1',
+        ),
+        ({'kind': 'imitate', **IMITATE}, "stage base: .*'loop'"),
+        ({'kind': 'imitate', **IMITATE, 'loop': LEARNING | {'steps': 1}}, 'no stage before it'),
+    ],
+)
 def test_what_is_wrong_is_said(tmp_path, capsys, stage, complaint):
     config = _write(tmp_path, {'base': stage})
     assert command.main(['base', '--config', str(config), '--device', 'cpu']) == 2

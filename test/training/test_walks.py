@@ -35,7 +35,7 @@ def test_the_experts_actions_are_the_answers(walk):
     things = [ask for ask in walk.asks[1:] if ask.form == 'reach']
     assert things
     for ask in things:
-        piece, = scene.named(ask.slots['a'].thing, ask.slots['a'].colour)
+        (piece,) = scene.named(ask.slots['a'].thing, ask.slots['a'].colour)
         expert = Expert(scene.space, [scene.around(piece)])
         for pose, action, bearing in zip(walk.poses, ask.actions, ask.bearing):
             if action != UNKNOWN:
@@ -50,11 +50,11 @@ def test_nothing_is_asked_that_was_not_seen(walk):
     for ask in walk.asks[1:]:
         told = {'left': Action.TURN_LEFT, 'right': Action.TURN_RIGHT}.get(ask.turn, UNKNOWN)
         known = ask.actions if ask.form == 'reach' or not ask.turn else ask.hinted
-        assert (ask.actions[:ask.first] == UNKNOWN).all()
-        assert (ask.hinted[:ask.first] == UNKNOWN).all()
+        assert (ask.actions[: ask.first] == UNKNOWN).all()
+        assert (ask.hinted[: ask.first] == UNKNOWN).all()
         assert ask.turn or (ask.hinted == UNKNOWN).all()
         if ask.form == 'reach':
-            seen = ask.first + int(ask.visible[ask.first:].argmax())
+            seen = ask.first + int(ask.visible[ask.first :].argmax())
             assert (ask.actions[:seen] == UNKNOWN).all()
             assert (ask.actions[seen:] != UNKNOWN).all()
             assert set(ask.hinted[:seen]) <= {told, UNKNOWN}
@@ -87,11 +87,11 @@ def test_a_walk_can_begin_later(walk):
     firsts = sorted({ask.first for ask in walk.asks})
     assert firsts[0] == 0 and len(firsts) == 3
     later = walk.begin(firsts[1])
-    assert np.array_equal(later.frames, walk.frames[firsts[1]:])
+    assert np.array_equal(later.frames, walk.frames[firsts[1] :])
     kept = [ask for ask in walk.asks if ask.first == firsts[1]]
     assert len(kept) == len(later.asks) > 0
     for ask, before in zip(later.asks, kept):
-        assert ask.first == 0 and np.array_equal(ask.actions, before.actions[firsts[1]:])
+        assert ask.first == 0 and np.array_equal(ask.actions, before.actions[firsts[1] :])
 
 
 def test_the_robot_is_led_astray_but_arrives(walker):
@@ -114,10 +114,14 @@ def test_a_walk_comes_back_from_disk(walk, tmp_path):
     assert again.instruction == walk.instruction
     for a, b in zip(walk.asks, again.asks, strict=True):
         assert (a.slots, a.turn, a.first) == (b.slots, b.turn, b.first)
-        assert all(np.array_equal(getattr(a, name), getattr(b, name))
-                   for name in ('actions', 'hinted', 'visible'))
-        assert all(np.allclose(getattr(a, name), getattr(b, name), atol=0.01)
-                   for name in ('bearing', 'distance'))
+        assert all(
+            np.array_equal(getattr(a, name), getattr(b, name))
+            for name in ('actions', 'hinted', 'visible')
+        )
+        assert all(
+            np.allclose(getattr(a, name), getattr(b, name), atol=0.01)
+            for name in ('bearing', 'distance')
+        )
 
 
 def test_a_damaged_walk_is_named(tmp_path):
@@ -168,7 +172,7 @@ def test_batches_hold_the_answers(fresh, walks):
         assert taught == [decision, decision + 1]
         assert int(targets[decision]) in names
         assert int(targets[decision + 1]) == encoder.end_of_turn
-        text = encoder.tokenizer.decode(questions.tokens[row, own][:decision + 1])
+        text = encoder.tokenizer.decode(questions.tokens[row, own][: decision + 1])
         assert text.endswith('<|im_end|>\n<|im_start|>assistant\n')
 
 
@@ -180,8 +184,9 @@ def test_every_walk_comes_once_in_an_epoch(fresh, walks):
             self.taken.append(index)
             return super().__getitem__(index)
 
-    lessons = Lessons(Spy([walks]), PromptEncoder(fresh), walks_per_batch=1, questions=1, seed=0,
-                      batches=2)
+    lessons = Lessons(
+        Spy([walks]), PromptEncoder(fresh), walks_per_batch=1, questions=1, seed=0, batches=2
+    )
     for step in range(4):
         for part in range(2):
             lessons.batch(step, part)
@@ -201,8 +206,10 @@ def test_the_walks_of_a_batch_are_about_equally_long(fresh):
 
     source = Lengths()
     lessons = Lessons(source, PromptEncoder(fresh), walks_per_batch=4, questions=1, seed=0)
-    epochs = [[source.numbers[lessons._chosen(epoch * 13 + batch)] for batch in range(13)]
-              for epoch in range(2)]
+    epochs = [
+        [source.numbers[lessons._chosen(epoch * 13 + batch)] for batch in range(13)]
+        for epoch in range(2)
+    ]
     for epoch in epochs:
         assert {*np.concatenate(epoch)} == {*range(50)}
         assert max(map(np.ptp, epoch)) <= 8
@@ -221,6 +228,7 @@ class Scripted:
     def step(self, frame: np.ndarray):
         class Decided:
             action = self._left.pop(0) if self._left else Action.TURN_LEFT
+
         return Decided
 
 
