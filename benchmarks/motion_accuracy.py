@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 
+from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.executor import Executor
@@ -39,7 +40,6 @@ import numpy as np
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
-STEP_LENGTH, STEP_ANGLE = 0.25, math.radians(15.0)
 DECISION_PERIOD = 0.5  # s, least time between two images in continuous mode (the navigator's)
 HEADER = (
     '| mode | latency | sequences | measured | position: mean, 95 %, worst (cm) |'
@@ -107,14 +107,12 @@ class Trial:
         if action == 1:
             yaw = last.yaw if last else image.pose.yaw
             return Pose(
-                image.pose.x + STEP_LENGTH * math.cos(yaw),
-                image.pose.y + STEP_LENGTH * math.sin(yaw),
+                image.pose.x + FORWARD_STEP * math.cos(yaw),
+                image.pose.y + FORWARD_STEP * math.sin(yaw),
                 yaw,
             )
         place = last or image.pose
-        return Pose(
-            place.x, place.y, image.pose.yaw + (STEP_ANGLE if action == 2 else -STEP_ANGLE)
-        )
+        return Pose(place.x, place.y, image.pose.yaw + (TURN_STEP if action == 2 else -TURN_STEP))
 
     def _measure(self, pose: Pose) -> None:
         ideal = self._ideal
@@ -182,9 +180,9 @@ def random_sequences(number: int, actions: int, radius: float, seed: int) -> lis
         sequence, pose = dice.choices([1, 2, 3], k=actions), Pose()
         for action in sequence:
             pose = {
-                1: pose.moved(STEP_LENGTH),
-                2: pose.moved(0.0, STEP_ANGLE),
-                3: pose.moved(0.0, -STEP_ANGLE),
+                1: pose.moved(FORWARD_STEP),
+                2: pose.moved(0.0, TURN_STEP),
+                3: pose.moved(0.0, -TURN_STEP),
             }[action]
             if math.hypot(pose.x, pose.y) > radius:
                 break
@@ -215,7 +213,7 @@ def drive_in_process(
                 Sight(loop.now, body.pose, not stands, trial.sent - (1 if stands else 2))
             )
             if answer:
-                command = Command.from_action(answer[0], STEP_LENGTH, STEP_ANGLE)
+                command = Command.from_action(answer[0], FORWARD_STEP, TURN_STEP)
                 reason = loop.executor.on_request(
                     Request(command, answer[1], str(number), trial.sent), loop.now
                 )

@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 
+from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.base_model import BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.executor import Executor
@@ -229,7 +230,11 @@ def soak_model(life: Life, progress: Progress) -> None:
                 name, step, action = value
                 executor.on_request(
                     Request(
-                        Command.from_action(action, 0.25, 0.2618), loop.now, name, step, action
+                        Command.from_action(action, FORWARD_STEP, TURN_STEP),
+                        loop.now,
+                        name,
+                        step,
+                        action,
                     ),
                     loop.now,
                 )

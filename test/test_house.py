@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'janusvln_ros'
 
-# Room -> rooms it may import (besides itself).
+# Room -> rooms it may import, besides itself and the ground. Names are dotted; of several that
+# a module lies in the longest counts.
 MAY_IMPORT = {
     'policy': set(),
     'motion': set(),
@@ -25,6 +26,9 @@ MAY_IMPORT = {
     'training': {'policy', 'sim', 'evaluation', 'imaging'},
     'nodes': {'policy', 'motion', 'sim', 'replay', 'imaging', 'evaluation'},
 }
+WITH_ROS = {'nodes'}
+GROUND = {'actions', 'parameters', 'workers'}
+DOORS = {'cli'}  # imports rooms by name, when they are asked for
 ROS = re.compile(r'(rclpy|rcl_interfaces|launch|tf2_ros|\w+_msgs|builtin_interfaces)$')
 
 
@@ -43,21 +47,44 @@ def imported_modules(path: Path) -> set[str]:
     return names
 
 
+def room_of(module: str) -> str | None:
+    """Return the room that a dotted name below janusvln_ros lies in; of several the longest."""
+    fits = [room for room in MAY_IMPORT if f'{module}.'.startswith(f'{room}.')]
+    return max(fits, key=len, default=None)
+
+
 def test_every_folder_is_a_room_of_the_plan():
-    folders = {path.parent.name for path in PACKAGE.glob('*/*.py')}
-    assert folders == set(MAY_IMPORT)
+    folders = {
+        '.'.join(path.parent.relative_to(PACKAGE).parts) for path in PACKAGE.glob('*/**/*.py')
+    }
+    assert {room_of(folder) for folder in folders} == set(MAY_IMPORT)
+    assert {path.stem for path in PACKAGE.glob('[!_]*.py')} == GROUND | DOORS
 
 
 @pytest.mark.parametrize('room', sorted(MAY_IMPORT))
 def test_room_imports_only_what_it_may(room: str):
     allowed = MAY_IMPORT[room] | {room}
-    for path in sorted((PACKAGE / room).rglob('*.py')):
+    for path in sorted((PACKAGE / room.replace('.', '/')).rglob('*.py')):
+        module = '.'.join(path.relative_to(PACKAGE).with_suffix('').parts)
+        if room_of(module) != room:
+            continue
         for name in imported_modules(path):
+            where = f'{path.relative_to(ROOT)} imports {name}'
             parts = name.split('.')
-            if parts[0] == 'janusvln_ros' and len(parts) > 1 and parts[1] in MAY_IMPORT:
-                assert parts[1] in allowed, f'{path.relative_to(ROOT)} imports {name}'
-            if room != 'nodes':
-                assert not ROS.fullmatch(parts[0]), f'{path.relative_to(ROOT)} imports {name}'
+            if parts[0] == 'janusvln_ros' and len(parts) > 1:
+                target = room_of('.'.join(parts[1:]))
+                assert target in allowed or parts[1] in GROUND | {'msg', 'action'}, where
+            if room.split('.')[0] not in WITH_ROS:
+                assert not ROS.fullmatch(parts[0]), where
+                assert parts[:2] not in (['janusvln_ros', 'msg'], ['janusvln_ros', 'action']), (
+                    where
+                )
+
+
+@pytest.mark.parametrize('name', sorted(GROUND))
+def test_the_ground_imports_nothing_of_ours(name: str):
+    for imported in imported_modules(PACKAGE / f'{name}.py'):
+        assert imported.split('.')[0] in sys.stdlib_module_names | {'numpy'}
 
 
 @pytest.mark.parametrize('room', ['motion', 'imaging'])

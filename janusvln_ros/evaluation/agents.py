@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from janusvln_ros.actions import Action
 from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.sim.expert import Expert
-from janusvln_ros.sim.world import MOVE_FORWARD, STOP
 import numpy as np
 
 BASELINES = ('expert', 'random', 'forward', 'stop')
@@ -99,8 +99,8 @@ class BlindAgent:
         if self._kind == 'random':
             return int(self._rng.choice(len(_RANDOM), p=list(_RANDOM.values())))
         if self._kind == 'forward' and self._steps <= _FORWARD_STEPS:
-            return MOVE_FORWARD
-        return STOP
+            return Action.MOVE_FORWARD
+        return Action.STOP
 
 
 class ExpertAgent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from janusvln_ros.actions import Action
 from janusvln_ros.evaluation.cache import stored_episode
 from janusvln_ros.evaluation.episodes import Episode, floor_points, GroundTruth
 from janusvln_ros.evaluation.metrics import EpisodeMetrics, score_episode
@@ -12,7 +13,7 @@ from janusvln_ros.evaluation.splits import house_of, MAX_STEPS, numbers_of, rout
 from janusvln_ros.evaluation.tasks import SUCCESS_RADIUS
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.free_space import FreeSpace
-from janusvln_ros.sim.world import KinematicWorld, STOP
+from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 
 
@@ -67,8 +68,8 @@ class HouseEnvironment:
 
     @property
     def over(self) -> bool:
-        """Whether STOP was called or the steps are used up."""
-        return len(self.actions) >= self.max_steps or self.actions[-1:] == [STOP]
+        """Whether Action.STOP was called or the steps are used up."""
+        return len(self.actions) >= self.max_steps or self.actions[-1:] == [Action.STOP]
 
     def render(self) -> np.ndarray:
         """Give what the camera sees, uint8 (height, width, 3), RGB."""
@@ -79,7 +80,7 @@ class HouseEnvironment:
         if self.over:
             raise RuntimeError('the episode is over; reset() begins the next one')
         self.actions.append(int(action))
-        if action != STOP:
+        if action != Action.STOP:
             self._collisions += self.world.step(action)
             self._observe()
 
@@ -89,7 +90,7 @@ class HouseEnvironment:
             np.array([pose[:2] for pose in self.poses]),
             self._distances,
             floor_points(self.truth.locations),
-            stopped=self.actions[-1:] == [STOP],
+            stopped=self.actions[-1:] == [Action.STOP],
             shortest=self.episode.info['geodesic_distance'],
             radius=self.radius,
             steps=len(self.actions),

@@ -14,6 +14,7 @@ from typing import Any
 import habitat
 from habitat.tasks.nav.nav import NavigationGoal
 from habitat.tasks.vln.vln import InstructionData, VLNEpisode
+from janusvln_ros.actions import Action
 from janusvln_ros.evaluation.episodes import (
     Episode,
     from_habitat,
@@ -25,7 +26,6 @@ from janusvln_ros.evaluation.metrics import EpisodeMetrics, score_episode
 import numpy as np
 
 _CONFIGS = Path(__file__).parent / 'habitat'
-_STOP = 0
 
 
 class HabitatEnvironment:
@@ -97,7 +97,7 @@ class HabitatEnvironment:
         """Do one action: 0 STOP, 1 forward, 2 left, 3 right, as Habitat numbers them."""
         self._rgb = self._env.step(int(action))['rgb']
         self.actions.append(int(action))
-        if action != _STOP:
+        if action != Action.STOP:
             self._collisions += bool(self._env.sim.previous_step_collided)
             self._observe()
 
@@ -108,7 +108,7 @@ class HabitatEnvironment:
             np.array(self._positions),
             self._distances,
             np.array(truth.locations if truth else self.episode.reference_path),
-            stopped=self.actions[-1:] == [_STOP],
+            stopped=self.actions[-1:] == [Action.STOP],
             shortest=self.episode.info['geodesic_distance'],
             radius=self.radius,
             steps=len(self.actions),

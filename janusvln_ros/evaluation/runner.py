@@ -22,16 +22,16 @@ from pathlib import Path
 import signal
 from typing import Any
 
+from janusvln_ros.actions import Action, ACTION_NAMES
 from janusvln_ros.evaluation.agents import Agent, AgentSpec
 from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.evaluation.splits import find_split
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
-from janusvln_ros.lifetime import end_with
 from janusvln_ros.sim.camera import CameraModel
+from janusvln_ros.workers import end_with
 from tqdm import tqdm
 
-_ACTIONS = ('STOP', 'MOVE_FORWARD', 'TURN_LEFT', 'TURN_RIGHT')
 _VIDEO_FPS = 5
 
 
@@ -303,12 +303,12 @@ def _frame(rgb: Any, instruction: str, step: int, action: int, agent: Agent) -> 
     probabilities = (
         list(decision.probabilities.values())
         if decision is not None
-        else [float(action == other) for other in range(4)]
+        else [float(action == other) for other in Action]
     )
     return annotate(
         rgb,
         instruction=instruction,
         step=step,
-        action_name=_ACTIONS[action],
+        action_name=ACTION_NAMES[action],
         probabilities=probabilities,
     )

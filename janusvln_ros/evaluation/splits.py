@@ -15,6 +15,7 @@ import math
 import re
 import zlib
 
+from janusvln_ros.actions import Action
 from janusvln_ros.evaluation import grammar
 from janusvln_ros.evaluation.episodes import (
     Episode,
@@ -29,7 +30,7 @@ from janusvln_ros.evaluation.scene import HALF_VIEW, Scene
 from janusvln_ros.evaluation.tasks import FORMS, possible, SUCCESS_RADIUS, Task
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.house import generate_house, GENERATOR_VERSION, House, ROBOT_RADIUS
-from janusvln_ros.sim.world import KinematicWorld, MOVE_FORWARD, STOP
+from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 
 VERSION = f'v{GENERATOR_VERSION}.{grammar.VERSION}'
@@ -324,7 +325,7 @@ def _is_trivial(scene: Scene, goal: np.ndarray, x: float, y: float, heading: flo
     world.load(scene.house)
     world.reset(x, y, heading)
     for _ in range(_STRAIGHT_ON):
-        world.step(MOVE_FORWARD)
+        world.step(Action.MOVE_FORWARD)
         if field.distance(*world.pose[:2]) < SUCCESS_RADIUS:
             return True
     return False
@@ -342,7 +343,7 @@ def roll_out(
     while len(actions) < _MOST_STEPS:
         action = expert.act(*world.pose)
         actions.append(action)
-        if action == STOP:
+        if action == Action.STOP:
             return GroundTruth(
                 tuple(tuple(round(float(v), 4) for v in p) for p in locations), tuple(actions)
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cv2
+from janusvln_ros.actions import ACTION_NAMES
 import numpy as np
 
-ACTIONS = ('STOP', 'MOVE_FORWARD', 'TURN_LEFT', 'TURN_RIGHT')  # NavigationAction's order
 WIDTH = 640  # pixels; a smaller frame is enlarged to it so that the text stays legible
 
 _PANEL = 116  # pixels
@@ -15,12 +15,7 @@ _INK = (24, 27, 32)
 _TEXT = (236, 239, 242)
 _FAINT = (150, 158, 168)
 _TRACK = (52, 58, 66)
-_COLOURS = {
-    'STOP': (240, 96, 88),
-    'MOVE_FORWARD': (88, 200, 130),
-    'TURN_LEFT': (92, 164, 250),
-    'TURN_RIGHT': (250, 186, 84),
-}
+_COLOURS = dict(zip(ACTION_NAMES, ((240, 96, 88), (88, 200, 130), (92, 164, 250), (250, 186, 84))))
 _LABELS = ('stop', 'forward', 'left', 'right')
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _MAX_LINES = 3
@@ -136,7 +131,7 @@ def _draw_bars(
     panel: np.ndarray, probabilities: Sequence[float], action_name: str, unit: float
 ) -> None:
     left, right = 190 * unit, panel.shape[1] - 230 * unit
-    for number, (name, label, value) in enumerate(zip(ACTIONS, _LABELS, probabilities)):
+    for number, (name, label, value) in enumerate(zip(ACTION_NAMES, _LABELS, probabilities)):
         middle = (23 + 24 * number) * unit
         chosen = name == action_name
         _put(panel, label, 122 * unit, middle + 5 * unit, 0.42 * unit, _TEXT if chosen else _FAINT)

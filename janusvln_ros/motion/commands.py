@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 import math
 
-
-class Action(IntEnum):
-    """The policy's actions; values equal NavigationAction's constants."""
-
-    STOP = 0
-    MOVE_FORWARD = 1
-    TURN_LEFT = 2
-    TURN_RIGHT = 3
+from janusvln_ros.actions import Action
 
 
 class Kind(IntEnum):
@@ -37,9 +30,8 @@ class Command:
         try:
             action = Action(action)
         except ValueError:
-            raise ValueError(
-                f'action {action} is not one of 0 STOP, 1 MOVE_FORWARD, 2 TURN_LEFT, 3 TURN_RIGHT'
-            ) from None
+            known = ', '.join(f'{one.value} {one.name}' for one in Action)
+            raise ValueError(f'action {action} is not one of {known}') from None
         if action is Action.STOP:
             return cls(Kind.STOP)
         if action is Action.MOVE_FORWARD:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 
+from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.commands import Command, Kind
 
 _METRES = {
@@ -68,7 +69,7 @@ class SentenceError(ValueError):
 
 
 def parse(
-    sentence: str, step_length: float = 0.25, step_angle: float = math.radians(15.0)
+    sentence: str, step_length: float = FORWARD_STEP, step_angle: float = TURN_STEP
 ) -> Command:
     """
     Return the command (m or rad) that a sentence asks for.

@@ -19,11 +19,12 @@ import threading
 import time
 from types import FrameType
 
+from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.evaluation.episodes import Episode
 from janusvln_ros.evaluation.progress import Progress
 from janusvln_ros.evaluation.splits import build_episode, find_split, house_of, route_of
 from janusvln_ros.imaging.encodings import to_rgb
-from janusvln_ros.imaging.overlay import ACTIONS, annotate
+from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.bag_recording import record_topics
@@ -147,7 +148,7 @@ class Observer(Node):
                 action, latency = self.actions[-1]
                 facts = {
                     'step': action.step,
-                    'action_name': ACTIONS[action.action],
+                    'action_name': ACTION_NAMES[action.action],
                     'probabilities': action.probabilities,
                     'latency': latency,
                 }
@@ -389,7 +390,7 @@ def _follow(nodes: NodeProcesses, observer: Observer, run: Run, label: str, step
             for action, latency in observer.actions[shown:]:
                 shares = '  '.join(f'{100 * share:5.0f}%' for share in action.probabilities)
                 tqdm.write(
-                    f'  {action.step:4d}  {ACTIONS[action.action]:12s} {shares}  '
+                    f'  {action.step:4d}  {ACTION_NAMES[action.action]:12s} {shares}  '
                     f'{1000 * action.decision_time:6.0f} ms {1000 * latency:5.0f} ms  '
                     f'{run.distance:6.2f} m'
                 )

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from janusvln_ros.actions import Action
 from janusvln_ros.motion.states import Result
 from janusvln_ros.motion.states import State as Motion
 
-STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = range(4)  # NavigationAction's constants
-_TURNS = (TURN_LEFT, TURN_RIGHT)
+_TURNS = (Action.TURN_LEFT, Action.TURN_RIGHT)
 _NANO = 1_000_000_000
 _FORGET = _NANO // 2  # an executor that stands this long never received the older episode's action
 
@@ -243,13 +243,13 @@ class Episode:
             self._recoveries += 1
             self._actions.clear()
             self._pushes = 0
-            others = _TURNS if action == MOVE_FORWARD else (MOVE_FORWARD,)
+            others = _TURNS if action == Action.MOVE_FORWARD else (Action.MOVE_FORWARD,)
             action = max(others, key=lambda other: probabilities[other])
         self._actions.append(action)
         self.awaiting = (self.instruction_id, self.step)
         self.step += 1
         self._frame_trouble = ''
-        if action == STOP:
+        if action == Action.STOP:
             self.end(Reason.SUCCEEDED, 'the policy answered STOP')
         self._enter(State.WAITING_MOTION, now)
         self._follow_motion(now)
@@ -317,7 +317,7 @@ class Episode:
             self.end(_FATAL[result], f'motion_executor ended the motion with {result.name}{said}')
             return
         pushed = (
-            self._actions[-1:] == [MOVE_FORWARD]
+            self._actions[-1:] == [Action.MOVE_FORWARD]
             and not report.open_loop
             and report.progress < self.limits.push_distance
         )
@@ -327,7 +327,7 @@ class Episode:
             self._failures += 1
         if pushed and result in (Result.SUCCEEDED, Result.TIMEOUT):
             self._pushes += 1
-        elif self._actions[-1:] == [MOVE_FORWARD] and result == Result.SUCCEEDED:
+        elif self._actions[-1:] == [Action.MOVE_FORWARD] and result == Result.SUCCEEDED:
             self._pushes = 0
         if self._failures >= self.limits.max_failed_motions:
             reason = Reason.BLOCKED if result == Result.BLOCKED else Reason.MOTION_FAILED
@@ -340,7 +340,7 @@ class Episode:
     def _stuck(self, action: int) -> str:
         """Tell in words what the robot would be stuck in if it did this action as well."""
         limits = self.limits
-        if action == MOVE_FORWARD and self._pushes >= limits.push_steps:
+        if action == Action.MOVE_FORWARD and self._pushes >= limits.push_steps:
             return f'{self._pushes} forward motions did not move the robot'
         if action not in _TURNS:
             return ''

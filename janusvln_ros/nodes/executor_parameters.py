@@ -6,10 +6,11 @@ from dataclasses import dataclass, fields
 import math
 from typing import Any
 
+from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.limits import AxisLimits
 from janusvln_ros.motion.obstacles import Footprint, Mount
 from janusvln_ros.motion.states import ExecutorConfig, Mode
-from janusvln_ros.nodes.parameters import parameter
+from janusvln_ros.parameters import parameter
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,8 @@ class StandingParameters:
         "the robot moves and move the goal on. The same as the navigator's.",
         choices=('step', 'continuous'),
     )
-    step_length: float = parameter(0.25, 'What MOVE_FORWARD moves, m.', low=0.01, high=5.0)
-    step_angle: float = parameter(
-        math.radians(15.0), 'What a turn turns, rad.', low=0.01, high=math.pi
-    )
+    step_length: float = parameter(FORWARD_STEP, 'What MOVE_FORWARD moves, m.', low=0.01, high=5.0)
+    step_angle: float = parameter(TURN_STEP, 'What a turn turns, rad.', low=0.01, high=math.pi)
     max_linear_speed: float = parameter(0.3, 'Fastest drive, m/s.', low=0.01, high=3.0)
     max_angular_speed: float = parameter(1.0, 'Fastest turn, rad/s.', low=0.01, high=6.0)
     min_linear_speed: float = parameter(

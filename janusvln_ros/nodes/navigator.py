@@ -24,8 +24,9 @@ import uuid
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from janusvln_ros.action import Navigate
+from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.imaging.encodings import ImageError, to_rgb
-from janusvln_ros.imaging.overlay import ACTIONS, annotate
+from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.episode import Episode, MotionReport, Reason, Result, State, STOP
 from janusvln_ros.nodes.navigator_diagnostics import diagnostics, Latencies, Rate
@@ -477,7 +478,7 @@ class Navigator(LifecycleNode):
                     rgb,
                     instruction=episode.instruction,
                     step=step,
-                    action_name=ACTIONS[action],
+                    action_name=ACTION_NAMES[action],
                     probabilities=probabilities,
                     latency=latency,
                     memory=self._memory[:2],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from janusvln_ros.nodes.episode import Limits
-from janusvln_ros.nodes.parameters import parameter
+from janusvln_ros.parameters import parameter
 
 
 @dataclass(frozen=True)

@@ -10,29 +10,13 @@ ROS parameters from dataclasses: each field says its default, meaning, range and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import field, fields
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
 T = TypeVar('T')
-
-
-def parameter(
-    default: Any,
-    description: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    choices: Sequence[str] = (),
-) -> Any:
-    """Make a dataclass field that is also a ROS parameter; the range includes its ends."""
-    return field(
-        default=default,
-        metadata={'description': description, 'low': low, 'high': high, 'choices': tuple(choices)},
-    )
 
 
 def declare(node: Node, kind: type[T]) -> T:

@@ -14,7 +14,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from ament_index_python import get_package_share_directory
-from janusvln_ros.lifetime import end_with
+from janusvln_ros.workers import end_with
 
 _PATIENCE = 10.0  # s that a node has to end by itself
 

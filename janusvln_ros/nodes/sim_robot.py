@@ -22,7 +22,8 @@ from builtin_interfaces.msg import Time as TimeMessage
 import cv2
 from geometry_msgs.msg import Quaternion, TransformStamped, Twist, TwistStamped
 from janusvln_ros.evaluation.splits import house_of
-from janusvln_ros.nodes.parameters import declare, parameter
+from janusvln_ros.nodes.parameters import declare
+from janusvln_ros.parameters import parameter
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import clearance, free_start, generate_house, House, ROBOT_RADIUS
 from janusvln_ros.sim.physics import Odometry as WheelOdometry

@@ -6,8 +6,8 @@ with `memory`, `decoding`. `episode` and `policy` put them together; `checkpoint
 the published weights; `parity` checks the whole against golden data.
 """
 
+from janusvln_ros.actions import Action
 from janusvln_ros.policy.config import CheckpointError
-from janusvln_ros.policy.decoding import Action
 from janusvln_ros.policy.memory import MemoryConfig, MemoryUsage
 from janusvln_ros.policy.policy import Decision, JanusPolicy
 

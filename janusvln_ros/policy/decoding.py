@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 
+from janusvln_ros.actions import Action
 from janusvln_ros.policy.config import CheckpointError, read_json
 from janusvln_ros.policy.prompt import PromptEncoder
 import torch
@@ -38,15 +38,6 @@ NEUTRAL = {
     'num_beam_groups': (1,),
     'penalty_alpha': (0, 0.0),
 }
-
-
-class Action(IntEnum):
-    """The policy's four actions."""
-
-    STOP = 0
-    MOVE_FORWARD = 1
-    TURN_LEFT = 2
-    TURN_RIGHT = 3
 
 
 def read_repetition_penalty(folder: str | Path) -> float:

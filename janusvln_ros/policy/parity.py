@@ -18,8 +18,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from janusvln_ros.actions import Action
 from janusvln_ros.policy.config import CheckpointError
-from janusvln_ros.policy.decoding import Action, penalise
+from janusvln_ros.policy.decoding import penalise
 from janusvln_ros.policy.episode import history
 from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.memory import MemoryConfig

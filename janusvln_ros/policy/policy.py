@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 import time
 
+from janusvln_ros.actions import Action
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import CheckpointError, JanusConfig
-from janusvln_ros.policy.decoding import Action, AnswerTree, Generation, read_repetition_penalty
+from janusvln_ros.policy.decoding import AnswerTree, Generation, read_repetition_penalty
 from janusvln_ros.policy.episode import (
     Episode,
     FrameTables,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from janusvln_ros.replay.decisions import ACTIONS, Decision, format_stamp
+from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.replay.decisions import Decision, format_stamp
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Comparison:
 def _side(decision: Decision | None) -> tuple[str, str]:
     if decision is None:
         return ('(none)', '-')
-    p = decision.probabilities[ACTIONS.index(decision.action)]
+    p = decision.probabilities[ACTION_NAMES.index(decision.action)]
     return (decision.action, f'{p:.4f}')
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 
+from janusvln_ros.actions import ACTION_NAMES
 import numpy as np
-
-ACTIONS = ('STOP', 'MOVE_FORWARD', 'TURN_LEFT', 'TURN_RIGHT')
 
 
 class DecisionFileError(ValueError):
@@ -28,7 +27,7 @@ class Decision:
     One decision of a replay.
 
     `frame` counts the images of the source from 0, `stamp` is the image's in ns (None where the
-    source has no times), `probabilities` are those of ACTIONS, exact float32 values.
+    source has no times), `probabilities` are those of ACTION_NAMES, exact float32 values.
     """
 
     episode: int
@@ -43,7 +42,7 @@ class Decision:
         """Format as one line of JSON without the newline."""
         stamp = 'null' if self.stamp is None else f'"{format_stamp(self.stamp)}"'
         probabilities = ', '.join(
-            f'"{name}": {np.float32(p)!s}' for name, p in zip(ACTIONS, self.probabilities)
+            f'"{name}": {np.float32(p)!s}' for name, p in zip(ACTION_NAMES, self.probabilities)
         )
         return (
             f'{{"episode": {self.episode}, "instruction": {json.dumps(self.instruction)}, '
@@ -55,8 +54,8 @@ class Decision:
     def from_line(cls, line: str) -> Decision:
         """Parse what `to_line` made. ValueError, KeyError or TypeError for anything else."""
         values = json.loads(line)
-        if values['action'] not in ACTIONS:
-            raise ValueError(f'action {values["action"]!r} is none of {", ".join(ACTIONS)}')
+        if values['action'] not in ACTION_NAMES:
+            raise ValueError(f'action {values["action"]!r} is none of {", ".join(ACTION_NAMES)}')
         return cls(
             episode=int(values['episode']),
             instruction=str(values['instruction']),
@@ -64,7 +63,9 @@ class Decision:
             frame=int(values['frame']),
             stamp=None if values['stamp'] is None else parse_stamp(values['stamp']),
             action=values['action'],
-            probabilities=tuple(float(np.float32(values['probabilities'][a])) for a in ACTIONS),
+            probabilities=tuple(
+                float(np.float32(values['probabilities'][a])) for a in ACTION_NAMES
+            ),
         )
 
 

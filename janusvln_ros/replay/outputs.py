@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
 from janusvln_ros.replay import topics
-from janusvln_ros.replay.decisions import ACTIONS
 from janusvln_ros.replay.frames import Frame
 from janusvln_ros.replay.messages import RawMessage
 from janusvln_ros.replay.recorder import BagWriter
@@ -91,7 +91,7 @@ class ResultBag:
             header=header,
             instruction_id=episode,
             step=decision.step,
-            action=ACTIONS.index(decision.action),
+            action=ACTION_NAMES.index(decision.action),
             probabilities=np.array(decision.probabilities, np.float32),
             decision_time=timing.total,
         )

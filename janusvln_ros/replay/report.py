@@ -11,8 +11,9 @@ from pathlib import Path
 import statistics
 
 import cv2
+from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.replay.compare import Comparison
-from janusvln_ros.replay.decisions import ACTIONS, format_stamp
+from janusvln_ros.replay.decisions import format_stamp
 from janusvln_ros.replay.frames import Frame
 from janusvln_ros.replay.run import Outcome, Step, timing_line
 from janusvln_ros.replay.timeline import Odometry
@@ -86,7 +87,7 @@ def write_report(target: Path, subject: Subject, outcome: Outcome, film: Filmstr
     if subject.random_weights:
         warnings.insert(0, 'the checkpoint is a random one: its answers mean nothing')
     data = {
-        'actions': ACTIONS,
+        'actions': ACTION_NAMES,
         'episodes': _episodes(steps),
         'steps': [_step(step, subject.path) for step in steps],
         'pictures': [
@@ -148,7 +149,7 @@ def _step(step: Step, path: Odometry) -> dict:
         'step': d.step,
         'frame': d.frame,
         'stamp': None if d.stamp is None else format_stamp(d.stamp),
-        'action': ACTIONS.index(d.action),
+        'action': ACTION_NAMES.index(d.action),
         'p': [round(p, 5) for p in d.probabilities],
         'latency': round(t.total, 5),
         'memory': [t.memory_frames, t.memory_capacity, t.memory_bytes],

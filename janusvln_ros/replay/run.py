@@ -9,9 +9,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
+from janusvln_ros.actions import Action, ACTION_NAMES
 from janusvln_ros.imaging.encodings import ImageError
-from janusvln_ros.policy import Action, JanusPolicy
-from janusvln_ros.replay.decisions import ACTIONS, Decision
+from janusvln_ros.policy import JanusPolicy
+from janusvln_ros.replay.decisions import Decision
 from janusvln_ros.replay.frames import Frame, shortened
 from janusvln_ros.replay.selection import Chosen, Selection
 from janusvln_ros.replay.timeline import RecordedAction
@@ -125,7 +126,7 @@ def _decide(
     return Step(
         Decision(
             chosen.episode, chosen.instruction, number, frame.index, frame.stamp,
-            ACTIONS[answer.action], probabilities,
+            ACTION_NAMES[answer.action], probabilities,
         ),
         Timing(seconds, dict(answer.timings), usage.frames, usage.capacity, usage.bytes),
         chosen.recorded,

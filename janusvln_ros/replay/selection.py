@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from janusvln_ros.replay.decisions import ACTIONS, Decision, format_stamp
+from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.replay.decisions import Decision, format_stamp
 from janusvln_ros.replay.frames import Frame
 from janusvln_ros.replay.timeline import Motion, RecordedAction, Timeline
 
@@ -108,7 +109,7 @@ class RecordedFrames:
                 a.step,
                 -1,
                 a.stamp,
-                ACTIONS[a.action],
+                ACTION_NAMES[a.action],
                 a.probabilities,
             )
             for a in self.missing()

@@ -7,9 +7,9 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 import math
 
+from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.replay import topics
 from janusvln_ros.replay.bag import Bag, BagError
-from janusvln_ros.replay.decisions import ACTIONS
 from rosbags.serde import SerdeError
 from tqdm import tqdm
 
@@ -285,7 +285,7 @@ def _add(timeline: Timeline, chosen: Topics, name: str, m: object, logged: int) 
 def _add_action(timeline: Timeline, m: object, logged: int) -> None:
     if m.decision_time == 0:
         return
-    if m.action >= len(ACTIONS):
+    if m.action >= len(ACTION_NAMES):
         timeline.problems.append(f'action {m.action} at {logged / 1e9:.3f} s is left out: unknown')
         return
     probabilities = tuple(float(p) for p in m.probabilities)

@@ -14,11 +14,11 @@ import os
 import sys
 import time
 
-from janusvln_ros.lifetime import end_with
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import free_start, generate_house
 from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
 from janusvln_ros.sim.world import KinematicWorld
+from janusvln_ros.workers import end_with
 import numpy as np
 
 

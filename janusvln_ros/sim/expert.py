@@ -1,7 +1,6 @@
 """
 The expert: follows the shortest way through the places an instruction demands, action by action.
 
-Actions are the policy's: 0 STOP, 1 MOVE_FORWARD (0.25 m), 2 TURN_LEFT, 3 TURN_RIGHT (15 degrees).
 Frame: the house's (REP-103), metres and radians.
 """
 
@@ -10,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 import math
 
+from janusvln_ros.actions import Action, FORWARD_STEP, TURN_STEP
 from janusvln_ros.sim.free_space import DistanceField, FreeSpace
-from janusvln_ros.sim.world import MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
 import numpy as np
-
-FORWARD_STEP = 0.25  # m
-TURN_STEP = math.radians(15)
 
 _LOOKAHEAD = 2.5  # m of the way in which a straight piece is sought
 _MARGIN = 0.06  # m beyond the robot's radius that a straight piece keeps, where it can
@@ -54,18 +50,18 @@ class Expert:
         ):
             self.reached += 1
 
-    def act(self, x: float, y: float, yaw: float) -> int:
+    def act(self, x: float, y: float, yaw: float) -> Action:
         """Choose the action at a pose."""
         self.observe(x, y)
         if (
             self.reached == len(self.fields) - 1
             and self.fields[-1].distance(x, y) < self.stop_distance
         ):
-            return STOP
+            return Action.STOP
         turns = self._turns(self._guides[self.reached], x, y, yaw)
         if turns == 0:
-            return MOVE_FORWARD
-        return TURN_LEFT if turns > 0 else TURN_RIGHT
+            return Action.MOVE_FORWARD
+        return Action.TURN_LEFT if turns > 0 else Action.TURN_RIGHT
 
     def _turns(self, guide: DistanceField, x: float, y: float, yaw: float) -> int:
         """

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 
+from janusvln_ros.actions import Action, FORWARD_STEP, TURN_STEP
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import clearance, House, ROBOT_RADIUS
 from janusvln_ros.sim.renderer import Renderer
 import numpy as np
-
-STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = range(4)  # as in NavigationAction.msg
 
 _STRIDE = 0.02  # m, between two looks for a collision
 
@@ -36,8 +35,8 @@ class KinematicWorld:
         *,
         camera: CameraModel | None = None,
         slide: bool = True,
-        step_length: float = 0.25,
-        turn: float = math.radians(15.0),
+        step_length: float = FORWARD_STEP,
+        turn: float = TURN_STEP,
         seed: int = 0,
     ) -> None:
         self.slide = slide
@@ -97,12 +96,12 @@ class KinematicWorld:
 
         Returns whether the robot ran into something. ValueError for any other action.
         """
-        if action == TURN_LEFT or action == TURN_RIGHT:
-            turn = self._turn if action == TURN_LEFT else -self._turn
+        if action in (Action.TURN_LEFT, Action.TURN_RIGHT):
+            turn = self._turn if action == Action.TURN_LEFT else -self._turn
             self._yaw = math.remainder(self._yaw + turn, math.tau)
-        elif action == MOVE_FORWARD:
+        elif action == Action.MOVE_FORWARD:
             return self._forward()
-        elif action != STOP:
+        elif action != Action.STOP:
             raise ValueError(f'actions are 0 to 3, not {action}')
         return False
 

@@ -10,7 +10,7 @@ import traceback
 from typing import Any
 
 import cv2
-from janusvln_ros.lifetime import end_with
+from janusvln_ros.workers import end_with
 
 
 def in_processes(work: Callable[..., Iterator[Any]], jobs: Sequence[tuple]) -> Iterator[Any]:

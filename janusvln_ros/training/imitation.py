@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from janusvln_ros.policy.decoding import Action
+from janusvln_ros.actions import Action
 from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.model import JanusModel

@@ -16,8 +16,8 @@ import os
 from pathlib import Path
 
 import cv2
+from janusvln_ros.actions import Action
 from janusvln_ros.evaluation.episodes import read_episodes
-from janusvln_ros.policy.decoding import Action
 from janusvln_ros.policy.episode import history
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
 import numpy as np

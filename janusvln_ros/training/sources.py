@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import json
 from pathlib import Path
 
-from janusvln_ros.policy.decoding import Action
+from janusvln_ros.actions import Action
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
 from janusvln_ros.training.collect import walk_files

@@ -16,10 +16,10 @@ import re
 import tempfile
 from typing import Any
 
+from janusvln_ros.actions import Action
 from janusvln_ros.evaluation.grammar import PHRASINGS, tokenise, vocabulary
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import JanusConfig
-from janusvln_ros.policy.decoding import Action
 from janusvln_ros.policy.model import JanusModel
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION, SYSTEM
 from janusvln_ros.policy.tiny import NOT_SPECIAL, SPECIAL, WORDS, write_companions

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import math
 from pathlib import Path
 
+from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.evaluation.grammar import TRAINING_PAIRS
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.sim.camera import CameraModel, random_camera
@@ -25,7 +26,6 @@ from tqdm import tqdm
 
 FRAMES = 6  # of a tour
 TOURS = 2  # in a house
-FORWARD, TURN = 0.25, math.radians(15)  # m, radians
 HEIGHT, WIDTH = 84, 112  # pixels
 
 
@@ -118,11 +118,11 @@ def _tour(
     while len(poses) < FRAMES:
         before = x, y, yaw
         for _ in range(int(rng.integers(1, 4))):
-            step = x + FORWARD * math.cos(yaw), y + FORWARD * math.sin(yaw)
+            step = x + FORWARD_STEP * math.cos(yaw), y + FORWARD_STEP * math.sin(yaw)
             if rng.random() < 0.5 and space.line_is_free((x, y), step):
                 x, y = step
             else:
-                yaw += TURN * rng.choice((-1, 1))
+                yaw += TURN_STEP * rng.choice((-1, 1))
         dx, dy = x - before[0], y - before[1]
         cos, sin = math.cos(before[2]), math.sin(before[2])
         poses.append(((x, y, yaw), (dx * cos + dy * sin, dy * cos - dx * sin, yaw - before[2])))

@@ -17,6 +17,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from janusvln_ros.actions import Action
 from janusvln_ros.evaluation.grammar import choose_phrasing, Noun, say
 from janusvln_ros.evaluation.scene import HALF_VIEW, Scene
 from janusvln_ros.evaluation.splits import build_episode, house_of, reachable, route_of, Split
@@ -25,7 +26,7 @@ from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.sim.camera import CameraModel, random_camera
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.house import House
-from janusvln_ros.sim.world import KinematicWorld, MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
+from janusvln_ros.sim.world import KinematicWorld
 from janusvln_ros.training.labels import Surroundings
 import numpy as np
 
@@ -136,12 +137,11 @@ class Walker:
                 action = act(frames[-1], episode.instruction.text, len(frames) - 1, labels[-1])
             if action is None:
                 if not lost and rng.random() < astray:
-                    lost = [int(rng.choice((MOVE_FORWARD, TURN_LEFT, TURN_RIGHT)))] * int(
-                        rng.integers(1, 6)
-                    )
+                    wrong = int(rng.choice(list(Action)[1:]))
+                    lost = [wrong] * int(rng.integers(1, 6))
                 action = lost.pop() if lost else labels[-1]
             taken.append(action)
-            if action == STOP:
+            if action == Action.STOP:
                 break
             world.step(action)
         path, done = np.array(poses), np.array(taken, np.int8)
@@ -253,7 +253,7 @@ def _hinted(actions: np.ndarray, known: np.ndarray, turn: str | None, first: int
     """Keep the answers that follow from what was told before what is meant comes into sight."""
     if turn is None:
         return np.full_like(actions, UNKNOWN)
-    told = TURN_LEFT if turn == 'left' else TURN_RIGHT
+    told = Action.TURN_LEFT if turn == 'left' else Action.TURN_RIGHT
     fits = known | (actions == told)
     fits[:first] = True
     fits = np.cumprod(fits).astype(bool) | known
@@ -337,7 +337,7 @@ def _follow(
         distance[number] = min(expert.fields[expert.reached].distance(x, y), _FARTHEST)
         if taken is not None:
             lost += actions[number] != taken[number]
-            if lost > _LOST or actions[number] == STOP:
+            if lost > _LOST or actions[number] == Action.STOP:
                 break
     return actions, bearing, distance
 

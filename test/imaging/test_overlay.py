@@ -1,6 +1,7 @@
 """The annotated frame: its size, and that each fact it shows changes it where it should."""
 
-from janusvln_ros.imaging.overlay import ACTIONS, annotate, wrap
+from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.imaging.overlay import annotate, wrap
 import numpy as np
 import pytest
 
@@ -36,7 +37,7 @@ def test_size_is_even_and_depends_on_the_frame_alone(height, width):
         {'probabilities': (0.1, 0.6, 0.2, 0.1)},
         {'latency': 0.9},
         {'memory': (40, 56)},
-        *({'action_name': name} for name in ACTIONS[:2]),
+        *({'action_name': name} for name in ACTION_NAMES[:2]),
     ],
 )
 def test_each_fact_is_visible(change):

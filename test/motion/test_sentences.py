@@ -4,7 +4,8 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janusvln_ros.motion.commands import Action, Command, Kind
+from janusvln_ros.actions import Action
+from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.sentences import parse, SentenceError
 import pytest
 

@@ -7,8 +7,9 @@ Every file is accepted, and makes a model of its kind of base step well.
 import math
 from pathlib import Path
 
+from janusvln_ros.actions import Action
 from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
-from janusvln_ros.motion.commands import Action, Command, Kind
+from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.states import Request, Result, State
 from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction

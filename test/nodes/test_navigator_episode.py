@@ -4,22 +4,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, RuleBasedStateMachine
 from janusvln_ros.action import Navigate
+from janusvln_ros.actions import Action
 import janusvln_ros.msg as messages
-from janusvln_ros.nodes.episode import (
-    Episode,
-    Limits,
-    Motion,
-    MotionReport,
-    MOVE_FORWARD,
-    Reason,
-    Result,
-    State,
-    STOP,
-    TURN_LEFT,
-    TURN_RIGHT,
-)
+from janusvln_ros.nodes.episode import Episode, Limits, Motion, MotionReport, Reason, Result, State
 import pytest
 
+STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = Action
 SECOND = 1_000_000_000
 EVEN = (0.25, 0.25, 0.25, 0.25)
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 import shutil
 
+from janusvln_ros.actions import Action
 from janusvln_ros.policy import parity
-from janusvln_ros.policy.decoding import Action
 import pytest
 from safetensors.torch import load_file, save_file
 import torch

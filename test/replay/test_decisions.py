@@ -4,9 +4,9 @@ from dataclasses import replace
 import json
 
 from hypothesis import given, strategies
+from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.replay.compare import compare
 from janusvln_ros.replay.decisions import (
-    ACTIONS,
     Decision,
     DecisionFileError,
     format_stamp,
@@ -24,7 +24,7 @@ DECISIONS = strategies.builds(
     step=strategies.integers(0, 500),
     frame=strategies.integers(0, 10**6),
     stamp=strategies.none() | strategies.integers(-(10**19), 10**19),
-    action=strategies.sampled_from(ACTIONS),
+    action=strategies.sampled_from(ACTION_NAMES),
     probabilities=strategies.tuples(FLOAT32, FLOAT32, FLOAT32, FLOAT32),
 )
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import av
 import cv2
-from janusvln_ros.replay.decisions import ACTIONS, Decision, read_decisions
+from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.replay.decisions import Decision, read_decisions
 from janusvln_ros.replay.messages import types_for
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from rosbags.rosbag2 import Reader
 
 
 def live(drive) -> list[tuple]:
-    return [(e, s, stamp, ACTIONS[a], p) for e, s, stamp, a, p in drive.decisions]
+    return [(e, s, stamp, ACTION_NAMES[a], p) for e, s, stamp, a, p in drive.decisions]
 
 
 def replayed(folder: Path) -> list[tuple]:
@@ -175,7 +176,7 @@ def test_the_video_shows_every_decision(tmp_path, replay, drive):
     for picture, (*_, action, _) in zip(pictures, drive.decisions):
         # The panel's first rows have the action's colour; the frame above it is 480 rows high.
         strip = picture[481, 100:500].astype(int)
-        assert np.abs(np.median(strip, axis=0) - colours[ACTIONS[action]]).max() < 25
+        assert np.abs(np.median(strip, axis=0) - colours[ACTION_NAMES[action]]).max() < 25
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])

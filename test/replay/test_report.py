@@ -7,8 +7,9 @@ import re
 import shutil
 import subprocess
 
+from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.replay.compare import compare
-from janusvln_ros.replay.decisions import ACTIONS, Decision
+from janusvln_ros.replay.decisions import Decision
 from janusvln_ros.replay.report import Filmstrip, MAX_PATH_POINTS, Subject, write_report
 from janusvln_ros.replay.run import Outcome, Step, Timing
 from janusvln_ros.replay.timeline import Odometry, RecordedAction
@@ -26,7 +27,7 @@ def outcome(count: int) -> tuple[Outcome, Filmstrip, Odometry]:
         p = tuple(float(np.float32(v)) for v in rng.dirichlet([1, 1, 1, 1]))
         stamp = 10**18 + i * 10**9
         action = int(np.argmax(p))
-        decision = Decision(i // 50, NASTY, i % 50, 2 * i, stamp, ACTIONS[action], p)
+        decision = Decision(i // 50, NASTY, i % 50, 2 * i, stamp, ACTION_NAMES[action], p)
         recorded = RecordedAction(stamp, stamp, 'a', i, 1, p, 0.1)
         timing = Timing(0.1 + i / 1e4, {'vision': 0.05}, min(i, 56), 56, 1000 * i)
         step = Step(decision, timing, recorded)

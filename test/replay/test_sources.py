@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from janusvln_ros.replay.decisions import ACTIONS, read_decisions
+from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.replay.decisions import read_decisions
 from janusvln_ros.replay.messages import standard_types, types_for
 import numpy as np
 import pytest
@@ -223,7 +224,7 @@ def test_a_cut_bag_replays_as_far_as_it_goes(tmp_path, replay, drive, capsys):
         (d.episode, d.step, d.stamp, d.action, d.probabilities)
         for d in read_decisions(folder / 'decisions.jsonl')
     ]
-    live = [(e, s, t, ACTIONS[a], p) for e, s, t, a, p in drive.decisions]
+    live = [(e, s, t, ACTION_NAMES[a], p) for e, s, t, a, p in drive.decisions]
     assert 4 <= len(decisions) < 10 and decisions == live[: len(decisions)]
     note = f'{file}: reading ended at byte'
     assert note in capsys.readouterr().err and note in (folder / 'report.html').read_text()

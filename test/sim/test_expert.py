@@ -2,20 +2,21 @@
 
 import math
 
+from janusvln_ros.actions import Action
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.house import generate_house
-from janusvln_ros.sim.world import KinematicWorld, MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
+from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 import pytest
 
 
 def walk(world, expert, limit=300):
-    """Walk until STOP; return the actions, and metres."""
+    """Walk until Action.STOP; return the actions, and metres."""
     actions, metres = [], 0.0
     while len(actions) < limit:
         actions.append(expert.act(*world.pose))
-        if actions[-1] == STOP:
+        if actions[-1] == Action.STOP:
             break
         before = world.pose
         world.step(actions[-1])
@@ -36,7 +37,7 @@ def test_arrives_by_a_short_way(seed):
         world.reset(*start, rng.uniform(-math.pi, math.pi))
         expert = Expert(space, [goal[None]])
         actions, metres = walk(world, expert)
-        assert actions[-1] == STOP
+        assert actions[-1] == Action.STOP
         assert space.field(goal).distance(*world.pose[:2]) < 0.5
         assert shortest / max(shortest, metres) > 0.9
 
@@ -58,7 +59,7 @@ def test_takes_over_from_any_state():
         for _ in range(40):  # a drunken policy, mostly forward into things
             world.step(int(rng.choice([1, 1, 1, 2, 3])))
         actions, _ = walk(world, expert)
-        arrived += actions[-1] == STOP
+        arrived += actions[-1] == Action.STOP
     assert arrived == 15
 
 
@@ -70,7 +71,7 @@ def test_visits_come_first_and_in_order():
     world.reset(*start, 0.0)
     expert = Expert(space, [first[None], second[None]])
     near = []
-    while (action := expert.act(*world.pose)) != STOP:
+    while (action := expert.act(*world.pose)) != Action.STOP:
         near.append(space.field(first).distance(*world.pose[:2]) < 0.5)
         world.step(action)
         assert len(near) < 300
@@ -90,9 +91,9 @@ def test_turns_to_the_nearer_side():
         if math.dist((x, y), goal) > 1.0 and space.line_is_free((x, y), goal, 0.4):
             expert = Expert(space, [goal[None]])
             bearing = math.atan2(goal[1] - y, goal[0] - x)
-            assert expert.act(x, y, bearing) == MOVE_FORWARD
-            assert expert.act(x, y, bearing - 1.0) == TURN_LEFT
-            assert expert.act(x, y, bearing + 1.0) == TURN_RIGHT
+            assert expert.act(x, y, bearing) == Action.MOVE_FORWARD
+            assert expert.act(x, y, bearing - 1.0) == Action.TURN_LEFT
+            assert expert.act(x, y, bearing + 1.0) == Action.TURN_RIGHT
             return
     pytest.fail('no clear line in the room')
 

@@ -5,6 +5,7 @@ import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from janusvln_ros.actions import Action
 from janusvln_ros.sim.benchmark import measure_steps
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import (
@@ -16,7 +17,7 @@ from janusvln_ros.sim.house import (
     ROBOT_RADIUS,
     Room,
 )
-from janusvln_ros.sim.world import KinematicWorld, MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
+from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 import pytest
 
@@ -26,21 +27,21 @@ ROOM = House(0, (Room(0, 'office', -2.0, -2.0, 2.0, 2.0),), (), ())
 def test_free_actions_are_exact():
     world = KinematicWorld(ROOM)
     world.reset(0.0, 0.0, math.radians(30))
-    assert not world.step(MOVE_FORWARD)
+    assert not world.step(Action.MOVE_FORWARD)
     assert world.pose == pytest.approx((0.25 * math.cos(math.pi / 6), 0.125, math.pi / 6))
-    assert not world.step(TURN_LEFT) and not world.step(TURN_LEFT)
+    assert not world.step(Action.TURN_LEFT) and not world.step(Action.TURN_LEFT)
     assert world.pose[2] == pytest.approx(math.radians(60))
-    assert not world.step(TURN_RIGHT) and not world.step(STOP)
+    assert not world.step(Action.TURN_RIGHT) and not world.step(Action.STOP)
     assert world.pose[2] == pytest.approx(math.radians(45))
     for _ in range(24):
-        world.step(TURN_LEFT)
+        world.step(Action.TURN_LEFT)
     assert world.pose[2] == pytest.approx(math.radians(45))
 
 
 def test_rxr_has_its_own_turn():
     world = KinematicWorld(ROOM, slide=False, turn=math.radians(30))
     world.reset(0.0, 0.0, 0.0)
-    world.step(TURN_RIGHT)
+    world.step(Action.TURN_RIGHT)
     assert world.pose[2] == pytest.approx(math.radians(-30))
 
 
@@ -48,7 +49,7 @@ def test_sliding_keeps_the_part_along_the_wall():
     world = KinematicWorld(ROOM)
     angle = math.radians(45)
     world.reset(2.0 - ROBOT_RADIUS - 0.01, 0.0, angle)
-    assert world.step(MOVE_FORWARD)
+    assert world.step(Action.MOVE_FORWARD)
     x, y, yaw = world.pose
     assert x == pytest.approx(2.0 - ROBOT_RADIUS, abs=1e-4)
     assert y == pytest.approx(0.25 * math.sin(angle), abs=0.01)
@@ -58,12 +59,12 @@ def test_sliding_keeps_the_part_along_the_wall():
 def test_stopping_stands_at_the_first_touch():
     world = KinematicWorld(ROOM, slide=False)
     world.reset(2.0 - ROBOT_RADIUS - 0.1, 0.0, math.radians(45))
-    assert world.step(MOVE_FORWARD)
+    assert world.step(Action.MOVE_FORWARD)
     x, y, _ = world.pose
     assert 2.0 - ROBOT_RADIUS - 0.02 <= x <= 2.0 - ROBOT_RADIUS
     assert y == pytest.approx(x - (2.0 - ROBOT_RADIUS - 0.1), abs=1e-9)
     before = world.pose
-    assert world.step(MOVE_FORWARD)
+    assert world.step(Action.MOVE_FORWARD)
     assert math.dist(before[:2], world.pose[:2]) < 0.02
 
 
@@ -71,7 +72,7 @@ def test_stopping_stands_at_the_first_touch():
 def test_straight_into_a_wall_goes_nowhere(slide: bool):
     world = KinematicWorld(ROOM, slide=slide)
     world.reset(2.0 - ROBOT_RADIUS - 1e-4, 0.3, 0.0)
-    assert world.step(MOVE_FORWARD)
+    assert world.step(Action.MOVE_FORWARD)
     assert world.pose[:2] == pytest.approx((2.0 - ROBOT_RADIUS, 0.3), abs=1e-3)
 
 
@@ -79,7 +80,7 @@ def test_sliding_goes_round_a_round_thing():
     ball = Furniture(0, 'ball', 'red', 0.6, 0.05, 0.0, 0.3, 0.3, 0.6, 0)
     world = KinematicWorld(House(0, ROOM.rooms, (), (ball,)))
     world.reset(0.0, 0.0, 0.0)
-    collisions = sum(world.step(MOVE_FORWARD) for _ in range(8))
+    collisions = sum(world.step(Action.MOVE_FORWARD) for _ in range(8))
     assert collisions >= 2
     assert world.pose[0] > 1.0 and world.pose[1] < 0.0
 
@@ -92,14 +93,14 @@ def test_robot_never_enters_an_obstacle_nor_moves_too_far(seed: int, slide: bool
     world.reset(*free_start(house))
     for _ in range(60):
         before = world.pose
-        action = random.choice((MOVE_FORWARD,) * 6 + (TURN_LEFT, TURN_RIGHT))
+        action = random.choice((Action.MOVE_FORWARD,) * 6 + (Action.TURN_LEFT, Action.TURN_RIGHT))
         collided = world.step(action)
         moved = math.dist(before[:2], world.pose[:2])
         assert clearance(house.obstacles(), np.array(world.pose[:2])) >= ROBOT_RADIUS - 1e-6
         assert moved <= 0.2505  # pushed round a corner it may gain a hair
-        if action == MOVE_FORWARD and not collided:
+        if action == Action.MOVE_FORWARD and not collided:
             assert moved == pytest.approx(0.25)
-        if action != MOVE_FORWARD:
+        if action != Action.MOVE_FORWARD:
             assert moved == 0.0 and not collided
 
 
