@@ -3,7 +3,7 @@ Parameters of nodes and options of commands, declared once: in the dataclass tha
 
     @dataclass(frozen=True)
     class OdometryParameters:
-        odometry_timeout: float = parameter(0.5, 'Silence that stops the robot.', unit='s', low=0.02)
+        odometry_timeout: float = parameter(0.5, 'Silence that stops.', unit='s', low=0.02)
 
     @dataclass(frozen=True)
     class ExecutorConfig:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from janusvln_ros.replay.topics import TOPICS
+from janusvln_ros.recordings.topics import TOPICS
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,

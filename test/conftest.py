@@ -25,6 +25,14 @@ settings.register_profile('repeatable', derandomize=True)
 settings.load_profile('repeatable')
 
 
+@pytest.fixture(scope='session', autouse=True)
+def _episodes_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep built episodes for the tests of one run only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Give this test a DDS domain that nobody else on this machine uses; local discovery only."""

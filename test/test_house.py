@@ -21,10 +21,12 @@ MAY_IMPORT = {
     'motion': set(),
     'imaging': set(),
     'sim': set(),
-    'replay': {'policy', 'imaging'},
-    'evaluation': {'policy', 'sim', 'imaging'},
-    'training': {'policy', 'sim', 'evaluation', 'imaging'},
-    'nodes': {'policy', 'motion', 'sim', 'replay', 'imaging', 'evaluation'},
+    'recordings': {'imaging'},
+    'episodes': {'sim'},
+    'replay': {'recordings', 'policy', 'imaging'},
+    'evaluation': {'episodes', 'policy', 'sim', 'imaging'},
+    'training': {'policy', 'sim', 'episodes', 'evaluation', 'imaging'},
+    'nodes': {'policy', 'motion', 'sim', 'recordings', 'imaging', 'episodes'},
 }
 WITH_ROS = {'nodes'}
 GROUND = {'actions', 'parameters', 'workers'}

@@ -9,11 +9,11 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from janusvln_ros.evaluation import splits
+from janusvln_ros.episodes import splits
+from janusvln_ros.episodes.grammar import CATEGORIES
+from janusvln_ros.episodes.vln_ce import write_episodes, write_ground_truth
 from janusvln_ros.evaluation.ablations import agent_of, ROWS, write_ablations
 from janusvln_ros.evaluation.agents import AgentSpec, BASELINES
-from janusvln_ros.evaluation.episodes import write_episodes, write_ground_truth
-from janusvln_ros.evaluation.grammar import CATEGORIES
 from janusvln_ros.evaluation.report import markdown, write_report
 from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, rank_and_size, Run
 from janusvln_ros.evaluation.samples import write_samples

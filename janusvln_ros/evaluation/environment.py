@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from janusvln_ros.actions import Action
-from janusvln_ros.evaluation.cache import stored_episode
-from janusvln_ros.evaluation.episodes import Episode, floor_points, GroundTruth
+from janusvln_ros.episodes.progress import Progress
+from janusvln_ros.episodes.scene import scene_of
+from janusvln_ros.episodes.splits import MAX_STEPS, numbers_of, route_of, Split
+from janusvln_ros.episodes.store import stored_episode
+from janusvln_ros.episodes.tasks import SUCCESS_RADIUS
+from janusvln_ros.episodes.vln_ce import Episode, floor_points, GroundTruth
 from janusvln_ros.evaluation.metrics import EpisodeMetrics, score_episode
-from janusvln_ros.evaluation.progress import Progress
-from janusvln_ros.evaluation.splits import house_of, MAX_STEPS, numbers_of, route_of, Split
-from janusvln_ros.evaluation.tasks import SUCCESS_RADIUS
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 
@@ -49,13 +49,13 @@ class HouseEnvironment:
     def start(self, episode: Episode, truth: GroundTruth) -> Episode:
         """Start any episode in one of our houses and return it."""
         self.episode, self.truth = episode, truth
-        house = house_of(episode.scene_id)
+        scene = scene_of(episode.scene_id)
         if self.world is None:
-            self.world = KinematicWorld(house, camera=self.camera, slide=self.slide)
+            self.world = KinematicWorld(scene.house, camera=self.camera, slide=self.slide)
         else:
-            self.world.load(house)
+            self.world.load(scene.house)
         self.world.reset(*episode.start)
-        self.space = FreeSpace(house)
+        self.space = scene.space
         self.route = route_of(episode)
         self._progress = Progress(self.space, self.route, self.radius)
         self._visited_at: int | None = None

@@ -15,7 +15,7 @@ import habitat
 from habitat.tasks.nav.nav import NavigationGoal
 from habitat.tasks.vln.vln import InstructionData, VLNEpisode
 from janusvln_ros.actions import Action
-from janusvln_ros.evaluation.episodes import (
+from janusvln_ros.episodes.vln_ce import (
     Episode,
     from_habitat,
     read_episodes,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 import json
 from pathlib import Path
 from typing import Any
 
-import cv2
-from janusvln_ros.evaluation.cache import stored_episode
-from janusvln_ros.evaluation.episodes import floor_points
+from janusvln_ros.episodes.scene import house_of
+from janusvln_ros.episodes.splits import find_split
+from janusvln_ros.episodes.store import stored_episode
+from janusvln_ros.episodes.tasks import SUCCESS_RADIUS
+from janusvln_ros.episodes.vln_ce import floor_points
 from janusvln_ros.evaluation.metrics import METRICS, summarise, summarise_by
-from janusvln_ros.evaluation.splits import find_split, house_of
-from janusvln_ros.evaluation.tasks import SUCCESS_RADIUS
+from janusvln_ros.imaging.page import picture, STYLE
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as DrawnPath
 import numpy as np
@@ -32,19 +32,6 @@ HEADINGS = {
 }
 _SHOWN = 12  # maps of successes, and as many of failures
 _GROUPS = ('category', 'form', 'rooms', 'held_out_phrasing', 'held_out_pair')
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem auto; padding: 0 1rem;
-       color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
-small { color: #777; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(340px, 1fr));
-         gap: 1.2rem; }
-.card { border: 1px solid #ddd; border-radius: 6px; padding: .7rem; }
-.card img { width: 100%; } .card p { margin: .3rem 0; }
-.good { border-top: 4px solid #2a9d5c; } .bad { border-top: 4px solid #c8442e; }
-"""
 
 
 def tables(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -100,15 +87,6 @@ def write_report(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str
     (folder / 'summary.md').write_text(markdown(summaries), encoding='utf-8')
     (folder / 'report.html').write_text(_page(settings, summaries, records), encoding='utf-8')
     return summaries
-
-
-def picture(rgb: np.ndarray, alt: str) -> str:
-    """Give an HTML image with a picture uint8 (H, W, 3) in it."""
-    _, png = cv2.imencode('.png', rgb[..., ::-1])
-    return (
-        f'<img alt="{escape(alt)}" '
-        f'src="data:image/png;base64,{base64.b64encode(png.tobytes()).decode()}">'
-    )
 
 
 def _page(

@@ -23,9 +23,9 @@ import signal
 from typing import Any
 
 from janusvln_ros.actions import Action, ACTION_NAMES
+from janusvln_ros.episodes.splits import find_split
 from janusvln_ros.evaluation.agents import Agent, AgentSpec
 from janusvln_ros.evaluation.environment import HouseEnvironment
-from janusvln_ros.evaluation.splits import find_split
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
 from janusvln_ros.sim.camera import CameraModel

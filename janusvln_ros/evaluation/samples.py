@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from janusvln_ros.episodes.splits import find_split
 from janusvln_ros.evaluation.agents import ExpertAgent
 from janusvln_ros.evaluation.environment import HouseEnvironment
-from janusvln_ros.evaluation.report import picture, STYLE
-from janusvln_ros.evaluation.splits import find_split
+from janusvln_ros.imaging.page import picture, STYLE
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as DrawnPath

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from janusvln_ros.replay.recorder import BagWriter
-from janusvln_ros.replay.topics import RecordedTopic, TOPICS
+from janusvln_ros.recordings.topics import RecordedTopic, TOPICS
+from janusvln_ros.recordings.writer import BagWriter
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 

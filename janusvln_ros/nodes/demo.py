@@ -20,9 +20,10 @@ import time
 from types import FrameType
 
 from janusvln_ros.actions import ACTION_NAMES
-from janusvln_ros.evaluation.episodes import Episode
-from janusvln_ros.evaluation.progress import Progress
-from janusvln_ros.evaluation.splits import build_episode, find_split, house_of, route_of
+from janusvln_ros.episodes.progress import Progress
+from janusvln_ros.episodes.scene import scene_of
+from janusvln_ros.episodes.splits import build_episode, find_split, route_of
+from janusvln_ros.episodes.vln_ce import Episode
 from janusvln_ros.imaging.encodings import to_rgb
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
@@ -31,8 +32,7 @@ from janusvln_ros.nodes.bag_recording import record_topics
 from janusvln_ros.nodes.episode import Reason
 from janusvln_ros.nodes.navigator import LATCHED, LATEST
 from janusvln_ros.nodes.processes import bundled_checkpoint, NodeFailed, NodeProcesses
-from janusvln_ros.replay.recorder import BagWriter
-from janusvln_ros.sim.free_space import FreeSpace
+from janusvln_ros.recordings.writer import BagWriter
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as MapPath
 from nav_msgs.msg import Odometry
@@ -405,10 +405,10 @@ def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> N
     records, maps = [], []
     print('\nsummary')
     for number, run in enumerate(runs, 1):
-        house, goal = house_of(run.episode.scene_id), run.episode.goal_points
+        scene, goal = scene_of(run.episode.scene_id), run.episode.goal_points
         radius = run.episode.goals[0].radius
         end = run.poses[-1] if run.poses else run.start
-        progress = Progress(FreeSpace(house), route_of(run.episode), radius)
+        progress = Progress(scene.space, route_of(run.episode), radius)
         left = [progress.observe(x, y) for x, y, _ in (run.start, *run.poses)][-1]
         stopped = run.outcome == Reason.SUCCEEDED.name
         reached = stopped and progress.visited and left < radius
@@ -441,7 +441,7 @@ def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> N
         path = np.array([pose[:2] for pose in [run.start, *run.poses]])
         maps.append(
             draw_map(
-                house,
+                scene.house,
                 paths=[MapPath(path, (38, 84, 190), 'driven')],
                 start=run.start,
                 robot=end,

@@ -24,11 +24,11 @@ import uuid
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from janusvln_ros.action import Navigate
-from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.actions import Action, ACTION_NAMES
 from janusvln_ros.imaging.encodings import ImageError, to_rgb
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.episode import Episode, MotionReport, Reason, Result, State, STOP
+from janusvln_ros.nodes.episode import Episode, MotionReport, Reason, Result, State
 from janusvln_ros.nodes.navigator_diagnostics import diagnostics, Latencies, Rate
 from janusvln_ros.nodes.navigator_goals import NavigateServer
 from janusvln_ros.nodes.navigator_parameters import EpisodeParameters, NavigatorParameters
@@ -523,7 +523,7 @@ class Navigator(LifecycleNode):
                 Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id),
                 episode.instruction_id,
                 episode.step,
-                STOP,
+                Action.STOP,
                 (1.0, 0.0, 0.0, 0.0),
                 0.0,
             )

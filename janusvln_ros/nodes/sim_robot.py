@@ -21,7 +21,7 @@ from types import FrameType
 from builtin_interfaces.msg import Time as TimeMessage
 import cv2
 from geometry_msgs.msg import Quaternion, TransformStamped, Twist, TwistStamped
-from janusvln_ros.evaluation.splits import house_of
+from janusvln_ros.episodes.scene import house_of
 from janusvln_ros.nodes.parameters import declare
 from janusvln_ros.parameters import parameter
 from janusvln_ros.sim.camera import CameraModel

@@ -15,8 +15,8 @@ from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.tiny import write_random_checkpoint
 from janusvln_ros.replay.compare import compare, Comparison
 from janusvln_ros.replay.decisions import read_decisions
+from janusvln_ros.replay.inputs import open_recording
 from janusvln_ros.replay.outputs import AnnotatedVideo
-from janusvln_ros.replay.recordings import open_recording
 from janusvln_ros.replay.report import Filmstrip, Subject, write_report
 from janusvln_ros.replay.run import DecisionFiles, Keeper, Outcome, Progress, run
 from janusvln_ros.replay.selection import RecordedFrames, Selection

@@ -8,10 +8,10 @@ import cv2
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
-from janusvln_ros.replay import topics
-from janusvln_ros.replay.frames import Frame
-from janusvln_ros.replay.messages import RawMessage
-from janusvln_ros.replay.recorder import BagWriter
+from janusvln_ros.recordings import topics
+from janusvln_ros.recordings.frames import Frame
+from janusvln_ros.recordings.messages import RawMessage
+from janusvln_ros.recordings.writer import BagWriter
 from janusvln_ros.replay.run import Step
 import numpy as np
 

@@ -12,11 +12,11 @@ import statistics
 
 import cv2
 from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.recordings.frames import Frame
+from janusvln_ros.recordings.timeline import Odometry
 from janusvln_ros.replay.compare import Comparison
 from janusvln_ros.replay.decisions import format_stamp
-from janusvln_ros.replay.frames import Frame
 from janusvln_ros.replay.run import Outcome, Step, timing_line
-from janusvln_ros.replay.timeline import Odometry
 import numpy as np
 
 MAX_PICTURES = 240  # some 12 kB each

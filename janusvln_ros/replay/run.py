@@ -12,10 +12,10 @@ from typing import Protocol
 from janusvln_ros.actions import Action, ACTION_NAMES
 from janusvln_ros.imaging.encodings import ImageError
 from janusvln_ros.policy import JanusPolicy
+from janusvln_ros.recordings.frames import Frame, shortened
+from janusvln_ros.recordings.timeline import RecordedAction
 from janusvln_ros.replay.decisions import Decision
-from janusvln_ros.replay.frames import Frame, shortened
 from janusvln_ros.replay.selection import Chosen, Selection
-from janusvln_ros.replay.timeline import RecordedAction
 import numpy as np
 
 

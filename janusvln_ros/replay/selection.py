@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.recordings.frames import Frame
+from janusvln_ros.recordings.timeline import Motion, RecordedAction, Timeline
 from janusvln_ros.replay.decisions import Decision, format_stamp
-from janusvln_ros.replay.frames import Frame
-from janusvln_ros.replay.timeline import Motion, RecordedAction, Timeline
 
 MAX_DISORDER = 2 * 10**9  # ns that an action may be recorded before its image
 MAX_LAG = 60 * 10**9  # ns that it may be recorded later, besides its decision's time

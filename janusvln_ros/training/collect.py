@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from janusvln_ros.evaluation.grammar import CATEGORIES
-from janusvln_ros.evaluation.splits import find_split, Split
+from janusvln_ros.episodes.grammar import CATEGORIES
+from janusvln_ros.episodes.splits import find_split, Split
 from janusvln_ros.training.farm import in_processes
 from janusvln_ros.training.walks import save_walk, Walker
 from tqdm import tqdm

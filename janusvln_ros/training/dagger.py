@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from janusvln_ros.actions import Action
-from janusvln_ros.evaluation.grammar import CATEGORIES
+from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.policy import JanusPolicy
 from janusvln_ros.training.collect import Plan, WALKS

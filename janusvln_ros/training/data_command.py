@@ -10,8 +10,8 @@ from pathlib import Path
 import sys
 
 from janusvln_ros.actions import Action
-from janusvln_ros.evaluation.grammar import CATEGORIES
-from janusvln_ros.evaluation.splits import find_split
+from janusvln_ros.episodes.grammar import CATEGORIES
+from janusvln_ros.episodes.splits import find_split
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.training.collect import collect, Plan
 from janusvln_ros.training.layout import (

@@ -20,8 +20,8 @@ from pathlib import Path
 import shutil
 from typing import Any
 
-from janusvln_ros.evaluation.grammar import CATEGORIES
-from janusvln_ros.evaluation.splits import find_split
+from janusvln_ros.episodes.grammar import CATEGORIES
+from janusvln_ros.episodes.splits import find_split
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import JanusConfig
 from janusvln_ros.policy.memory import MemoryConfig

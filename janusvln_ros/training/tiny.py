@@ -17,7 +17,7 @@ import tempfile
 from typing import Any
 
 from janusvln_ros.actions import Action
-from janusvln_ros.evaluation.grammar import PHRASINGS, tokenise, vocabulary
+from janusvln_ros.episodes.grammar import PHRASINGS, tokenise, vocabulary
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import JanusConfig
 from janusvln_ros.policy.model import JanusModel

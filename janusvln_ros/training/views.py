@@ -12,7 +12,7 @@ import math
 from pathlib import Path
 
 from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
-from janusvln_ros.evaluation.grammar import TRAINING_PAIRS
+from janusvln_ros.episodes.grammar import TRAINING_PAIRS
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.sim.camera import CameraModel, random_camera
 from janusvln_ros.sim.free_space import FreeSpace

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from janusvln_ros.actions import Action
-from janusvln_ros.evaluation.grammar import choose_phrasing, Noun, say
-from janusvln_ros.evaluation.scene import HALF_VIEW, Scene
-from janusvln_ros.evaluation.splits import build_episode, house_of, reachable, route_of, Split
-from janusvln_ros.evaluation.tasks import FORMS, names, possible, Task
+from janusvln_ros.episodes.grammar import choose_phrasing, Noun, say
+from janusvln_ros.episodes.scene import HALF_VIEW, Scene, scene_of
+from janusvln_ros.episodes.splits import build_episode, reachable, route_of, Split
+from janusvln_ros.episodes.tasks import FORMS, names, possible, Task
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.sim.camera import CameraModel, random_camera
 from janusvln_ros.sim.expert import Expert
@@ -119,10 +119,9 @@ class Walker:
         """
         episode, _ = build_episode(split, index)
         rng = np.random.default_rng([17, split.first_seed, index])
-        house = house_of(episode.scene_id)
-        scene = Scene(house)
+        scene = scene_of(episode.scene_id)
         camera = random_camera(rng, self._camera) if vary and rng.random() < 0.5 else self._camera
-        world = self._enter(house, camera, index)
+        world = self._enter(scene.house, camera, index)
         x, y, yaw = episode.start
         world.reset(x, y, yaw)
         expert = Expert(scene.space, route_of(episode))
@@ -147,7 +146,7 @@ class Walker:
         path, done = np.array(poses), np.array(taken, np.int8)
         asks = [_own_ask(episode, scene, path)]
         if things:
-            surroundings = Surroundings(house)
+            surroundings = Surroundings(scene.house)
             counts = np.array([surroundings.look(*pose, camera).pieces for pose in poses])
             visible = counts.reshape(len(path), -1) >= SEEN
             firsts = [

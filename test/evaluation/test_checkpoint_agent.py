@@ -1,11 +1,11 @@
 """A checkpoint as an agent, with and without parts of its memory."""
 
+from janusvln_ros.episodes.splits import find_split
 from janusvln_ros.evaluation.ablations import agent_of, plot, ROWS, write_ablations
 from janusvln_ros.evaluation.agents import AgentSpec
 from janusvln_ros.evaluation.command import main
 from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.evaluation.metrics import summarise
-from janusvln_ros.evaluation.splits import find_split
 from janusvln_ros.policy.tiny import write_random_checkpoint
 from janusvln_ros.sim.camera import CameraModel
 import pytest

@@ -4,9 +4,9 @@ import importlib.util
 from pathlib import Path
 
 from janusvln_ros import evaluation
+from janusvln_ros.episodes.splits import build_episode, find_split, VERSION
+from janusvln_ros.episodes.vln_ce import read_episodes, read_ground_truth
 from janusvln_ros.evaluation.command import main
-from janusvln_ros.evaluation.episodes import read_episodes, read_ground_truth
-from janusvln_ros.evaluation.splits import build_episode, find_split, VERSION
 import pytest
 import yaml
 

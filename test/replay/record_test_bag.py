@@ -16,15 +16,15 @@ import tempfile
 import threading
 import time
 
-from janusvln_ros.evaluation.splits import build_episode, find_split
+from janusvln_ros.episodes.splits import build_episode, find_split
 from janusvln_ros.msg import NavigatorStatus
 from janusvln_ros.nodes.processes import NodeProcesses
 from janusvln_ros.policy.tiny import write_random_checkpoint
-from janusvln_ros.replay import topics
-from janusvln_ros.replay.bag import Bag
+from janusvln_ros.recordings import topics
+from janusvln_ros.recordings.bag import Bag
+from janusvln_ros.recordings.timeline import stamp_of
+from janusvln_ros.recordings.writer import BagWriter
 from janusvln_ros.replay.command import main as replay
-from janusvln_ros.replay.recorder import BagWriter
-from janusvln_ros.replay.timeline import stamp_of
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy

@@ -11,9 +11,9 @@ import threading
 import time
 
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.replay.bag import Bag
+from janusvln_ros.recordings.bag import Bag
+from janusvln_ros.recordings.writer import BagWriter
 from janusvln_ros.replay.decisions import read_decisions
-from janusvln_ros.replay.recorder import BagWriter
 import pytest
 import rclpy
 from rclpy.duration import Duration

@@ -4,7 +4,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from janusvln_ros.replay.recorder import BagWriter
+from janusvln_ros.recordings.writer import BagWriter
 import numpy as np
 import pytest
 

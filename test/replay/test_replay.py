@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import cv2
 from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.recordings.messages import types_for
 from janusvln_ros.replay.decisions import Decision, read_decisions
-from janusvln_ros.replay.messages import types_for
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader

@@ -8,11 +8,11 @@ import shutil
 import subprocess
 
 from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.recordings.timeline import Odometry, RecordedAction
 from janusvln_ros.replay.compare import compare
 from janusvln_ros.replay.decisions import Decision
 from janusvln_ros.replay.report import Filmstrip, MAX_PATH_POINTS, Subject, write_report
 from janusvln_ros.replay.run import Outcome, Step, Timing
-from janusvln_ros.replay.timeline import Odometry, RecordedAction
 import numpy as np
 import pytest
 

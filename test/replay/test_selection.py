@@ -3,7 +3,8 @@
 import math
 
 from hypothesis import given, strategies
-from janusvln_ros.replay.frames import Frame
+from janusvln_ros.recordings.frames import Frame
+from janusvln_ros.recordings.timeline import Motion, Odometry, RecordedAction, Timeline
 from janusvln_ros.replay.selection import (
     AfterMotions,
     Episodes,
@@ -11,7 +12,6 @@ from janusvln_ros.replay.selection import (
     EveryPeriod,
     RecordedFrames,
 )
-from janusvln_ros.replay.timeline import Motion, Odometry, RecordedAction, Timeline
 import pytest
 
 SECOND = 10**9

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.recordings.messages import standard_types, types_for
 from janusvln_ros.replay.decisions import read_decisions
-from janusvln_ros.replay.messages import standard_types, types_for
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer

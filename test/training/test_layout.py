@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import cv2
-from janusvln_ros.evaluation.episodes import Episode, Instruction, write_episodes
+from janusvln_ros.episodes.vln_ce import Episode, Instruction, write_episodes
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
 from janusvln_ros.training import data_command

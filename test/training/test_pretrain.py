@@ -1,6 +1,6 @@
 """Pre-training reads what the simulator knows, and never the pairs that evaluation holds out."""
 
-from janusvln_ros.evaluation.grammar import HELD_OUT_PAIRS
+from janusvln_ros.episodes.grammar import HELD_OUT_PAIRS
 from janusvln_ros.policy import checkpoint
 from janusvln_ros.policy.config import JanusConfig
 from janusvln_ros.sim.house import CATEGORIES, COLOURS

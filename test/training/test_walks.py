@@ -3,9 +3,9 @@
 import math
 
 from janusvln_ros.actions import Action
-from janusvln_ros.evaluation.grammar import HELD_OUT_PAIRS
-from janusvln_ros.evaluation.scene import Scene
-from janusvln_ros.evaluation.splits import house_of
+from janusvln_ros.episodes.grammar import HELD_OUT_PAIRS
+from janusvln_ros.episodes.scene import Scene
+from janusvln_ros.episodes.splits import house_of
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.sim.expert import Expert

@@ -1,6 +1,6 @@
 """Places that an episode demands are visited in order, before its goal counts."""
 
-from janusvln_ros.evaluation.progress import Progress
+from janusvln_ros.episodes.progress import Progress
 from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.house import generate_house
 import numpy as np

@@ -10,8 +10,8 @@ import sys
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
-from janusvln_ros.replay.messages import RawMessage, Topic, types_for
-from janusvln_ros.replay.salvage import CutError, SalvagedMcap, SalvagedSqlite, unpack
+from janusvln_ros.recordings.messages import RawMessage, Topic, types_for
+from janusvln_ros.recordings.salvage import CutError, SalvagedMcap, SalvagedSqlite, unpack
 from rosbags.rosbag2 import Reader
 
 if sys.version_info >= (3, 14):

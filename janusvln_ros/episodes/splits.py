@@ -12,12 +12,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 import math
-import re
 import zlib
 
 from janusvln_ros.actions import Action
-from janusvln_ros.evaluation import grammar
-from janusvln_ros.evaluation.episodes import (
+from janusvln_ros.episodes import grammar
+from janusvln_ros.episodes.scene import HALF_VIEW, house_of, Scene, scene_id
+from janusvln_ros.episodes.tasks import FORMS, possible, SUCCESS_RADIUS, Task
+from janusvln_ros.episodes.vln_ce import (
     Episode,
     floor_points,
     Goal,
@@ -26,10 +27,8 @@ from janusvln_ros.evaluation.episodes import (
     to_habitat,
     yaw_to_rotation,
 )
-from janusvln_ros.evaluation.scene import HALF_VIEW, Scene
-from janusvln_ros.evaluation.tasks import FORMS, possible, SUCCESS_RADIUS, Task
 from janusvln_ros.sim.expert import Expert
-from janusvln_ros.sim.house import generate_house, GENERATOR_VERSION, House, ROBOT_RADIUS
+from janusvln_ros.sim.house import generate_house, GENERATOR_VERSION, ROBOT_RADIUS
 from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 
@@ -99,30 +98,6 @@ def find_split(name: str) -> Split:
     if version and version != VERSION:
         raise ValueError(f'{name!r}: this release makes the splits of {VERSION}, not of {version}')
     return SPLITS[short]
-
-
-def scene_id(seed: int, seen: bool, one_room: bool) -> str:
-    """Name a house in an episode."""
-    kind = ('seen' if seen else 'unseen') + ('_one_room' if one_room else '')
-    return f'janusvln-v{GENERATOR_VERSION}/{kind}/{seed}'
-
-
-@lru_cache(maxsize=4)
-def house_of(scene: str) -> House:
-    """Build the house that a scene_id names; ValueError for one that is not ours."""
-    match = re.fullmatch(
-        rf'janusvln-v{GENERATOR_VERSION}/(seen|unseen)(_one_room)?/([0-9]+)', scene
-    )
-    if match is None:
-        raise ValueError(
-            f'scene {scene!r} is not a house of this release '
-            f'(janusvln-v{GENERATOR_VERSION}/seen|unseen[_one_room]/SEED)'
-        )
-    return generate_house(
-        int(match[3]),
-        rooms=1 if match[2] else (1, 4),
-        pairs=grammar.TRAINING_PAIRS if match[1] == 'seen' else None,
-    )
 
 
 def forms_of(split: Split, category: str) -> list[str]:

@@ -5,11 +5,11 @@ import math
 import subprocess
 import sys
 
-from janusvln_ros.evaluation import grammar, splits
-from janusvln_ros.evaluation.episodes import floor_points
-from janusvln_ros.evaluation.scene import Scene
-from janusvln_ros.evaluation.splits import build_episode, find_split, house_of, route_of
-from janusvln_ros.evaluation.tasks import FORMS, SUCCESS_RADIUS
+from janusvln_ros.episodes import grammar, splits
+from janusvln_ros.episodes.scene import Scene
+from janusvln_ros.episodes.splits import build_episode, find_split, house_of, route_of
+from janusvln_ros.episodes.tasks import FORMS, SUCCESS_RADIUS
+from janusvln_ros.episodes.vln_ce import floor_points
 from janusvln_ros.sim.house import clearance
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_every_form_occurs():
 
 def test_the_same_in_another_process():
     code = (
-        'from janusvln_ros.evaluation.splits import *;'
+        'from janusvln_ros.episodes.splits import *;'
         'print(repr([build_episode(find_split("val_unseen_small"), n) for n in (5, 8)]))'
     )
     said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)

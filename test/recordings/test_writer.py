@@ -3,14 +3,14 @@
 import sqlite3
 import threading
 
-from janusvln_ros.replay.messages import (
+from janusvln_ros.recordings.messages import (
     message_folder,
     standard_types,
     types_for,
     UnknownTypeError,
 )
-from janusvln_ros.replay.recorder import BagWriter
-from janusvln_ros.replay.topics import is_latched, TOPICS
+from janusvln_ros.recordings.topics import is_latched, TOPICS
+from janusvln_ros.recordings.writer import BagWriter
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
@@ -122,15 +122,16 @@ def test_our_messages_are_found_in_an_installed_prefix(tmp_path, monkeypatch):
     share.mkdir(parents=True)
     monkeypatch.delenv('AMENT_PREFIX_PATH', raising=False)
     monkeypatch.setattr(
-        'janusvln_ros.replay.messages.__file__',
-        str(tmp_path / 'lib/python3.12/site-packages/janusvln_ros/replay/messages.py'),
+        'janusvln_ros.recordings.messages.__file__',
+        str(tmp_path / 'lib/python3.12/site-packages/janusvln_ros/recordings/messages.py'),
     )
     with pytest.raises(FileNotFoundError, match=r'none of: .*share/janusvln_ros/msg'):
         message_folder()
     (share / 'NavigationAction.msg').write_text('')
     assert message_folder() == share
     monkeypatch.setattr(
-        'janusvln_ros.replay.messages.__file__', '/elsewhere/janusvln_ros/replay/messages.py'
+        'janusvln_ros.recordings.messages.__file__',
+        '/elsewhere/janusvln_ros/recordings/messages.py',
     )
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path}')
     assert message_folder() == share

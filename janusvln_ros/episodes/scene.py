@@ -6,17 +6,50 @@ Frame: the house's (REP-103: x east, y north), metres and radians.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 import math
+import re
 
+from janusvln_ros.episodes import grammar
 from janusvln_ros.sim.free_space import DistanceField, FreeSpace, places_around
-from janusvln_ros.sim.house import clearance, Door, Furniture, House, WALL_HEIGHT
+from janusvln_ros.sim.house import (
+    clearance,
+    Door,
+    Furniture,
+    generate_house,
+    GENERATOR_VERSION,
+    House,
+    WALL_HEIGHT,
+)
 import numpy as np
 
 CAMERA_HEIGHT = 1.25  # m
 HALF_VIEW = math.radians(33)  # of the 39.5 degrees that the camera sees to either side
 _NEXT_TO = (0.19, 0.32)  # m between a thing's footprint and the middle of a robot next to it
 _GOAL_SPACING = 0.3  # m between points that stand for the places around a thing
+
+
+def scene_id(seed: int, seen: bool, one_room: bool) -> str:
+    """Name a house in an episode."""
+    kind = ('seen' if seen else 'unseen') + ('_one_room' if one_room else '')
+    return f'janusvln-v{GENERATOR_VERSION}/{kind}/{seed}'
+
+
+def house_of(scene: str) -> House:
+    """Build the house that a scene_id names; ValueError for one that is not ours."""
+    match = re.fullmatch(
+        rf'janusvln-v{GENERATOR_VERSION}/(seen|unseen)(_one_room)?/([0-9]+)', scene
+    )
+    if match is None:
+        raise ValueError(
+            f'scene {scene!r} is not a house of this release '
+            f'(janusvln-v{GENERATOR_VERSION}/seen|unseen[_one_room]/SEED)'
+        )
+    return generate_house(
+        int(match[3]),
+        rooms=1 if match[2] else (1, 4),
+        pairs=grammar.TRAINING_PAIRS if match[1] == 'seen' else None,
+    )
 
 
 class Scene:
@@ -182,3 +215,9 @@ def thin(points: np.ndarray, spacing: float) -> np.ndarray:
         kept.append(points[0])
         points = points[np.hypot(*(points - points[0]).T) >= spacing]
     return np.array(kept).reshape(-1, 2)
+
+
+@lru_cache(maxsize=4)
+def scene_of(scene: str) -> Scene:
+    """Give the house that a scene_id names, with its free space; ValueError as `house_of`."""
+    return Scene(house_of(scene))

@@ -7,9 +7,9 @@ import sqlite3
 import struct
 
 from hypothesis import given, HealthCheck, settings, strategies
-from janusvln_ros.replay.bag import Bag, BagError, is_bag
-from janusvln_ros.replay.messages import standard_types
-from janusvln_ros.replay.salvage import zstd
+from janusvln_ros.recordings.bag import Bag, BagError, is_bag
+from janusvln_ros.recordings.messages import standard_types
+from janusvln_ros.recordings.salvage import zstd
 import lz4.frame
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer

@@ -26,8 +26,8 @@ from pathlib import Path
 import threading
 from types import TracebackType
 
-from janusvln_ros.replay.messages import standard_types
-from janusvln_ros.replay.topics import is_latched
+from janusvln_ros.recordings.messages import standard_types
+from janusvln_ros.recordings.topics import is_latched
 from rosbags.interfaces import (
     Connection,
     Qos,

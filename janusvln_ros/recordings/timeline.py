@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import math
 
 from janusvln_ros.actions import ACTION_NAMES
-from janusvln_ros.replay import topics
-from janusvln_ros.replay.bag import Bag, BagError
+from janusvln_ros.recordings import topics
+from janusvln_ros.recordings.bag import Bag, BagError
 from rosbags.serde import SerdeError
 from tqdm import tqdm
 

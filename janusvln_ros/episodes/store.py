@@ -12,8 +12,10 @@ import hashlib
 import os
 from pathlib import Path
 
-from janusvln_ros.evaluation import episodes, grammar, scene, splits, tasks
-from janusvln_ros.evaluation.episodes import (
+from janusvln_ros.episodes import grammar, scene, splits, tasks
+from janusvln_ros.episodes import vln_ce as episodes
+from janusvln_ros.episodes.splits import build_episode, Split
+from janusvln_ros.episodes.vln_ce import (
     Episode,
     GroundTruth,
     read_episodes,
@@ -21,7 +23,6 @@ from janusvln_ros.evaluation.episodes import (
     write_episodes,
     write_ground_truth,
 )
-from janusvln_ros.evaluation.splits import build_episode, Split
 from janusvln_ros.sim import expert, free_space, house, world
 
 _BUILDERS = (episodes, grammar, scene, splits, tasks, expert, free_space, house, world)

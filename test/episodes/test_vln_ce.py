@@ -6,7 +6,7 @@ import math
 
 from hypothesis import given
 from hypothesis import strategies as st
-from janusvln_ros.evaluation.episodes import (
+from janusvln_ros.episodes.vln_ce import (
     Episode,
     from_habitat,
     Goal,

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from janusvln_ros.replay import frames as sources
-from janusvln_ros.replay.bag import Bag, is_bag
-from janusvln_ros.replay.frames import Frame
+from janusvln_ros.recordings import frames as sources
+from janusvln_ros.recordings.bag import Bag, is_bag
+from janusvln_ros.recordings.frames import Frame
+from janusvln_ros.recordings.timeline import choose_topics, Odometry, read_timeline
 from janusvln_ros.replay.outputs import ResultBag
 from janusvln_ros.replay.selection import (
     AfterMotions,
@@ -19,7 +20,6 @@ from janusvln_ros.replay.selection import (
     RecordedFrames,
     Selection,
 )
-from janusvln_ros.replay.timeline import choose_topics, Odometry, read_timeline
 
 
 class RecordingError(ValueError):

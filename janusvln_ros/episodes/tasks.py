@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import itertools
 import math
 
-from janusvln_ros.evaluation.grammar import Noun
-from janusvln_ros.evaluation.scene import Scene, thin
+from janusvln_ros.episodes.grammar import Noun
+from janusvln_ros.episodes.scene import Scene, thin
 from janusvln_ros.sim.house import Door, Furniture, House
 import numpy as np
 

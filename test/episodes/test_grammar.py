@@ -3,9 +3,9 @@
 import itertools
 import string
 
-from janusvln_ros.evaluation import grammar
-from janusvln_ros.evaluation.grammar import Noun, PHRASINGS
-from janusvln_ros.evaluation.tasks import FORMS
+from janusvln_ros.episodes import grammar
+from janusvln_ros.episodes.grammar import Noun, PHRASINGS
+from janusvln_ros.episodes.tasks import FORMS
 from janusvln_ros.sim.house import CATEGORIES, COLOURS
 import numpy as np
 import pytest

@@ -10,9 +10,9 @@ import re
 import av
 import cv2
 from janusvln_ros.imaging.encodings import ImageError, to_rgb
-from janusvln_ros.replay.bag import Bag
-from janusvln_ros.replay.messages import RawMessage
-from janusvln_ros.replay.timeline import stamp_of
+from janusvln_ros.recordings.bag import Bag
+from janusvln_ros.recordings.messages import RawMessage
+from janusvln_ros.recordings.timeline import stamp_of
 import numpy as np
 from rosbags.serde import SerdeError
 

@@ -17,7 +17,7 @@ import sys
 from typing import BinaryIO
 from urllib.parse import quote
 
-from janusvln_ros.replay.messages import RawMessage, Topic
+from janusvln_ros.recordings.messages import RawMessage, Topic
 from lz4.frame import LZ4FrameDecompressor
 
 if sys.version_info >= (3, 14):
