@@ -13,11 +13,12 @@ from pathlib import Path
 import tempfile
 import time
 
-from janusvln_ros.policy import checkpoint, JanusPolicy, MemoryConfig
-from janusvln_ros.policy.config import FULL_SIZE
+from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import FULL_SIZE
 from janusvln_ros.policy.preprocessing import Normalisation
 from janusvln_ros.policy.prompt import PromptEncoder
-from janusvln_ros.policy.tiny import random_tensors, write_random_checkpoint
+from janusvln_ros.policy.random_checkpoint import random_tensors, write_random_checkpoint
 import numpy as np
 import torch
 

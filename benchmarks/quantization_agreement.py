@@ -13,9 +13,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from janusvln_ros.measurement.parity import find_episodes, read_frame, read_meta, REDUCED_MARGIN
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
-from janusvln_ros.policy.parity import find_episodes, read_frame, read_meta, REDUCED_MARGIN
-from janusvln_ros.policy.quantization import KINDS
+from janusvln_ros.policy.network.quantization import KINDS
 import torch
 from tqdm import tqdm
 

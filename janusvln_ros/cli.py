@@ -13,8 +13,11 @@ COMMANDS = {
     'evaluate': ('evaluation.command', 'episodes -> NE, OS, SR, SPL, nDTW, SDTW'),
     'train': ('training.command', 'the training stages'),
     'data': ('training.data_command', 'collect and build training data'),
-    'benchmark': ('policy.benchmark', 'time and memory per step; --ros: from image to action'),
-    'parity': ('policy.parity', 'golden data against the policy'),
+    'benchmark': (
+        'measurement.benchmark',
+        'time and memory per step; --ros: from image to action',
+    ),
+    'parity': ('measurement.parity', 'golden data against the policy'),
 }
 
 

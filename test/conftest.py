@@ -12,9 +12,11 @@ import sys
 import uuid
 
 from hypothesis import settings
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / 'test' / 'policy' / 'data' / 'goldens' / 'tiny_act'
 _PARTICIPANTS = 32  # of a domain that are looked for; each has a port of its own, by the standard
 
 # A job in a shell's background ignores Ctrl-C and so do its processes; tests send it to theirs.
@@ -31,6 +33,53 @@ def _episodes_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
         yield
+
+
+@pytest.fixture(scope='session')
+def one_thread() -> None:
+    """Compute with one thread: the same sums in the same order on every machine."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session')
+def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    """Give a checkpoint of small random weights."""
+    from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
+
+    return write_random_checkpoint(tmp_path_factory.mktemp('policy') / 'tiny')
+
+
+@pytest.fixture(scope='session')
+def golden_policies(one_thread: None) -> dict[str, object]:
+    """Give the golden model in both memory modes, with a window of 2 + 4 frames."""
+    from janusvln_ros.policy import JanusPolicy, MemoryConfig
+
+    return {
+        mode: JanusPolicy.from_pretrained(
+            GOLDEN / 'checkpoint',
+            device='cpu',
+            dtype='float32',
+            image_width=112,
+            memory=MemoryConfig(mode, initial_frames=2, recent_frames=4),
+        )
+        for mode in ('sampled', 'windowed')
+    }
+
+
+@pytest.fixture(scope='session')
+def make_frames() -> Callable[..., np.ndarray]:
+    """Give a function that draws frames of moving coloured blocks."""
+
+    def blocks(count: int, width: int = 160, height: int = 120, seed: int = 0) -> np.ndarray:
+        """Camera frames: uint8 (count, height, width, 3)."""
+        generator = np.random.default_rng(seed)
+        small = generator.integers(0, 256, (count, 6, 8, 3), dtype=np.uint8)
+        large = small.repeat(-(-height // 6), 1).repeat(-(-width // 8), 2)
+        return large[:, :height, :width].copy()
+
+    return blocks
 
 
 @pytest.fixture

@@ -17,16 +17,18 @@ PACKAGE = ROOT / 'janusvln_ros'
 # Room -> rooms it may import, besides itself and the ground. Names are dotted; of several that
 # a module lies in the longest counts.
 MAY_IMPORT = {
-    'policy': set(),
+    'policy.network': set(),
+    'policy': {'policy.network'},
     'motion': set(),
     'imaging': set(),
     'sim': set(),
     'recordings': {'imaging'},
     'episodes': {'sim'},
-    'replay': {'recordings', 'policy', 'imaging'},
-    'evaluation': {'episodes', 'policy', 'sim', 'imaging'},
-    'training': {'policy', 'sim', 'episodes', 'evaluation', 'imaging'},
-    'nodes': {'policy', 'motion', 'sim', 'recordings', 'imaging', 'episodes'},
+    'measurement': {'policy', 'policy.network', 'sim'},
+    'replay': {'recordings', 'policy', 'policy.network', 'imaging'},
+    'evaluation': {'episodes', 'policy', 'policy.network', 'sim', 'imaging'},
+    'training': {'policy', 'policy.network', 'sim', 'episodes', 'evaluation', 'imaging'},
+    'nodes': {'policy', 'policy.network', 'motion', 'sim', 'recordings', 'imaging', 'episodes'},
 }
 WITH_ROS = {'nodes'}
 GROUND = {'actions', 'parameters', 'workers'}

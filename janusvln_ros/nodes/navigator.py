@@ -112,7 +112,7 @@ def load_policy(parameters: NavigatorParameters) -> Any:
     }
     if parameters.checkpoint != 'random':
         return JanusPolicy.from_pretrained(parameters.checkpoint, **options)
-    from janusvln_ros.policy.tiny import write_random_checkpoint
+    from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
 
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = write_random_checkpoint(Path(folder) / 'random')

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from janusvln_ros.actions import Action
-from janusvln_ros.policy.config import CheckpointError, read_json
+from janusvln_ros.policy.network.config import CheckpointError, read_json
 from janusvln_ros.policy.prompt import PromptEncoder
 import torch
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from janusvln_ros.policy.layers import rotate
+from janusvln_ros.policy.network.layers import rotate
 import torch
 
 
@@ -61,14 +60,6 @@ class MemoryConfig:
     def prunes(self) -> bool:
         """Whether old frames lose tokens."""
         return self.kept_fraction < 1 and self.whole_frames < self.recent_frames
-
-
-class MemoryUsage(NamedTuple):
-    """How full an episode's memory is."""
-
-    frames: int  # retained
-    capacity: int  # retained at most
-    bytes: int  # noqa: A003, of all storage, host memory included
 
 
 class KeyValueMemory:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 
-from janusvln_ros.policy.config import CheckpointError, read_json
+from janusvln_ros.policy.network.config import CheckpointError, read_json
 from janusvln_ros.policy.preprocessing import Grid
 from tokenizers import Tokenizer
 import torch

@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
-from janusvln_ros.policy.tiny import write_random_checkpoint
+from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
 from janusvln_ros.replay.compare import compare, Comparison
 from janusvln_ros.replay.decisions import read_decisions
 from janusvln_ros.replay.inputs import open_recording

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 import sys
 
-from janusvln_ros.policy.config import CheckpointError
+from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.training.parallel import processes, rank
 from janusvln_ros.training.stages import DONE, read_config, Runner
 import torch

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from janusvln_ros.policy.episode import history
-from janusvln_ros.policy.fusion import fuse
-from janusvln_ros.policy.language import Rotary
-from janusvln_ros.policy.layers import rotate
+from janusvln_ros.policy.context import history
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.network.fusion import fuse
+from janusvln_ros.policy.network.language import Rotary
+from janusvln_ros.policy.network.layers import rotate
+from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import (
     GEOMETRY_MEAN,
     GEOMETRY_STD,

@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Any
 
 from janusvln_ros.actions import Action
-from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.network.fusion import fuse
+from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid, PATCH
 from janusvln_ros.policy.prompt import Prompt, PromptEncoder
 from janusvln_ros.training.forward import (

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 from janusvln_ros.actions import Action
 from janusvln_ros.episodes.vln_ce import read_episodes
-from janusvln_ros.policy.episode import history
+from janusvln_ros.policy.context import history
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
 import numpy as np
 

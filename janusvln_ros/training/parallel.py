@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 import os
 
-from janusvln_ros.policy.config import JanusConfig
-from janusvln_ros.policy.geometry import Block as GeometryBlock
-from janusvln_ros.policy.language import DecoderLayer
-from janusvln_ros.policy.semantics import Block as VisionBlock
+from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.geometry import Block as GeometryBlock
+from janusvln_ros.policy.network.language import DecoderLayer
+from janusvln_ros.policy.network.semantics import Block as VisionBlock
 import torch
 from torch import distributed, nn
 from torch.distributed.algorithms._checkpoint import checkpoint_wrapper

@@ -11,9 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from janusvln_ros.policy.fusion import fuse
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.network.fusion import fuse
+from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.sim.house import CATEGORIES, COLOURS
 from janusvln_ros.training.forward import measure, merge, merge_vision, see_patches
 from janusvln_ros.training.labels import CLASSES, NOTHING, PATCH_COLUMNS, PATCH_ROWS

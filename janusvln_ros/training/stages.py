@@ -22,13 +22,13 @@ from typing import Any
 
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.splits import find_split
-from janusvln_ros.policy import checkpoint
-from janusvln_ros.policy.config import JanusConfig
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import PromptEncoder
-from janusvln_ros.training import tiny
+from janusvln_ros.training import tiny_model
 from janusvln_ros.training.collect import collect, Plan
 from janusvln_ros.training.dagger import Rollouts
 from janusvln_ros.training.imitation import ImitationNetwork, Lessons
@@ -207,7 +207,7 @@ class Runner:
 
     def _fresh(self, stage: Fresh, folder: Path) -> bool:
         if not (folder / CHECKPOINT).is_dir():
-            tiny.write_fresh_checkpoint(folder / CHECKPOINT, stage.size, stage.seed)
+            tiny_model.write_fresh_checkpoint(folder / CHECKPOINT, stage.size, stage.seed)
         return True
 
     def _ship(self, stage: Ship, folder: Path) -> bool:

@@ -6,7 +6,7 @@ from janusvln_ros.evaluation.agents import AgentSpec
 from janusvln_ros.evaluation.command import main
 from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.evaluation.metrics import summarise
-from janusvln_ros.policy.tiny import write_random_checkpoint
+from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
 from janusvln_ros.sim.camera import CameraModel
 import pytest
 

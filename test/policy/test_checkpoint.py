@@ -6,8 +6,9 @@ from pathlib import Path
 import shutil
 import time
 
-from janusvln_ros.policy import checkpoint, CheckpointError, JanusPolicy
-from janusvln_ros.policy.config import FULL_SIZE, JanusConfig
+from janusvln_ros.policy import CheckpointError, JanusPolicy
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import FULL_SIZE, JanusConfig
 import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from janusvln_ros.policy import Action
 from janusvln_ros.policy.decoding import AnswerTree, MAX_NEW_TOKENS, penalise
-from janusvln_ros.policy.language import PlainAttention, Rotary
+from janusvln_ros.policy.network.language import Rotary
 from janusvln_ros.policy.prompt import PromptEncoder
+from plain_attention import PlainAttention
 import pytest
 import torch
 from transformers import RepetitionPenaltyLogitsProcessor

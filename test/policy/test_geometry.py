@@ -1,10 +1,10 @@
 """Details of the encoders that the golden episode cannot tell apart."""
 
-from janusvln_ros.policy import checkpoint
-from janusvln_ros.policy.config import FULL_SIZE, GeometryConfig
-from janusvln_ros.policy.fusion import GeometryMerger
-from janusvln_ros.policy.geometry import PatchEmbed
-from janusvln_ros.policy.layers import RMSNorm
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import FULL_SIZE, GeometryConfig
+from janusvln_ros.policy.network.fusion import GeometryMerger
+from janusvln_ros.policy.network.geometry import PatchEmbed
+from janusvln_ros.policy.network.layers import RMSNorm
 import torch
 from torch import nn
 

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from janusvln_ros.measurement.parity import Recorder
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
-from janusvln_ros.policy.language import PlainAttention, Rotary
-from janusvln_ros.policy.layers import rotate
-from janusvln_ros.policy.parity import Recorder
+from janusvln_ros.policy.network.language import Rotary
+from janusvln_ros.policy.network.layers import rotate
 from janusvln_ros.policy.preprocessing import Grid
+from plain_attention import PlainAttention
 import torch
 from torch.nn import functional
 

@@ -140,7 +140,7 @@ def test_storage_that_was_not_to_be_had_is_asked_for_again(
 
     policy = golden_policies['windowed']
     with monkeypatch.context() as patch:
-        patch.setattr('janusvln_ros.policy.policy.geometry_memory', allocate)
+        patch.setattr('janusvln_ros.policy.janus.geometry_memory', allocate)
         policy.reset('Go.')
         with pytest.raises(torch.OutOfMemoryError):
             policy.step(make_frames(1, 128, 96)[0])

@@ -8,7 +8,7 @@ masks.
 from hypothesis import example, given, Phase, settings
 from hypothesis import strategies as st
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
-from janusvln_ros.policy.layers import rotate
+from janusvln_ros.policy.network.layers import rotate
 from janusvln_ros.policy.preprocessing import Normalisation, patch_grid, resize
 import numpy as np
 import torch

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from janusvln_ros.measurement.parity import Recorder
 from janusvln_ros.policy import Action, JanusPolicy, MemoryConfig
+from janusvln_ros.policy.context import history
 from janusvln_ros.policy.decoding import MAX_NEW_TOKENS, penalise
-from janusvln_ros.policy.episode import history
-from janusvln_ros.policy.language import PlainAttention, Rotary
-from janusvln_ros.policy.parity import Recorder
+from janusvln_ros.policy.network.language import Rotary
 import numpy as np
+from plain_attention import PlainAttention
 import pytest
 import torch
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from janusvln_ros.measurement.parity import digest
 from janusvln_ros.policy import preprocessing
-from janusvln_ros.policy.parity import digest
 import numpy as np
 from PIL import Image
 import pytest

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 import unicodedata
 
+from janusvln_ros.measurement.parity import read_meta
 from janusvln_ros.policy import prompt
-from janusvln_ros.policy.config import CheckpointError
-from janusvln_ros.policy.parity import read_meta
+from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import PromptEncoder
 import pytest

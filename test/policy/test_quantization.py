@@ -1,6 +1,7 @@
 """INT8 and INT4 weights of the language model."""
 
-from janusvln_ros.policy import JanusPolicy, MemoryConfig, quantization
+from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.network import quantization
 import pytest
 import torch
 from torch import nn

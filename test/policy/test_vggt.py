@@ -1,7 +1,7 @@
 """Our aggregator against the published one, on a single frame, where `vggt` is installed."""
 
-from janusvln_ros.policy.config import GeometryConfig
-from janusvln_ros.policy.geometry import Aggregator
+from janusvln_ros.policy.network.config import GeometryConfig
+from janusvln_ros.policy.network.geometry import Aggregator
 from janusvln_ros.policy.preprocessing import Normalisation
 import pytest
 import torch

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 from janusvln_ros.imaging.encodings import to_rgb
 from janusvln_ros.policy import Action, JanusPolicy
-from janusvln_ros.policy.tiny import write_random_checkpoint
+from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
 from janusvln_ros.recordings.messages import standard_types
 from janusvln_ros.recordings.writer import BagWriter
 from janusvln_ros.replay.command import main

@@ -19,7 +19,7 @@ import time
 from janusvln_ros.episodes.splits import build_episode, find_split
 from janusvln_ros.msg import NavigatorStatus
 from janusvln_ros.nodes.processes import NodeProcesses
-from janusvln_ros.policy.tiny import write_random_checkpoint
+from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
 from janusvln_ros.recordings import topics
 from janusvln_ros.recordings.bag import Bag
 from janusvln_ros.recordings.timeline import stamp_of

@@ -6,7 +6,7 @@ A bag that was recorded in the simulator still gives the decisions of that day.
 
 from pathlib import Path
 
-from janusvln_ros.policy.tiny import write_random_checkpoint
+from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
 from janusvln_ros.replay.command import main
 from janusvln_ros.replay.decisions import read_decisions
 import pytest

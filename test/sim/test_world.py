@@ -6,7 +6,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janusvln_ros.actions import Action
-from janusvln_ros.sim.benchmark import measure_steps
+from janusvln_ros.measurement.simulator import measure_steps
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import (
     clearance,

@@ -1,7 +1,7 @@
 """What training computes for whole episodes is what the policy computes step by step."""
 
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
-from janusvln_ros.policy.fusion import fuse
+from janusvln_ros.policy.network.fusion import fuse
 from janusvln_ros.policy.preprocessing import patch_grid
 from janusvln_ros.training import forward
 import numpy as np

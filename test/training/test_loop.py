@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 
-from janusvln_ros.policy import checkpoint, JanusPolicy, MemoryConfig
-from janusvln_ros.policy.config import JanusConfig
+from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training import log
 from janusvln_ros.training.imitation import ImitationNetwork, Lessons

@@ -1,8 +1,13 @@
 """The full-size network can be described without its weights."""
 
-from janusvln_ros.policy.checkpoint import build, load
-from janusvln_ros.policy.config import GeometryConfig, JanusConfig, LanguageConfig, VisionConfig
 from janusvln_ros.policy.memory import MemoryConfig
+from janusvln_ros.policy.network.checkpoint import build, load
+from janusvln_ros.policy.network.config import (
+    GeometryConfig,
+    JanusConfig,
+    LanguageConfig,
+    VisionConfig,
+)
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training.imitation import ImitationNetwork, Lessons
 from janusvln_ros.training.parallel import checkpoint_activations, estimate, UNITS

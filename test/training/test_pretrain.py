@@ -1,8 +1,8 @@
 """Pre-training reads what the simulator knows, and never the pairs that evaluation holds out."""
 
 from janusvln_ros.episodes.grammar import HELD_OUT_PAIRS
-from janusvln_ros.policy import checkpoint
-from janusvln_ros.policy.config import JanusConfig
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.sim.house import CATEGORIES, COLOURS
 from janusvln_ros.training.log import read
 from janusvln_ros.training.loop import LoopConfig, train

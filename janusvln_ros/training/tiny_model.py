@@ -18,11 +18,11 @@ from typing import Any
 
 from janusvln_ros.actions import Action
 from janusvln_ros.episodes.grammar import PHRASINGS, tokenise, vocabulary
-from janusvln_ros.policy import checkpoint
-from janusvln_ros.policy.config import JanusConfig
-from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION, SYSTEM
-from janusvln_ros.policy.tiny import NOT_SPECIAL, SPECIAL, WORDS, write_companions
+from janusvln_ros.policy.random_checkpoint import NOT_SPECIAL, SPECIAL, WORDS, write_companions
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, Regex, Tokenizer, trainers
 import torch
 from torch import nn

@@ -3,10 +3,12 @@
 import json
 
 import cv2
-from janusvln_ros.policy import benchmark, JanusPolicy, MemoryConfig, quantization
-from janusvln_ros.policy.benchmark_figure import draw, log_ticks, ticks
-from janusvln_ros.policy.benchmark_recompute import Recompute
-from janusvln_ros.policy.estimate import tiny_config
+from janusvln_ros.measurement import benchmark
+from janusvln_ros.measurement.estimate import tiny_config
+from janusvln_ros.measurement.figure import draw, log_ticks, ticks
+from janusvln_ros.measurement.recompute import Recompute
+from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.network import quantization
 from janusvln_ros.policy.preprocessing import Normalisation
 import numpy as np
 import pytest

@@ -19,15 +19,17 @@ import tempfile
 import time
 from typing import Any
 
-from janusvln_ros.policy import checkpoint, estimate, JanusPolicy, MemoryConfig
-from janusvln_ros.policy.benchmark_figure import draw
-from janusvln_ros.policy.benchmark_recompute import Recompute
-from janusvln_ros.policy.config import FULL_SIZE
-from janusvln_ros.policy.estimate import Computer, Workload
+from janusvln_ros.measurement import estimate
+from janusvln_ros.measurement.estimate import Computer, Workload
+from janusvln_ros.measurement.figure import draw
+from janusvln_ros.measurement.recompute import Recompute
+from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import FULL_SIZE
+from janusvln_ros.policy.network.quantization import KINDS
 from janusvln_ros.policy.preprocessing import Normalisation
 from janusvln_ros.policy.prompt import PromptEncoder
-from janusvln_ros.policy.quantization import KINDS
-from janusvln_ros.policy.tiny import random_tensors, write_random_checkpoint
+from janusvln_ros.policy.random_checkpoint import random_tensors, write_random_checkpoint
 import numpy as np
 import torch
 from tqdm import tqdm

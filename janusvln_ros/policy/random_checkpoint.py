@@ -2,7 +2,7 @@
 A small random checkpoint in the published layout: everything real but the numbers.
 
 It lets every part of the system run where the real weights are not: ``python -m
-janusvln_ros.policy.tiny FOLDER``.
+janusvln_ros.policy.random_checkpoint FOLDER``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import json
 from pathlib import Path
 import tempfile
 
-from janusvln_ros.policy import checkpoint, prompt
-from janusvln_ros.policy.config import JanusConfig
+from janusvln_ros.policy import prompt
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.preprocessing import VISION_MEAN, VISION_STD
 from tokenizers import decoders, normalizers, pre_tokenizers, Regex, Tokenizer, trainers
 from tokenizers.models import BPE

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import math
 from typing import NamedTuple
 
-from janusvln_ros.policy.config import GeometryConfig
-from janusvln_ros.policy.layers import LayerNorm, rotate
+from janusvln_ros.policy.network.config import GeometryConfig
+from janusvln_ros.policy.network.layers import LayerNorm, rotate
 import torch
 from torch import nn
 from torch.nn import functional

@@ -1,5 +1,5 @@
 """
-How fast the world is here: `python -m janusvln_ros.sim.benchmark`.
+How fast the world is here: `python -m janusvln_ros.measurement.simulator`.
 
 Steps of the kinematic world with a picture each, over many houses, changes of the house included;
 alone in one process and in as many processes as there are processors.
@@ -56,7 +56,7 @@ def measure_physics(seconds: float) -> float:
 def main(argv: list[str] | None = None) -> int:
     """Measure and print; --json for one line of JSON."""
     parser = argparse.ArgumentParser(
-        prog='python -m janusvln_ros.sim.benchmark', description='Measure the simulator.'
+        prog='python -m janusvln_ros.measurement.simulator', description='Measure the simulator.'
     )
     parser.add_argument('--houses', type=int, default=10, help='houses per process (default 10)')
     parser.add_argument('--steps', type=int, default=60, help='steps per house (default 60)')

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from janusvln_ros.policy import estimate, JanusPolicy, MemoryConfig
-from janusvln_ros.policy.estimate import Computer, Part, Workload
+from janusvln_ros.measurement import estimate
+from janusvln_ros.measurement.estimate import Computer, Part, Workload
+from janusvln_ros.policy import JanusPolicy, MemoryConfig
 import pytest
 import torch
 from torch.nn.attention import sdpa_kernel, SDPBackend

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from janusvln_ros.policy.config import VisionConfig
-from janusvln_ros.policy.layers import GatedMLP, RMSNorm, rotate
+from janusvln_ros.policy.network.config import VisionConfig
+from janusvln_ros.policy.network.layers import GatedMLP, RMSNorm, rotate
 import torch
 from torch import nn
 from torch.nn import functional

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from janusvln_ros.policy.semantics import PatchMerger
+from janusvln_ros.policy.network.semantics import PatchMerger
 import torch
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from janusvln_ros.policy.episode import Episode, FrameTables, geometry_memory, language_memory
-from janusvln_ros.policy.fusion import fuse
+from janusvln_ros.policy.context import Episode, FrameTables, geometry_memory, language_memory
 from janusvln_ros.policy.graphs import StepGraphs
-from janusvln_ros.policy.policy import JanusPolicy, Stopwatch
+from janusvln_ros.policy.janus import JanusPolicy, Stopwatch
+from janusvln_ros.policy.network.fusion import fuse
 from janusvln_ros.policy.preprocessing import Normalisation, patch_grid
 from janusvln_ros.policy.resampling import FrameUpload
 import numpy as np

@@ -14,10 +14,10 @@ from pathlib import Path
 import shutil
 from typing import Any
 
-from janusvln_ros.policy import quantization
-from janusvln_ros.policy.config import CheckpointError, JanusConfig, read_json
-from janusvln_ros.policy.fusion import GeometryMerger
-from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.network import quantization
+from janusvln_ros.policy.network.config import CheckpointError, JanusConfig, read_json
+from janusvln_ros.policy.network.fusion import GeometryMerger
+from janusvln_ros.policy.network.model import JanusModel
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
 import torch

@@ -8,15 +8,11 @@ JanusPolicy: camera frames and an instruction in, actions out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 import time
 
 from janusvln_ros.actions import Action
-from janusvln_ros.policy import checkpoint
-from janusvln_ros.policy.config import CheckpointError, JanusConfig
-from janusvln_ros.policy.decoding import AnswerTree, Generation, read_repetition_penalty
-from janusvln_ros.policy.episode import (
+from janusvln_ros.policy.context import (
     Episode,
     FrameTables,
     geometry_memory,
@@ -25,30 +21,21 @@ from janusvln_ros.policy.episode import (
     scratch_tokens,
     WindowedEpisode,
 )
+from janusvln_ros.policy.decoding import AnswerTree, read_repetition_penalty
 from janusvln_ros.policy.graphs import StepGraphs
-from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig, MemoryUsage
-from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.interface import Decision, MemoryUsage
+from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import CheckpointError, JanusConfig
+from janusvln_ros.policy.network.model import JanusModel
+from janusvln_ros.policy.network.quantization import KINDS
 from janusvln_ros.policy.preprocessing import check_frame, Normalisation, patch_grid
 from janusvln_ros.policy.prompt import PromptEncoder
-from janusvln_ros.policy.quantization import KINDS
 from janusvln_ros.policy.resampling import FrameUpload
 import numpy as np
 import torch
 
 EMBEDDINGS = 'model.embed_tokens.weight'  # looked up once per episode, so host memory is enough
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What the policy decided at a step."""
-
-    action: Action
-    probabilities: dict[Action, float]  # softmax of the four answers' log-probabilities
-    log_probabilities: dict[Action, float]  # of each answer's text and end of turn
-    logits: torch.Tensor  # float32 (vocab,): raw, at the first answer token
-    text: str  # what the language model said
-    generation: Generation  # how it came to say so
-    timings: dict[str, float]  # seconds by part of the step
 
 
 class Stopwatch:

@@ -5,12 +5,12 @@ from pathlib import Path
 import shutil
 
 from janusvln_ros.actions import Action
-from janusvln_ros.policy import parity
+from janusvln_ros.measurement import parity
 import pytest
 from safetensors.torch import load_file, save_file
 import torch
 
-DATA = Path(__file__).parent / 'data'
+DATA = Path(__file__).parents[1] / 'policy' / 'data'
 EPISODE = DATA / 'goldens' / 'tiny_act' / 'episodes' / 'ep0_actions'
 
 

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from janusvln_ros.actions import Action
-from janusvln_ros.policy.config import CheckpointError
+from janusvln_ros.policy.context import history
 from janusvln_ros.policy.decoding import penalise
-from janusvln_ros.policy.episode import history
 from janusvln_ros.policy.graphs import StepGraphs
+from janusvln_ros.policy.interface import Decision
+from janusvln_ros.policy.janus import JanusPolicy
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.policy.policy import Decision, JanusPolicy
+from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.policy.preprocessing import GEOMETRY_MEAN, GEOMETRY_STD
 import numpy as np
 from PIL import Image

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from janusvln_ros.policy.config import JanusConfig
-from janusvln_ros.policy.fusion import GeometryMerger
-from janusvln_ros.policy.geometry import Aggregator
-from janusvln_ros.policy.language import LanguageModel
-from janusvln_ros.policy.semantics import VisionTower
+from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.fusion import GeometryMerger
+from janusvln_ros.policy.network.geometry import Aggregator
+from janusvln_ros.policy.network.language import LanguageModel
+from janusvln_ros.policy.network.semantics import VisionTower
 import torch
 from torch import nn
 
 
 class JanusModel(nn.Module):
-    """Weights only; an episode's state lives in `janusvln_ros.policy.episode`."""
+    """Weights only; an episode's state lives in `janusvln_ros.policy.context`."""
 
     def __init__(self, config: JanusConfig) -> None:
         super().__init__()

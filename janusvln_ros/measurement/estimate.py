@@ -15,11 +15,12 @@ from pathlib import Path
 import time
 from typing import Any, NamedTuple
 
-from janusvln_ros.policy import checkpoint, quantization, tiny
-from janusvln_ros.policy.config import FULL_SIZE, JanusConfig
-from janusvln_ros.policy.episode import geometry_memory, language_memory
+from janusvln_ros.policy import random_checkpoint as tiny
+from janusvln_ros.policy.context import geometry_memory, language_memory
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.network import checkpoint, quantization
+from janusvln_ros.policy.network.config import FULL_SIZE, JanusConfig
+from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid, patch_grid
 from janusvln_ros.policy.prompt import Prompt
 import torch

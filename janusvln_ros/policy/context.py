@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from janusvln_ros.policy.attention import MemoryAttention
 from janusvln_ros.policy.decoding import AnswerTree, MAX_NEW_TOKENS
-from janusvln_ros.policy.fusion import fuse
-from janusvln_ros.policy.geometry import GeometryTables
 from janusvln_ros.policy.graphs import StepGraphs
-from janusvln_ros.policy.language import MemoryAttention, Rotary
 from janusvln_ros.policy.memory import FeatureMemory, KeyValueMemory, MemoryConfig
-from janusvln_ros.policy.model import JanusModel
+from janusvln_ros.policy.network.fusion import fuse
+from janusvln_ros.policy.network.geometry import GeometryTables
+from janusvln_ros.policy.network.language import Rotary
+from janusvln_ros.policy.network.model import JanusModel
+from janusvln_ros.policy.network.semantics import VisionTables
 from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import Prompt
 from janusvln_ros.policy.pruning import kept_tokens, TokenPruner
-from janusvln_ros.policy.semantics import VisionTables
 import numpy as np
 import torch
 from torch.nn import functional

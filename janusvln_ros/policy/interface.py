@@ -1,0 +1,51 @@
+"""What a policy is to those who drive a robot with one: all that navigation knows; no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TYPE_CHECKING
+
+from janusvln_ros.actions import Action
+import numpy as np
+
+if TYPE_CHECKING:
+    from janusvln_ros.policy.decoding import Generation
+    import torch
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the policy decided at a step."""
+
+    action: Action
+    probabilities: dict[Action, float]  # softmax of the four answers' log-probabilities
+    log_probabilities: dict[Action, float]  # of each answer's text and end of turn
+    logits: torch.Tensor  # float32 (vocab,): raw, at the first answer token
+    text: str  # what the language model said
+    generation: Generation  # how it came to say so
+    timings: dict[str, float]  # seconds by part of the step
+
+
+class MemoryUsage(NamedTuple):
+    """How full an episode's memory is."""
+
+    frames: int  # retained
+    capacity: int  # retained at most
+    bytes: int  # noqa: A003, of all storage, host memory included
+
+
+class Policy(Protocol):
+    """Frames and an instruction in, actions out; one episode at a time."""
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether decisions mean nothing, since the weights are random."""
+
+    def reset(self, instruction: str) -> None:
+        """Begin a new episode: the memory is empty."""
+
+    def step(self, rgb: np.ndarray) -> Decision:
+        """Decide on the next frame, uint8 (H, W, 3), RGB; ValueError for anything else."""
+
+    def memory_usage(self) -> MemoryUsage:
+        """Tell how full the memory is."""
