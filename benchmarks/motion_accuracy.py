@@ -31,11 +31,11 @@ import sys
 import tempfile
 
 from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
-from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
-from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, Result, State
+from janusvln_ros.motion.testing import BaseConfig, BaseModel, ClosedLoop
+from janusvln_ros.motion.types import ExecutorConfig, Mode, Request, Result, State
 import numpy as np
 from tqdm import tqdm
 

@@ -26,12 +26,12 @@ import subprocess
 import sys
 
 from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
-from janusvln_ros.motion.base_model import BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
-from janusvln_ros.motion.states import ExecutorConfig, Request, State
+from janusvln_ros.motion.testing import BaseModel, ClosedLoop
 from janusvln_ros.motion.tracking import Velocity
+from janusvln_ros.motion.types import ExecutorConfig, Request, State
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]

@@ -27,8 +27,8 @@ import time
 from geometry_msgs.msg import TwistStamped
 from janusvln_ros.action import Navigate
 from janusvln_ros.msg import MotionStatus
-from janusvln_ros.nodes.processes import NodeFailed, NodeProcesses
 from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
+from janusvln_ros.system.processes import NodeFailed, NodeProcesses
 from nav_msgs.msg import Odometry
 import rclpy
 from rclpy.action import ActionClient

@@ -8,11 +8,11 @@ COMMANDS = {
     'navigator': ('nodes.navigator', 'lifecycle node: image + instruction -> NavigationAction'),
     'motion_executor': ('nodes.motion_executor', 'node: NavigationAction + odom -> cmd_vel'),
     'sim_robot': ('nodes.sim_robot', 'node: simulated base and camera'),
-    'demo': ('nodes.demo', 'simulator and both nodes, instructions, a video and a map'),
+    'demo': ('system.demo', 'simulator and both nodes, instructions, a video and a map'),
     'replay': ('replay.command', 'a rosbag, video or folder of frames through the policy'),
     'evaluate': ('evaluation.command', 'episodes -> NE, OS, SR, SPL, nDTW, SDTW'),
     'train': ('training.command', 'the training stages'),
-    'data': ('training.data_command', 'collect and build training data'),
+    'data': ('training.data.command', 'collect and build training data'),
     'benchmark': (
         'measurement.benchmark',
         'time and memory per step; --ros: from image to action',
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     module, _ = COMMANDS[argv[0]]
     if argv[0] == 'benchmark' and '--ros' in argv:  # policy knows nothing of ROS
-        module = 'nodes.latency_benchmark'
+        module = 'system.latency'
         argv = [argument for argument in argv if argument != '--ros']
     return import_module(f'janusvln_ros.{module}').main(argv[1:])
 

@@ -19,18 +19,30 @@ PACKAGE = ROOT / 'janusvln_ros'
 MAY_IMPORT = {
     'policy.network': set(),
     'policy': {'policy.network'},
-    'motion': set(),
+    'motion.safety': {'motion'},
+    'motion': {'motion.safety'},
     'imaging': set(),
     'sim': set(),
+    'navigation': {'policy', 'motion', 'imaging'},
     'recordings': {'imaging'},
     'episodes': {'sim'},
     'measurement': {'policy', 'policy.network', 'sim'},
     'replay': {'recordings', 'policy', 'policy.network', 'imaging'},
     'evaluation': {'episodes', 'policy', 'policy.network', 'sim', 'imaging'},
-    'training': {'policy', 'policy.network', 'sim', 'episodes', 'evaluation', 'imaging'},
-    'nodes': {'policy', 'policy.network', 'motion', 'sim', 'recordings', 'imaging', 'episodes'},
+    'nodes': {'navigation', 'policy', 'motion', 'motion.safety', 'sim', 'imaging', 'episodes'},
+    'training.data': {'episodes', 'sim', 'policy', 'policy.network', 'recordings', 'evaluation'},
+    'training': {
+        'training.data',
+        'policy',
+        'policy.network',
+        'sim',
+        'episodes',
+        'evaluation',
+        'imaging',
+    },
+    'system': {'nodes', 'navigation', 'episodes', 'recordings', 'imaging', 'sim'},
 }
-WITH_ROS = {'nodes'}
+WITH_ROS = {'nodes', 'system'}
 GROUND = {'actions', 'parameters', 'workers'}
 DOORS = {'cli'}  # imports rooms by name, when they are asked for
 ROS = re.compile(r'(rclpy|rcl_interfaces|launch|tf2_ros|\w+_msgs|builtin_interfaces)$')

@@ -8,7 +8,7 @@ import time
 import pytest
 
 VIEWS = (
-    'from pathlib import Path; from janusvln_ros.training.views import write_views;'
+    'from pathlib import Path; from janusvln_ros.training.data.views import write_views;'
     'import sys; write_views(Path(sys.argv[1]), tours=2000, seed=1, '
     'rooms=(1, 1), processes=2)'
 )

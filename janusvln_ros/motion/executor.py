@@ -22,8 +22,8 @@ import math
 
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.geometry import Pose, PoseBuffer, wrap
-from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, Result, State, Status
 from janusvln_ros.motion.tracking import CommandHistory, Goal, Tracker, Velocity
+from janusvln_ros.motion.types import ExecutorConfig, Mode, Request, Result, State, Status
 
 _MAX_CORRECTIONS = 3  # times a motion that came to rest off its goal is taken up again
 

@@ -7,7 +7,7 @@ import math
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from janusvln_ros.motion.states import State, Status
+from janusvln_ros.motion.types import State, Status
 
 _WINDOW = 5.0  # s of wall time that rates are taken over
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.limits import AxisLimits
-from janusvln_ros.motion.obstacles import Footprint, Mount
-from janusvln_ros.motion.states import ExecutorConfig, Mode
+from janusvln_ros.motion.safety.obstacles import Footprint, Mount
+from janusvln_ros.motion.types import ExecutorConfig, Mode
 from janusvln_ros.parameters import parameter
 
 

@@ -24,11 +24,10 @@ from geometry_msgs.msg import PoseStamped, Quaternion, Twist, TwistStamped
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.sentences import parse, SentenceError
-from janusvln_ros.motion.states import Request, Result, State, Status
 from janusvln_ros.motion.tracking import Velocity
+from janusvln_ros.motion.types import Request, Result, State, Status
 from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.executor_diagnostics import diagnostics, Rate
-from janusvln_ros.nodes.executor_obstacles import ObstacleSensors
 from janusvln_ros.nodes.executor_parameters import (
     executor_config,
     FixedParameters,
@@ -36,6 +35,7 @@ from janusvln_ros.nodes.executor_parameters import (
     SafetyParameters,
     StandingParameters,
 )
+from janusvln_ros.nodes.obstacle_sensors import ObstacleSensors
 from janusvln_ros.nodes.parameters import check_choice, declare
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import SetParametersResult

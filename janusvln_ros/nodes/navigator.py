@@ -28,9 +28,9 @@ from janusvln_ros.actions import Action, ACTION_NAMES
 from janusvln_ros.imaging.encodings import ImageError, to_rgb
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.episode import Episode, MotionReport, Reason, Result, State
+from janusvln_ros.navigation.mission import Episode, MotionReport, Reason, Result, State
+from janusvln_ros.nodes.navigate_server import NavigateServer
 from janusvln_ros.nodes.navigator_diagnostics import diagnostics, Latencies, Rate
-from janusvln_ros.nodes.navigator_goals import NavigateServer
 from janusvln_ros.nodes.navigator_parameters import EpisodeParameters, NavigatorParameters
 from janusvln_ros.nodes.parameters import check_choice, declare, read
 import numpy as np

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from janusvln_ros.nodes.episode import Limits
+from janusvln_ros.navigation.mission import Limits
 from janusvln_ros.parameters import parameter
 
 

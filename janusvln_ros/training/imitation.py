@@ -19,6 +19,8 @@ from janusvln_ros.policy.network.fusion import fuse
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid, PATCH
 from janusvln_ros.policy.prompt import Prompt, PromptEncoder
+from janusvln_ros.training.data.sources import Walks
+from janusvln_ros.training.data.walks import phrase, UNKNOWN, Walk
 from janusvln_ros.training.forward import (
     answer_sampled,
     answer_windowed,
@@ -28,8 +30,6 @@ from janusvln_ros.training.forward import (
     Questions,
     see_patches,
 )
-from janusvln_ros.training.sources import Walks
-from janusvln_ros.training.walks import phrase, UNKNOWN, Walk
 import numpy as np
 import torch
 from torch import nn

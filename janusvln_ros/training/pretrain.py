@@ -15,8 +15,8 @@ from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network.fusion import fuse
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.sim.house import CATEGORIES, COLOURS
+from janusvln_ros.training.data.labels import CLASSES, NOTHING, PATCH_COLUMNS, PATCH_ROWS
 from janusvln_ros.training.forward import measure, merge, merge_vision, see_patches
-from janusvln_ros.training.labels import CLASSES, NOTHING, PATCH_COLUMNS, PATCH_ROWS
 import numpy as np
 import torch
 from torch import nn

@@ -29,15 +29,21 @@ from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training import tiny_model
-from janusvln_ros.training.collect import collect, Plan
-from janusvln_ros.training.dagger import Rollouts
+from janusvln_ros.training.data.collect import collect, Plan
+from janusvln_ros.training.data.dagger import Rollouts
+from janusvln_ros.training.data.layout import read_annotations, read_pictures
+from janusvln_ros.training.data.sources import (
+    ExampleFiles,
+    Several,
+    TrajectoryFiles,
+    WalkFiles,
+    Walks,
+)
+from janusvln_ros.training.data.views import write_views
 from janusvln_ros.training.imitation import ImitationNetwork, Lessons
-from janusvln_ros.training.layout import read_annotations, read_pictures
 from janusvln_ros.training.loop import LoopConfig, train
 from janusvln_ros.training.parallel import checkpoint_activations, estimate, rank, shard, world
 from janusvln_ros.training.pretrain import PretrainingNetwork, Views
-from janusvln_ros.training.sources import ExampleFiles, Several, TrajectoryFiles, WalkFiles, Walks
-from janusvln_ros.training.views import write_views
 import torch
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_model_state_dict, StateDictOptions

@@ -4,13 +4,13 @@ from dataclasses import replace
 import math
 import random
 
-from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.limits import AxisLimits
-from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, Result, State
+from janusvln_ros.motion.testing import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.tracking import Velocity
+from janusvln_ros.motion.types import ExecutorConfig, Mode, Request, Result, State
 import pytest
 
 ZERO = Velocity()

@@ -5,13 +5,13 @@ import math
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.limits import AxisLimits
-from janusvln_ros.motion.states import ExecutorConfig, Mode, Request, Result, State
+from janusvln_ros.motion.testing import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.tracking import Velocity
+from janusvln_ros.motion.types import ExecutorConfig, Mode, Request, Result, State
 
 ZERO = Velocity()
 MODES = st.sampled_from(list(Mode))

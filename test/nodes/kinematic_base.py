@@ -1,5 +1,5 @@
 """
-A base as a process: cmd_vel in, odom out, with the dynamics of motion.base_model.
+A base as a process: cmd_vel in, odom out, with the dynamics of motion.testing.
 
 Run as a script by tests and by benchmarks/. A string on the topic `base_fault` makes its odometry
 misbehave: silent, nan, jump, ok; with --speed also clock_freeze, clock_back, clock_ahead. What it
@@ -13,7 +13,7 @@ import sys
 import time
 
 from geometry_msgs.msg import Twist, TwistStamped
-from janusvln_ros.motion.base_model import BaseConfig, BaseModel
+from janusvln_ros.motion.testing import BaseConfig, BaseModel
 from nav_msgs.msg import Odometry
 import rclpy
 from rclpy.executors import SingleThreadedExecutor

@@ -8,10 +8,10 @@ import math
 from pathlib import Path
 
 from janusvln_ros.actions import Action
-from janusvln_ros.motion.base_model import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.executor import Executor
-from janusvln_ros.motion.states import Request, Result, State
+from janusvln_ros.motion.testing import BaseConfig, BaseModel, ClosedLoop
+from janusvln_ros.motion.types import Request, Result, State
 from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction
 from janusvln_ros.nodes.executor_parameters import executor_config
 from janusvln_ros.nodes.motion_executor import MotionExecutor

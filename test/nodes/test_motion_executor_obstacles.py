@@ -4,8 +4,8 @@ import array
 import math
 import time
 
-from janusvln_ros.nodes.executor_obstacles import depth_metres, ObstacleSensors
 from janusvln_ros.nodes.executor_parameters import FixedParameters
+from janusvln_ros.nodes.obstacle_sensors import depth_metres, ObstacleSensors
 import numpy as np
 import pytest
 import rclpy

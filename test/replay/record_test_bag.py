@@ -18,13 +18,13 @@ import time
 
 from janusvln_ros.episodes.splits import build_episode, find_split
 from janusvln_ros.msg import NavigatorStatus
-from janusvln_ros.nodes.processes import NodeProcesses
 from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
 from janusvln_ros.recordings import topics
 from janusvln_ros.recordings.bag import Bag
 from janusvln_ros.recordings.timeline import stamp_of
 from janusvln_ros.recordings.writer import BagWriter
 from janusvln_ros.replay.command import main as replay
+from janusvln_ros.system.processes import NodeProcesses
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy

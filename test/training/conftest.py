@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from janusvln_ros.training import tiny
-from janusvln_ros.training.collect import collect, Plan
+from janusvln_ros.training import tiny_model
+from janusvln_ros.training.data.collect import collect, Plan
 import pytest
 import torch
 
@@ -16,7 +16,7 @@ def one_thread():
 @pytest.fixture(scope='session')
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the untrained tiny checkpoint."""
-    return tiny.write_fresh_checkpoint(tmp_path_factory.mktemp('fresh') / 'checkpoint')
+    return tiny_model.write_fresh_checkpoint(tmp_path_factory.mktemp('fresh') / 'checkpoint')
 
 
 @pytest.fixture(scope='session')

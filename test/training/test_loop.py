@@ -12,9 +12,9 @@ from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training import log
+from janusvln_ros.training.data.sources import WalkFiles
 from janusvln_ros.training.imitation import ImitationNetwork, Lessons
 from janusvln_ros.training.loop import learning_rate, LoopConfig, train
-from janusvln_ros.training.sources import WalkFiles
 from janusvln_ros.training.stages import export
 import pytest
 from safetensors.torch import load_file

@@ -9,9 +9,9 @@ from janusvln_ros.policy.network.config import (
     VisionConfig,
 )
 from janusvln_ros.policy.prompt import PromptEncoder
+from janusvln_ros.training.data.sources import WalkFiles
 from janusvln_ros.training.imitation import ImitationNetwork, Lessons
 from janusvln_ros.training.parallel import checkpoint_activations, estimate, UNITS
-from janusvln_ros.training.sources import WalkFiles
 import pytest
 import torch
 from torch.distributed.checkpoint.state_dict import get_model_state_dict

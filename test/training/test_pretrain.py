@@ -4,10 +4,10 @@ from janusvln_ros.episodes.grammar import HELD_OUT_PAIRS
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.sim.house import CATEGORIES, COLOURS
+from janusvln_ros.training.data.views import write_views
 from janusvln_ros.training.log import read
 from janusvln_ros.training.loop import LoopConfig, train
 from janusvln_ros.training.pretrain import PretrainingNetwork, Views
-from janusvln_ros.training.views import write_views
 import numpy as np
 import pytest
 import torch

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from janusvln_ros.action import Navigate
-from janusvln_ros.nodes.episode import Reason
+from janusvln_ros.navigation.mission import Reason
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node

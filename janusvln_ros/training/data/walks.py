@@ -27,7 +27,7 @@ from janusvln_ros.sim.camera import CameraModel, random_camera
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.house import House
 from janusvln_ros.sim.world import KinematicWorld
-from janusvln_ros.training.labels import Surroundings
+from janusvln_ros.training.data.labels import Surroundings
 import numpy as np
 
 SEEN = 4  # rays of a picture's 768 that have to meet a thing

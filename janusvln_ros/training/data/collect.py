@@ -8,8 +8,8 @@ from pathlib import Path
 
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.splits import find_split, Split
-from janusvln_ros.training.farm import in_processes
-from janusvln_ros.training.walks import save_walk, Walker
+from janusvln_ros.training.data.farm import in_processes
+from janusvln_ros.training.data.walks import save_walk, Walker
 from tqdm import tqdm
 
 # Houses of the train split, but more episodes than it has.

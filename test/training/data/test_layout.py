@@ -7,14 +7,14 @@ import cv2
 from janusvln_ros.episodes.vln_ce import Episode, Instruction, write_episodes
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
-from janusvln_ros.training import data_command
-from janusvln_ros.training.layout import (
+from janusvln_ros.training.data import command as data_command
+from janusvln_ros.training.data.layout import (
     AnnotationWriter,
     build_examples,
     read_annotations,
     read_pictures,
 )
-from janusvln_ros.training.sources import ExampleFiles, Several, TrajectoryFiles
+from janusvln_ros.training.data.sources import ExampleFiles, Several, TrajectoryFiles
 import numpy as np
 import pytest
 

@@ -5,7 +5,7 @@ import signal
 import time
 
 import av
-from janusvln_ros.nodes.processes import NodeProcesses
+from janusvln_ros.system.processes import NodeProcesses
 import pytest
 
 pytestmark = pytest.mark.ros

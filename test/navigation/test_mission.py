@@ -6,7 +6,15 @@ from hypothesis.stateful import initialize, invariant, rule, RuleBasedStateMachi
 from janusvln_ros.action import Navigate
 from janusvln_ros.actions import Action
 import janusvln_ros.msg as messages
-from janusvln_ros.nodes.episode import Episode, Limits, Motion, MotionReport, Reason, Result, State
+from janusvln_ros.navigation.mission import (
+    Episode,
+    Limits,
+    Motion,
+    MotionReport,
+    Reason,
+    Result,
+    State,
+)
 import pytest
 
 STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = Action

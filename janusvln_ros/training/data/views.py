@@ -18,8 +18,14 @@ from janusvln_ros.sim.camera import CameraModel, random_camera
 from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.house import generate_house
 from janusvln_ros.sim.renderer import Renderer
-from janusvln_ros.training.farm import in_processes
-from janusvln_ros.training.labels import COLUMNS, PATCH_COLUMNS, PATCH_ROWS, ROWS, Surroundings
+from janusvln_ros.training.data.farm import in_processes
+from janusvln_ros.training.data.labels import (
+    COLUMNS,
+    PATCH_COLUMNS,
+    PATCH_ROWS,
+    ROWS,
+    Surroundings,
+)
 import numpy as np
 from numpy.lib.format import open_memmap
 from tqdm import tqdm

@@ -9,11 +9,11 @@ from janusvln_ros.episodes.splits import house_of
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.sim.expert import Expert
-from janusvln_ros.training.collect import collect, Plan, WALKS
-from janusvln_ros.training.dagger import Mixture, worth_keeping
+from janusvln_ros.training.data.collect import collect, Plan, WALKS
+from janusvln_ros.training.data.dagger import Mixture, worth_keeping
+from janusvln_ros.training.data.sources import WalkFiles
+from janusvln_ros.training.data.walks import load_walk, phrase, save_walk, UNKNOWN, Walker
 from janusvln_ros.training.imitation import draw, IGNORED, Lessons
-from janusvln_ros.training.sources import WalkFiles
-from janusvln_ros.training.walks import load_walk, phrase, save_walk, UNKNOWN, Walker
 import numpy as np
 import pytest
 

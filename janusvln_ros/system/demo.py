@@ -28,13 +28,13 @@ from janusvln_ros.imaging.encodings import to_rgb
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.bag_recording import record_topics
-from janusvln_ros.nodes.episode import Reason
+from janusvln_ros.navigation.mission import Reason
 from janusvln_ros.nodes.navigator import LATCHED, LATEST
-from janusvln_ros.nodes.processes import bundled_checkpoint, NodeFailed, NodeProcesses
 from janusvln_ros.recordings.writer import BagWriter
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as MapPath
+from janusvln_ros.system.bag_recording import record_topics
+from janusvln_ros.system.processes import bundled_checkpoint, NodeFailed, NodeProcesses
 from nav_msgs.msg import Odometry
 import numpy as np
 import rclpy

@@ -13,16 +13,16 @@ from janusvln_ros.actions import Action
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.splits import find_split
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.training.collect import collect, Plan
-from janusvln_ros.training.layout import (
+from janusvln_ros.training.data.collect import collect, Plan
+from janusvln_ros.training.data.layout import (
     AnnotationWriter,
     build_examples,
     read_annotations,
     read_pictures,
     Trajectory,
 )
-from janusvln_ros.training.views import write_views
-from janusvln_ros.training.walks import Walker
+from janusvln_ros.training.data.views import write_views
+from janusvln_ros.training.data.walks import Walker
 from tqdm import tqdm
 
 

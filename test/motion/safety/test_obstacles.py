@@ -2,7 +2,7 @@
 
 import math
 
-from janusvln_ros.motion.obstacles import depth_clearance, Footprint, Mount, scan_clearance
+from janusvln_ros.motion.safety.obstacles import depth_clearance, Footprint, Mount, scan_clearance
 import numpy as np
 import pytest
 

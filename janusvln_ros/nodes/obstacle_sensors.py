@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from janusvln_ros.motion.obstacles import depth_clearance, scan_clearance
+from janusvln_ros.motion.safety.obstacles import depth_clearance, scan_clearance
 from janusvln_ros.nodes.executor_parameters import (
     depth_mount,
     FixedParameters,

@@ -4,7 +4,7 @@ import math
 
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import COLOURS, Door, Furniture, House, Room
-from janusvln_ros.training.labels import class_of, CLASSES, NOTHING, Surroundings
+from janusvln_ros.training.data.labels import class_of, CLASSES, NOTHING, Surroundings
 import numpy as np
 import pytest
 

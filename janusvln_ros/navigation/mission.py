@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from janusvln_ros.actions import Action
-from janusvln_ros.motion.states import Result
-from janusvln_ros.motion.states import State as Motion
+from janusvln_ros.motion.types import Result
+from janusvln_ros.motion.types import State as Motion
 
 _TURNS = (Action.TURN_LEFT, Action.TURN_RIGHT)
 _NANO = 1_000_000_000

@@ -10,9 +10,9 @@ from pathlib import Path
 from janusvln_ros.actions import Action
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
-from janusvln_ros.training.collect import walk_files
-from janusvln_ros.training.layout import read_picture, Trajectory
-from janusvln_ros.training.walks import Ask, load_walk, UNKNOWN, Walk, walk_length
+from janusvln_ros.training.data.collect import walk_files
+from janusvln_ros.training.data.layout import read_picture, Trajectory
+from janusvln_ros.training.data.walks import Ask, load_walk, UNKNOWN, Walk, walk_length
 import numpy as np
 from tqdm import tqdm
 

@@ -19,7 +19,7 @@ import time
 
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.navigator import LATCHED, LATEST
-from janusvln_ros.nodes.processes import node_environment, NodeFailed, NodeProcesses
+from janusvln_ros.system.processes import node_environment, NodeFailed, NodeProcesses
 import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor

@@ -16,9 +16,9 @@ from janusvln_ros.actions import Action
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.policy.janus import JanusPolicy
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.training.collect import Plan, WALKS
-from janusvln_ros.training.farm import in_processes
-from janusvln_ros.training.walks import save_walk, Walk, Walker
+from janusvln_ros.training.data.collect import Plan, WALKS
+from janusvln_ros.training.data.farm import in_processes
+from janusvln_ros.training.data.walks import save_walk, Walk, Walker
 import numpy as np
 import torch
 from tqdm import tqdm
