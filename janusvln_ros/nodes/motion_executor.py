@@ -6,28 +6,27 @@ This node only wires topics to janusvln_ros.motion.executor.Executor, which hold
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 import gc
 import math
 import os
 from pathlib import Path as FilePath
-import signal
 import sys
-import threading
 import time
-from types import FrameType
 from typing import Any
 
-from builtin_interfaces.msg import Time as TimeMessage
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped, Quaternion, Twist, TwistStamped
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.sentences import parse, SentenceError
 from janusvln_ros.motion.tracking import Velocity
 from janusvln_ros.motion.types import Request, Result, State, Status
 from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.executor_diagnostics import diagnostics, Rate
+from janusvln_ros.nodes.common.conversions import seconds, to_quaternion, to_stamp, yaw
+from janusvln_ros.nodes.common.diagnostics import diagnostics, Rate
+from janusvln_ros.nodes.common.process import run
+from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
 from janusvln_ros.nodes.executor_parameters import (
     executor_config,
     FixedParameters,
@@ -39,24 +38,14 @@ from janusvln_ros.nodes.obstacle_sensors import ObstacleSensors
 from janusvln_ros.nodes.parameters import check_choice, declare
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import SetParametersResult
-import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
+from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
-_RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-_RELIABLE_10 = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-_LATCHED = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
 _GUARD_PERIOD = 0.05  # s of wall time
 _LONGEST_PATH = 10000  # poses
 _LATE = 0.25  # s, older odometry makes motions inexact
@@ -64,6 +53,9 @@ _LATE = 0.25  # s, older odometry makes motions inexact
 
 class MotionExecutor(Node):
     """The ROS side of the executor; see docs/motion.md for topics and parameters."""
+
+    failure = ''
+    loading = False
 
     def __init__(self, **options: Any) -> None:
         super().__init__('motion_executor', **options)
@@ -83,20 +75,18 @@ class MotionExecutor(Node):
         self._rates = {name: Rate() for name in ('control', 'odometry', 'action', 'obstacle')}
 
         self._velocity = self.create_publisher(
-            TwistStamped if self._fixed.stamped_cmd_vel else Twist, 'cmd_vel', _RELIABLE
+            TwistStamped if self._fixed.stamped_cmd_vel else Twist, 'cmd_vel', LATEST
         )
-        self._status = self.create_publisher(MotionStatus, 'motion_status', _RELIABLE)
-        self._commands = self.create_publisher(MidLevelCommand, 'mid_level_command', _RELIABLE_10)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', _RELIABLE_10)
-        self._path_publisher = self.create_publisher(Path, 'executed_path', _LATCHED)
+        self._status = self.create_publisher(MotionStatus, 'motion_status', LATEST)
+        self._commands = self.create_publisher(MidLevelCommand, 'mid_level_command', RELIABLE)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', RELIABLE)
+        self._path_publisher = self.create_publisher(Path, 'executed_path', LATCHED)
         self.create_subscription(Odometry, 'odom', self._on_odometry, qos_profile_sensor_data)
-        self.create_subscription(NavigationAction, 'navigation_action', self._on_action, _RELIABLE)
-        self.create_subscription(
-            NavigatorStatus, 'navigator_status', self._on_navigator, _RELIABLE
-        )
-        self.create_subscription(Bool, 'e_stop', self._on_e_stop, _RELIABLE_10)
-        self.create_subscription(String, 'sentence', self._on_sentence, _RELIABLE_10)
-        self.create_subscription(MidLevelCommand, 'mid_level_done', self._on_done, _RELIABLE_10)
+        self.create_subscription(NavigationAction, 'navigation_action', self._on_action, LATEST)
+        self.create_subscription(NavigatorStatus, 'navigator_status', self._on_navigator, LATEST)
+        self.create_subscription(Bool, 'e_stop', self._on_e_stop, RELIABLE)
+        self.create_subscription(String, 'sentence', self._on_sentence, RELIABLE)
+        self.create_subscription(MidLevelCommand, 'mid_level_done', self._on_done, RELIABLE)
         self._obstacles = ObstacleSensors(
             self, self._fixed, lambda: self._safety.stop_distance > 0.0, self._on_clearance
         )
@@ -115,16 +105,16 @@ class MotionExecutor(Node):
     def _on_odometry(self, message: Odometry) -> None:
         self._rates['odometry'].count()
         position, q = message.pose.pose.position, message.pose.pose.orientation
-        stamp, now = _seconds(message.header.stamp), self._now()
+        stamp, now = seconds(message.header.stamp), self._now()
         self._odometry_frame = message.header.frame_id or self._odometry_frame
         self._odometry_delay = now - stamp
-        self._core.on_odometry(stamp, position.x, position.y, _yaw(q.x, q.y, q.z, q.w), now)
+        self._core.on_odometry(stamp, position.x, position.y, yaw(q), now)
 
     def _on_action(self, message: NavigationAction) -> None:
         self._rates['action'].count()
         request = Request(
             Command(Kind.STOP),
-            _seconds(message.header.stamp),
+            seconds(message.header.stamp),
             message.instruction_id,
             message.step,
             message.action,
@@ -192,7 +182,13 @@ class MotionExecutor(Node):
         response.success, response.message = self._core.reset_e_stop()
         return response
 
-    def take_priority(self) -> None:
+    def start(self) -> None:
+        """Let nothing delay a stop, as far as that can be done."""
+        self._take_priority()
+        gc.collect()
+        gc.freeze()  # a search through all that the start has made takes 8 ms, 100 when busy
+
+    def _take_priority(self) -> None:
         """Let no ordinary program delay this process, if that is permitted (SCHED_FIFO)."""
         priority = self._fixed.realtime_priority
         if not priority:
@@ -275,7 +271,7 @@ class MotionExecutor(Node):
             amount=request.command.amount,
             sentence=request.command.sentence,
         )
-        message.header.stamp = _stamp(request.stamp or self._now())
+        message.header.stamp = to_stamp(request.stamp or self._now())
         message.header.frame_id = self._fixed.cmd_vel_frame
         self._commands.publish(message)
 
@@ -308,7 +304,7 @@ class MotionExecutor(Node):
             instruction_id=status.request.instruction_id,
             step=status.request.step,
             action=status.request.action,
-            motion_end=_stamp(status.motion_end),
+            motion_end=to_stamp(status.motion_end),
             progress=status.progress,
             open_loop=status.open_loop,
             message=status.message,
@@ -335,7 +331,7 @@ class MotionExecutor(Node):
         self._path.header.stamp = self.get_clock().now().to_msg()
         point = PoseStamped(header=self._path.header)
         point.pose.position.x, point.pose.position.y = pose.x, pose.y
-        point.pose.orientation = Quaternion(z=math.sin(pose.yaw / 2.0), w=math.cos(pose.yaw / 2.0))
+        point.pose.orientation = to_quaternion(pose.yaw)
         if len(self._path.poses) < _LONGEST_PATH:
             self._path.poses.append(point)
         self._path_publisher.publish(self._path)
@@ -358,11 +354,21 @@ class MotionExecutor(Node):
         if status.result not in (Result.NONE, Result.SUCCEEDED):
             warnings.append(f'last action: {status.result.name}: {status.message}')
             self._last_error = status.message or self._last_error
+        level, text = DiagnosticStatus.OK, status.state.name.lower()
+        if status.state in (State.FAULT, State.ESTOPPED):
+            level, text = DiagnosticStatus.ERROR, f'{text}: {status.message}'
+        elif warnings:
+            level, text = DiagnosticStatus.WARN, '; '.join([text, *warnings])
         message = diagnostics(
-            self.get_fully_qualified_name(),
-            status,
-            '; '.join(warnings),
+            f'{self.get_fully_qualified_name()}: motion',
+            level,
+            text,
             {
+                'state': status.state.name,
+                'last result': status.result.name,
+                'instruction': status.request.instruction_id,
+                'step': status.request.step,
+                'open loop': status.open_loop,
                 'execution mode': self._standing.execution_mode,
                 'output': self._fixed.output,
                 'control rate (Hz)': self._rates['control'].hertz,
@@ -377,11 +383,11 @@ class MotionExecutor(Node):
                 'refused actions': self._refused,
                 'last error': self._last_error,
             },
+            self.get_clock().now().to_msg(),
         )
-        message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
-    def stop_robot(self) -> None:
+    def stop(self) -> None:
         """Command zero until it has surely left this process."""
         self._core.fail('motion_executor ends')
         for _ in range(5):
@@ -395,78 +401,9 @@ def _refused(reason: str) -> SetParametersResult:
     return SetParametersResult(successful=False, reason=reason)
 
 
-def _seconds(stamp: TimeMessage) -> float:
-    return stamp.sec + stamp.nanosec * 1e-9
-
-
-def _stamp(seconds: float) -> TimeMessage:
-    nanoseconds = round(seconds * 1e9)
-    return TimeMessage(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
-
-
-def _yaw(x: float, y: float, z: float, w: float) -> float:
-    """Return the yaw (rad) of a quaternion; NaN for one that is no rotation."""
-    norm = x * x + y * y + z * z + w * w
-    if not 0.5 < norm < 2.0:
-        return math.nan
-    return math.atan2(2.0 * (w * z + x * y), norm - 2.0 * (y * y + z * z))
-
-
-def usage() -> str:
-    """Describe the command and its parameters."""
-    lines = [
-        'usage: janusvln motion_executor [--ros-args -p NAME:=VALUE -r FROM:=TO ...]',
-        '',
-        __doc__.strip(),
-        '',
-        'parameters:',
-    ]
-    for kind in KINDS:
-        for entry in fields(kind):
-            choices = ' | '.join(entry.metadata['choices'])
-            lines.append(
-                f'  {entry.name} (default {entry.default!r})'
-                + (f' [{choices}]' if choices else '')
-            )
-            lines.append(f'      {entry.metadata["description"]}')
-    return '\n'.join(lines)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; whatever ends it, zero velocity goes out first."""
-    argv = sys.argv[1:] if argv is None else argv
-    rest = remove_ros_args(argv)
-    if rest:
-        print(usage())
-        return 0 if rest[0] in ('-h', '--help') else 2
-    ended = threading.Event()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        ended.set()
-
-    # rclpy's own handlers close the context first, and then no velocity can be published
-    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    try:
-        node = MotionExecutor()
-    except (ValueError, ParameterException) as error:
-        print(f'motion_executor: {error}', file=sys.stderr)
-        rclpy.shutdown()
-        return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    node.take_priority()
-    gc.collect()
-    gc.freeze()  # a search through all that the start has made takes 8 ms, 100 on a busy computer
-    try:
-        while not ended.is_set():  # the guard's timer ends each wait
-            executor.spin_once()
-    finally:
-        node.stop_robot()
-        node.destroy_node()
-        rclpy.shutdown()
-    return 0
+    return run('motion_executor', MotionExecutor, __doc__, KINDS, argv)
 
 
 if __name__ == '__main__':

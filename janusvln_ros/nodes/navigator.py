@@ -8,17 +8,14 @@ thread that spins. All they share is guarded by one lock.
 
 from __future__ import annotations
 
-import array
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 import gc
 from pathlib import Path
-import signal
 import sys
 import tempfile
 import threading
 import time
-from types import FrameType
 from typing import Any
 import uuid
 
@@ -29,39 +26,23 @@ from janusvln_ros.imaging.encodings import ImageError, to_rgb
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.navigation.mission import Episode, MotionReport, Reason, Result, State
+from janusvln_ros.nodes.common.conversions import nanoseconds, to_image
+from janusvln_ros.nodes.common.diagnostics import diagnostics, Latencies, Rate
+from janusvln_ros.nodes.common.process import run
+from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE, SENSOR
 from janusvln_ros.nodes.navigate_server import NavigateServer
-from janusvln_ros.nodes.navigator_diagnostics import diagnostics, Latencies, Rate
 from janusvln_ros.nodes.navigator_parameters import EpisodeParameters, NavigatorParameters
 from janusvln_ros.nodes.parameters import check_choice, declare, read
-import numpy as np
 from rcl_interfaces.msg import SetParametersResult
-import rclpy
 from rclpy.action.server import ServerGoalHandle
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
 
-LATEST = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
-)
-LATCHED = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
 _SWITCH_INTERVAL = 1e-3  # s; Python's own 5 ms would delay the hand-over of a frame by that much
-SENSOR = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
-)
 
 
 @dataclass(frozen=True)
@@ -125,6 +106,7 @@ class Navigator(LifecycleNode):
     def __init__(self, load: Callable[[NavigatorParameters], Any] = load_policy) -> None:
         super().__init__('navigator')
         self._load = load
+        self.failure = ''
         self.loading = False  # a checkpoint; may take a minute
         self.parameters = declare(self, NavigatorParameters)
         declare(self, EpisodeParameters)
@@ -156,7 +138,9 @@ class Navigator(LifecycleNode):
         self._status_publisher = self.create_publisher(
             NavigatorStatus, 'navigator_status', LATCHED
         )
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._diagnostics_publisher = self.create_publisher(
+            DiagnosticArray, '/diagnostics', RELIABLE
+        )
         self._goals = NavigateServer(
             self, accepts=self._refusal, starts=self._on_goal, cancels=self._on_cancel
         )
@@ -210,7 +194,7 @@ class Navigator(LifecycleNode):
         self._inputs = [
             self.create_subscription(kind, topic, self._on_image, qos),
             self.create_subscription(MotionStatus, 'motion_status', self._on_motion, LATEST),
-            self.create_subscription(String, 'instruction', self._on_instruction, 10),
+            self.create_subscription(String, 'instruction', self._on_instruction, RELIABLE),
         ]
         with self._changed:
             self._frame = self._report = None
@@ -254,7 +238,15 @@ class Navigator(LifecycleNode):
                 self._episode.end(Reason.CANCELED, message)
             self._update()
 
-    def close(self) -> None:
+    def start(self) -> None:
+        """Configure and activate, if that is asked for."""
+        success = TransitionCallbackReturn.SUCCESS
+        if self.parameters.autostart and (
+            self.trigger_configure() != success or self.trigger_activate() != success
+        ):
+            self.failure = self._last_error or 'cannot activate'
+
+    def stop(self) -> None:
         """Stop the robot and end the policy's thread, in whatever state the node is."""
         if self._active:
             self.trigger_deactivate()
@@ -280,19 +272,17 @@ class Navigator(LifecycleNode):
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._frames.count()
-        stamp = message.header.stamp
         with self._changed:
-            self._frame = _Frame(message, stamp.sec * 1_000_000_000 + stamp.nanosec, self._now())
+            self._frame = _Frame(message, nanoseconds(message.header.stamp), self._now())
             self._changed.notify_all()
 
     def _on_motion(self, message: MotionStatus) -> None:
-        end = message.motion_end
         report = MotionReport(
             message.state,
             message.result if message.result in iter(Result) else Result.BAD_INPUT,
             message.instruction_id,
             message.step,
-            end.sec * 1_000_000_000 + end.nanosec,
+            nanoseconds(message.motion_end),
             message.progress,
             message.open_loop,
             message.message,
@@ -472,18 +462,16 @@ class Navigator(LifecycleNode):
                     )
             self._update()
         if action is not None and self._debug_publisher.get_subscription_count():
-            self._publish_debug(
-                frame.message.header,
-                annotate(
-                    rgb,
-                    instruction=episode.instruction,
-                    step=step,
-                    action_name=ACTION_NAMES[action],
-                    probabilities=probabilities,
-                    latency=latency,
-                    memory=self._memory[:2],
-                ),
+            drawn = annotate(
+                rgb,
+                instruction=episode.instruction,
+                step=step,
+                action_name=ACTION_NAMES[action],
+                probabilities=probabilities,
+                latency=latency,
+                memory=self._memory[:2],
             )
+            self._debug_publisher.publish(to_image(drawn, frame.message.header))
 
     def _refuse(self, episode: Episode, frame: _Frame, why: str) -> None:
         self._bad_frames.count()
@@ -576,19 +564,6 @@ class Navigator(LifecycleNode):
             status.step, status.message = episode.step, episode.message
         self._status_publisher.publish(status)
 
-    def _publish_debug(self, header: Header, rgb: np.ndarray) -> None:
-        height, width = rgb.shape[:2]
-        self._debug_publisher.publish(
-            Image(
-                header=header,
-                height=height,
-                width=width,
-                encoding='rgb8',
-                step=3 * width,
-                data=array.array('B', rgb.tobytes()),
-            )
-        )
-
     # Watchdogs, heartbeat, diagnostics, parameters
 
     def _now(self) -> int:
@@ -605,18 +580,18 @@ class Navigator(LifecycleNode):
         now = self._now()
         with self._changed:
             frame, episode = self._frame, self._episode
-            level, message = DiagnosticStatus.OK[0], 'inactive'
+            level, message = DiagnosticStatus.OK, 'inactive'
             if self._active:
                 message = (episode.state if episode else State.IDLE).name.lower()
                 if episode and episode.ended and episode.reason != Reason.SUCCEEDED:
                     message += f'; last episode: {episode.reason.name}: {episode.message}'
                 if frame is None or now - frame.arrived > 2e9:
-                    level, message = DiagnosticStatus.WARN[0], f'{message}; no camera frames'
+                    level, message = DiagnosticStatus.WARN, f'{message}; no camera frames'
             values = {
                 'frames': self._frames.total,
-                'frames per second': self._frames.per_second(now),
+                'frames per second': self._frames.hertz,
                 'refused frames': self._bad_frames.total,
-                'decisions per second': self._decisions.per_second(now),
+                'decisions per second': self._decisions.hertz,
                 'decision time p50 (s)': self._times.percentile(50),
                 'decision time p95 (s)': self._times.percentile(95),
                 'latency from image stamp p50 (s)': self._latencies.percentile(50),
@@ -630,9 +605,15 @@ class Navigator(LifecycleNode):
                 'random weights': bool(self._policy and self._policy.random_weights),
                 'last error': self._last_error,
             }
-        array_message = diagnostics(self.get_fully_qualified_name(), level, message, values)
-        array_message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(array_message)
+        self._diagnostics_publisher.publish(
+            diagnostics(
+                f'{self.get_fully_qualified_name()}: navigation',
+                level,
+                message,
+                values,
+                self.get_clock().now().to_msg(),
+            )
+        )
 
     def _fail(self, message: str) -> None:
         self._last_error = message
@@ -658,78 +639,13 @@ def _gpu_bytes() -> int:
     return torch.cuda.memory_allocated() if torch and torch.cuda.is_available() else 0
 
 
-def usage() -> str:
-    """Describe the command and its parameters."""
-    lines = [
-        'usage: janusvln navigator [--ros-args -p NAME:=VALUE -r FROM:=TO ...]',
-        '',
-        __doc__.strip(),
-        '',
-        'parameters:',
-    ]
-    for kind in (NavigatorParameters, EpisodeParameters):
-        for entry in fields(kind):
-            choices = ' | '.join(entry.metadata['choices'])
-            lines.append(
-                f'  {entry.name} (default {entry.default!r})'
-                + (f' [{choices}]' if choices else '')
-            )
-            lines.append(f'      {entry.metadata["description"]}')
-    return '\n'.join(lines)
-
-
 def main(
     argv: list[str] | None = None, load: Callable[[NavigatorParameters], Any] = load_policy
 ) -> int:
     """Run the node until SIGINT or SIGTERM; the robot is stopped on the way out."""
-    argv = sys.argv[1:] if argv is None else argv
-    rest = remove_ros_args(argv)
-    if rest:
-        print(usage())
-        return 0 if rest[0] in ('-h', '--help') else 2
-    ended = threading.Event()
-    node = None
-
-    def end(number: int, frame: FrameType | None) -> None:
-        ended.set()
-        if node is None or node.loading:  # nothing moves yet, and the end may be far
-            raise KeyboardInterrupt
-
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    # rclpy's own handlers close the context first, and then no STOP can be published.
-    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    try:
-        node = Navigator(load)
-    except (ValueError, ParameterException) as error:
-        print(f'navigator: {error}', file=sys.stderr)
-        rclpy.shutdown()
-        return 2
-    except KeyboardInterrupt:
-        rclpy.shutdown()
-        return 0
-    try:
-        return _run(node, ended)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        node.close()
-        node.destroy_node()
-        rclpy.shutdown()
-
-
-def _run(node: Navigator, ended: threading.Event) -> int:
-    success = TransitionCallbackReturn.SUCCESS
-    if node.parameters.autostart and (
-        node.trigger_configure() != success or node.trigger_activate() != success
-    ):
-        return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    while not ended.is_set():  # the heartbeat's timer ends each wait
-        executor.spin_once()
-    return 0
+    kinds = (NavigatorParameters, EpisodeParameters)
+    return run('navigator', lambda: Navigator(load), __doc__, kinds, argv)
 
 
 if __name__ == '__main__':

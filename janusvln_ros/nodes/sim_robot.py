@@ -12,17 +12,18 @@ import array
 from collections.abc import Callable
 from dataclasses import dataclass
 import math
-import signal
 import sys
 import threading
 import time
-from types import FrameType
 
 from builtin_interfaces.msg import Time as TimeMessage
 import cv2
 from geometry_msgs.msg import Quaternion, TransformStamped, Twist, TwistStamped
 from janusvln_ros.episodes.scene import house_of
-from janusvln_ros.nodes.parameters import declare
+from janusvln_ros.nodes.common.conversions import to_image, to_quaternion, to_stamp
+from janusvln_ros.nodes.common.parameters import Declared
+from janusvln_ros.nodes.common.process import run
+from janusvln_ros.nodes.common.qos import LATEST, RELIABLE
 from janusvln_ros.parameters import parameter
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import clearance, free_start, generate_house, House, ROBOT_RADIUS
@@ -31,14 +32,10 @@ from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
 from janusvln_ros.sim.renderer import Renderer
 from nav_msgs.msg import Odometry
 import numpy as np
-import rclpy
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 try:
@@ -103,13 +100,12 @@ class SimRobot(Node):
     """
     The ROS side of the simulated robot; see docs/simulator.md.
 
-    start() begins to simulate, stop() ends it. `failure` holds the error that ended a thread.
+    start() begins to simulate, stop() ends it.
     """
 
     def __init__(self) -> None:
         super().__init__('sim_robot')
-        settings = declare(self, Settings)
-        self._settings = settings
+        settings = self._settings = Declared(self, Settings).value
         self._clocked = (
             settings.publish_clock
             or settings.real_time_factor != 1.0
@@ -128,7 +124,8 @@ class SimRobot(Node):
         self._world = PhysicsWorld(
             self._house, self._start_pose, wheel_error=settings.wheel_error, seed=settings.seed
         )
-        self.failure: Exception | None = None
+        self.failure = ''  # the error that ended a thread
+        self.loading = False
         self._lock = threading.Lock()  # guards the world
         self._shot = threading.Condition()  # guards the next two
         self._wanted: tuple[TimeMessage, tuple[float, float, float]] | None = None
@@ -139,14 +136,13 @@ class SimRobot(Node):
         ]
 
         # Reliable publishers serve subscribers of both kinds.
-        reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-        self._odom = self.create_publisher(Odometry, 'odom', 10)
-        self._truth = self.create_publisher(Odometry, 'ground_truth', 10)
-        self._image = self.create_publisher(Image, 'image', reliable)
-        self._compressed = self.create_publisher(CompressedImage, 'image/compressed', reliable)
-        self._info = self.create_publisher(CameraInfo, 'camera_info', reliable)
+        self._odom = self.create_publisher(Odometry, 'odom', RELIABLE)
+        self._truth = self.create_publisher(Odometry, 'ground_truth', RELIABLE)
+        self._image = self.create_publisher(Image, 'image', LATEST)
+        self._compressed = self.create_publisher(CompressedImage, 'image/compressed', LATEST)
+        self._info = self.create_publisher(CameraInfo, 'camera_info', LATEST)
         self._clock_publisher = (
-            self.create_publisher(Clock, '/clock', reliable) if self._clocked else None
+            self.create_publisher(Clock, '/clock', LATEST) if self._clocked else None
         )
         self._tf = TransformBroadcaster(self) if TransformBroadcaster else None
         if TransformBroadcaster:
@@ -156,7 +152,7 @@ class SimRobot(Node):
             TwistStamped if settings.stamped_cmd_vel else Twist,
             'cmd_vel',
             self._on_velocity,
-            reliable,
+            LATEST,
         )
         self.create_service(Trigger, 'reset', self._on_reset)
         x, y, yaw = self._start_pose
@@ -177,7 +173,8 @@ class SimRobot(Node):
             self._ending = True
             self._shot.notify()
         for thread in self._threads:
-            thread.join(timeout=5.0)
+            if thread.is_alive():
+                thread.join(timeout=5.0)
 
     # ---- inputs ----
 
@@ -206,7 +203,7 @@ class SimRobot(Node):
         try:
             work()
         except Exception as error:
-            self.failure = error
+            self.failure = str(error) or repr(error)
 
     def _simulate(self) -> None:
         """Keep the world's time in step with the wall's, times the real-time factor."""
@@ -228,7 +225,7 @@ class SimRobot(Node):
                 reached = odometry.time + TIMESTEP / 2
                 if reached < min(next_clock, next_odom, next_image):
                     continue
-                stamp = _stamp(odometry.time if self._clocked else now - owed)
+                stamp = to_stamp(odometry.time if self._clocked else now - owed)
                 if self._clock_publisher:  # it goes ahead of everything stamped with it
                     self._clock_publisher.publish(Clock(clock=stamp))
                     next_clock = odometry.time + _CLOCK_PERIOD
@@ -271,7 +268,7 @@ class SimRobot(Node):
         ):
             message.header.frame_id = frame
             message.pose.pose.position.x, message.pose.pose.position.y = x, y
-            message.pose.pose.orientation = _quaternion(yaw)
+            message.pose.pose.orientation = to_quaternion(yaw)
             publisher.publish(message)
         if self._tf:
             transform = TransformStamped(
@@ -300,46 +297,30 @@ class SimRobot(Node):
                 self._shot.notify()
 
     def _publish_picture(self, stamp: TimeMessage, rgb: np.ndarray) -> None:
-        height, width, _ = rgb.shape
+        header = Header(stamp=stamp, frame_id=self._settings.camera_frame)
         if self._image.get_subscription_count():
-            image = Image(
-                height=height,
-                width=width,
-                encoding='rgb8',
-                step=3 * width,
-                data=array.array('B', rgb.tobytes()),
-            )
-            image.header.stamp, image.header.frame_id = stamp, self._settings.camera_frame
-            self._image.publish(image)
+            self._image.publish(to_image(rgb, header))
         if self._compressed.get_subscription_count():
             _, jpeg = cv2.imencode('.jpg', rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-            compressed = CompressedImage(
-                format='rgb8; jpeg compressed bgr8', data=array.array('B', jpeg.tobytes())
+            self._compressed.publish(
+                CompressedImage(
+                    header=header,
+                    format='rgb8; jpeg compressed bgr8',
+                    data=array.array('B', jpeg.tobytes()),
+                )
             )
-            compressed.header.stamp = stamp
-            compressed.header.frame_id = self._settings.camera_frame
-            self._compressed.publish(compressed)
 
     def _camera_transform(self) -> TransformStamped:
         """Place the camera's optical frame (z ahead, x right, y down) on the base."""
         transform = TransformStamped(child_frame_id=self._settings.camera_frame)
         transform.header.frame_id = self._settings.base_frame
-        transform.header.stamp = _stamp(0.0 if self._clocked else time.time())
+        transform.header.stamp = to_stamp(0.0 if self._clocked else time.time())
         transform.transform.translation.z = self._camera.elevation
         cos, sin = math.cos(self._camera.tilt / 2) / 2, math.sin(self._camera.tilt / 2) / 2
         transform.transform.rotation = Quaternion(
             x=-cos - sin, y=cos + sin, z=sin - cos, w=cos - sin
         )
         return transform
-
-
-def _stamp(time_s: float) -> TimeMessage:
-    nanoseconds = round(time_s * 1e9)
-    return TimeMessage(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
-
-
-def _quaternion(yaw: float) -> Quaternion:
-    return Quaternion(z=math.sin(yaw / 2), w=math.cos(yaw / 2))
 
 
 def _house(settings: Settings) -> House:
@@ -369,35 +350,7 @@ def _start_pose(settings: Settings, house: House) -> tuple[float, float, float]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; 2 for bad parameters, 1 when the simulation fails."""
-    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-    ending: list[int] = []
-
-    def end(number: int, _: FrameType | None) -> None:
-        ending.append(number)
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
-    try:
-        node = SimRobot()
-    except (InvalidParameterTypeException, InvalidParameterValueException, ValueError) as error:
-        print(f'sim_robot: {error}', file=sys.stderr)
-        rclpy.try_shutdown()
-        return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    node.start()
-    try:
-        while not ending and node.failure is None and rclpy.ok():
-            executor.spin_once(timeout_sec=0.1)
-    finally:
-        node.stop()
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
-    if node.failure is not None:
-        print(f'sim_robot: {node.failure}', file=sys.stderr)
-        return 1
-    return 0
+    return run('sim_robot', SimRobot, __doc__, (Settings,), argv)
 
 
 if __name__ == '__main__':

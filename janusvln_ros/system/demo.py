@@ -29,7 +29,7 @@ from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.navigation.mission import Reason
-from janusvln_ros.nodes.navigator import LATCHED, LATEST
+from janusvln_ros.nodes.common.qos import LATCHED, LATEST
 from janusvln_ros.recordings.writer import BagWriter
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as MapPath

@@ -18,7 +18,7 @@ import threading
 import time
 
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.navigator import LATCHED, LATEST
+from janusvln_ros.nodes.common.qos import LATCHED, LATEST
 from janusvln_ros.system.processes import node_environment, NodeFailed, NodeProcesses
 import numpy as np
 import rclpy

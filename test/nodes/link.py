@@ -14,7 +14,7 @@ import threading
 import time
 
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.navigator import LATCHED, LATEST
+from janusvln_ros.nodes.common.qos import LATCHED, LATEST
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image

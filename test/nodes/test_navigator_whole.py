@@ -11,7 +11,7 @@ import time
 
 from geometry_msgs.msg import Twist
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.navigator import LATCHED, LATEST
+from janusvln_ros.nodes.common.qos import LATCHED, LATEST
 from janusvln_ros.sim.house import clearance, generate_house
 from nav_msgs.msg import Odometry
 import numpy as np

@@ -23,7 +23,8 @@ class Declared(Generic[T]):
     The parameters of a node that a dataclass declares, and their present values.
 
     refuses: asked before a change with when such a parameter may change and its name; says why
-    not now, or ''. apply: takes the new values; its ValueError refuses them.
+    not now, or ''; not asked for those that never change. apply: takes the new values; its
+    ValueError refuses them.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Declared(Generic[T]):
         if not changes:
             return SetParametersResult(successful=True)
         for name in changes:
-            reason = self._refuses(self._declared[name].changes, name)
+            reason = self._refusal(name)
             if reason:
                 return SetParametersResult(successful=False, reason=reason)
         try:
@@ -66,6 +67,12 @@ class Declared(Generic[T]):
             return SetParametersResult(successful=False, reason=str(error))
         self.value = value
         return SetParametersResult(successful=True)
+
+    def _refusal(self, name: str) -> str:
+        changes = self._declared[name].changes
+        if changes is Changes.NEVER:
+            return f'{name} is fixed: restart {self._node.get_name()} with the new value'
+        return self._refuses(changes, name)
 
 
 def _descriptor(one: Declaration) -> ParameterDescriptor:

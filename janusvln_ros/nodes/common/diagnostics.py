@@ -1,4 +1,4 @@
-"""What motion_executor tells about its health, once a second."""
+"""What a node tells about its health, once a second."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ from collections import deque
 import math
 import time
 
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from janusvln_ros.motion.types import State, Status
+import numpy as np
 
 _WINDOW = 5.0  # s of wall time that rates are taken over
+_LATENCIES = 100  # decisions that the percentiles are taken over
 
 
 class Rate:
     """Counts events, and how many there were per second of wall time."""
 
     def __init__(self) -> None:
+        self.total = 0
         self._times: deque[float] = deque()
         self._began = time.monotonic()
 
     def count(self) -> None:
         """Note one event."""
+        self.total += 1
         self._times.append(time.monotonic())
         self._prune()
 
@@ -41,39 +45,35 @@ class Rate:
             self._times.popleft()
 
 
-def diagnostics(
-    name: str, status: Status, warning: str, values: dict[str, object]
-) -> DiagnosticArray:
-    """
-    Make the message, without its stamp.
+class Latencies:
+    """The last decisions' latencies, seconds."""
 
-    ERROR while the robot takes no action, WARN with a warning, else OK.
-    """
-    level, text = DiagnosticStatus.OK, status.state.name.lower()
-    if status.state in (State.FAULT, State.ESTOPPED):
-        level, text = DiagnosticStatus.ERROR, f'{text}: {status.message}'
-    elif warning:
-        level, text = DiagnosticStatus.WARN, f'{text}; {warning}'
-    values = {
-        'state': status.state.name,
-        'last result': status.result.name,
-        'instruction': status.request.instruction_id,
-        'step': status.request.step,
-        'open loop': status.open_loop,
-        **values,
-    }
+    def __init__(self) -> None:
+        self._values: deque[float] = deque(maxlen=_LATENCIES)
+
+    def add(self, seconds: float) -> None:
+        """Note one."""
+        self._values.append(seconds)
+
+    def percentile(self, percent: float) -> float:
+        """Return a percentile; NaN before the first decision."""
+        return float(np.percentile(self._values, percent)) if self._values else math.nan
+
+
+def diagnostics(
+    name: str, level: bytes, message: str, values: dict[str, object], stamp: Time
+) -> DiagnosticArray:
+    """Make the message; floats are written with three decimals."""
     pairs = [
         KeyValue(key=key, value=f'{value:.3f}' if isinstance(value, float) else str(value))
         for key, value in values.items()
     ]
-    return DiagnosticArray(
+    array = DiagnosticArray(
         status=[
             DiagnosticStatus(
-                level=level,
-                name=f'{name}: motion',
-                message=text,
-                hardware_id='janusvln',
-                values=pairs,
+                level=level, name=name, message=message, hardware_id='janusvln', values=pairs
             )
         ]
     )
+    array.header.stamp = stamp
+    return array
