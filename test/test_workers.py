@@ -1,58 +1,89 @@
-"""What a command starts ends with it, even if it is killed."""
+"""Workers end with the command that started them, and it does not wait for one that is dead."""
 
+import os
 import signal
 import subprocess
 import sys
-import time
+from threading import Timer
 
+from janusvln_ros.workers import in_processes
 import pytest
+from tasks import sleepers, squares
+from waiting import wait_for
 
-VIEWS = (
-    'from pathlib import Path; from janusvln_ros.training.data.views import write_views;'
-    'import sys; write_views(Path(sys.argv[1]), tours=2000, seed=1, '
-    'rooms=(1, 1), processes=2)'
-)
+COMMANDS = {
+    'evaluate': 'evaluate --policy expert --split val_unseen --processes 2 --output'.split(),
+    'views': 'data views --tours 2000 --rooms 1 1 --processes 2'.split(),
+}
 
 
-@pytest.mark.parametrize(
-    'words',
-    [
-        [
-            '-m',
-            'janusvln_ros.cli',
-            'evaluate',
-            '--policy',
-            'expert',
-            '--split',
-            'val_unseen',
-            '--processes',
-            '2',
-            '--output',
-        ],
-        ['-c', VIEWS],
-    ],
-    ids=['evaluate', 'farm'],
-)
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
-def test_workers_end_with_a_command_that_is_killed(marked, tmp_path, words, number):
+@pytest.mark.parametrize('processes', [1, 2])
+def test_every_task_is_done_once_by_what_each_process_makes_once(tmp_path, processes):
+    results = list(in_processes(range(20), squares, tmp_path, processes=processes))
+    assert sorted(results) == [task**2 for task in range(20)]
+    made = {path.name for path in tmp_path.glob('made_*')}
+    assert 1 <= len(made) <= processes
+    assert (made == {f'made_{os.getpid()}'}) == (processes == 1)
+
+
+def test_without_tasks_nothing_is_made(tmp_path):
+    assert list(in_processes([], squares, tmp_path, processes=2)) == []
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('processes', [1, 2])
+def test_a_fault_of_a_worker_comes_as_it_is(tmp_path, processes):
+    with pytest.raises(ValueError, match='no square of 3'):
+        list(in_processes(range(6), squares, tmp_path, 3, processes=processes))
+
+
+def test_what_is_under_way_when_ctrl_c_comes_is_not_lost(tmp_path):
+    given = []
+    with pytest.raises(KeyboardInterrupt):
+        for result in in_processes(range(60), sleepers, tmp_path, processes=2):
+            given.append(result)
+            if len(given) == 1:
+                Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert given and sorted(given) == sorted(int(p.name) for p in tmp_path.iterdir())
+    assert len(given) < 60
+
+
+def _start(marked, tmp_path, words):
+    """Start a command; give it, and what tells its workers, when they are at work."""
     environment, running = marked
-
-    def workers():
-        return [line for line in running().values() if 'spawn_main' in line]
-
     process = subprocess.Popen(
-        [sys.executable, *words, str(tmp_path / 'out')],
+        [sys.executable, '-m', 'janusvln_ros.cli', *words, str(tmp_path / 'out')],
         env=environment,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    end = time.monotonic() + 120
-    while len(workers()) < 2 or not any(tmp_path.rglob('*.*')):
-        assert process.poll() is None and time.monotonic() < end, 'no worker began'
-        time.sleep(0.05)
+
+    def workers():
+        return [number for number, line in running().items() if 'spawn_main' in line]
+
+    def at_work():
+        assert process.poll() is None, process.communicate()
+        return len(workers()) == 2 and any(tmp_path.rglob('*.*'))
+
+    wait_for(at_work, 'work', 120)
+    return process, workers
+
+
+@pytest.mark.parametrize('words', COMMANDS.values(), ids=COMMANDS)
+def test_a_killed_worker_ends_the_command_with_a_word(marked, tmp_path, words):
+    process, workers = _start(marked, tmp_path, words)
+    os.kill(min(workers()), signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (1, 2)
+    assert 'a worker process was killed' in said and 'Traceback' not in said
+    assert not marked[1]()
+
+
+@pytest.mark.parametrize('words', COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_a_command_that_is_killed(marked, tmp_path, words, number):
+    process, _ = _start(marked, tmp_path, words)
     process.send_signal(number)
-    process.wait(60)
-    end = time.monotonic() + 30
-    while running():
-        assert time.monotonic() < end, running()
-        time.sleep(0.05)
+    process.communicate(timeout=60)
+    wait_for(lambda: not marked[1](), 'the end of the workers', 30)

@@ -9,17 +9,13 @@ lines that are there, in whatever file; so nothing is repeated and nothing is lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import as_completed, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 import fcntl
 import hashlib
 import json
-import multiprocessing
 import os
 from pathlib import Path
-import signal
 from typing import Any
 
 from janusvln_ros.actions import Action, ACTION_NAMES
@@ -29,7 +25,7 @@ from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.workers import end_with
+from janusvln_ros.workers import in_processes
 from tqdm import tqdm
 
 _VIDEO_FPS = 5
@@ -100,34 +96,25 @@ def evaluate(run: Run, *, processes: int = 1, quiet: bool = False) -> list[dict[
     run.folder.mkdir(parents=True, exist_ok=True)
     check_settings(run)
     with _locked(run.folder / f'results-{rank}.jsonl') as stream:
-        environment = run.environment.make()
-        keys = environment.keys(list(run.categories))[: run.episodes]
+        with closing(run.environment.make()) as environment:
+            keys = environment.keys(list(run.categories))[: run.episodes]
         videos = set(keys[: run.videos])
         done = {record['key'] for record in read_records(run.folder)}
         mine = [key for key in keys[rank::world_size] if _name(key) not in done]
-        bar = tqdm(
+        tasks = [(key, key in videos) for key in mine]
+        with tqdm(
             total=len(keys[rank::world_size]),
             initial=len(keys[rank::world_size]) - len(mine),
             unit='episode',
             desc=run.agent.policy if rank == 0 else f'rank {rank}',
             disable=quiet,
-        )
-        rates = _Running(bar)
-
-        def finished(record: dict[str, Any]) -> None:
-            stream.write(json.dumps(record, ensure_ascii=False) + '\n')
-            stream.flush()
-            os.fsync(stream.fileno())
-            rates.add(record)
-
-        with bar:
-            if mine and processes == 1:
-                agent = run.agent.make()
-                for key in mine:
-                    finished(run_episode(run, environment, agent, key, key in videos))
-            elif mine:
-                _run_in_processes(run, mine, videos, processes, finished)
-        environment.close()
+        ) as bar:
+            rates = _Running(bar)
+            for record in in_processes(tasks, _episodes, run, processes=processes):
+                stream.write(json.dumps(record, ensure_ascii=False) + '\n')
+                stream.flush()
+                os.fsync(stream.fileno())
+                rates.add(record)
     wanted = {_name(key): place for place, key in enumerate(keys)}
     records = [record for record in read_records(run.folder) if record['key'] in wanted]
     return sorted(records, key=lambda record: wanted[record['key']])
@@ -232,48 +219,12 @@ class _Running:
         self._bar.update()
 
 
-def _run_in_processes(
-    run: Run,
-    keys: list[Any],
-    videos: set[Any],
-    processes: int,
-    finished: Callable[[dict[str, Any]], None],
-) -> None:
-    # Workers inherit it: Ctrl-C goes to all processes, but the main one decides.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(
-        processes,
-        mp_context=multiprocessing.get_context('spawn'),
-        initializer=_start_worker,
-        initargs=(run, os.getpid()),
-    )
-    try:
-        futures = [pool.submit(_work, key, key in videos) for key in keys]
-        signal.signal(signal.SIGINT, handler)
-        for future in as_completed(futures):
-            finished(future.result())
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            'a worker process died (out of memory?); finished episodes are kept: '
-            'the same command goes on'
-        ) from error
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        pool.shutdown(cancel_futures=True)
-
-
-_worker: tuple[Run, Any, Agent] | None = None
-
-
-def _start_worker(run: Run, parent: int) -> None:
-    global _worker
-    end_with(parent)
-    _worker = run, run.environment.make(), run.agent.make()
-
-
-def _work(key: Any, video: bool) -> dict[str, Any]:
-    run, environment, agent = _worker
-    return run_episode(run, environment, agent, key, video)
+@contextmanager
+def _episodes(run: Run) -> Iterator[Callable[[tuple[Any, bool]], dict[str, Any]]]:
+    """Give what runs an episode: of its key, and whether it is filmed, it makes the record."""
+    agent = run.agent.make()
+    with closing(run.environment.make()) as environment:
+        yield lambda task: run_episode(run, environment, agent, *task)
 
 
 @contextmanager

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.splits import find_split, Split
-from janusvln_ros.training.data.farm import in_processes
 from janusvln_ros.training.data.walks import save_walk, Walker
+from janusvln_ros.workers import in_processes
 from tqdm import tqdm
 
 # Houses of the train split, but more episodes than it has.
@@ -54,22 +55,22 @@ def collect(plan: Plan, processes: int = 1) -> None:
         raise ValueError(f'no categories {sorted(unknown)}; there are {", ".join(CATEGORIES)}')
     plan.folder.mkdir(parents=True, exist_ok=True)
     missing = [number for number in range(plan.walks) if not plan.path(number).exists()]
-    jobs = [(plan, missing[i::processes]) for i in range(processes)]
     with tqdm(
         total=plan.walks, initial=plan.walks - len(missing), desc='walks', mininterval=5
     ) as bar:
-        for _ in in_processes(_work, jobs):
+        for _ in in_processes(missing, _walks, plan, processes=processes):
             bar.update()
 
 
-def _work(plan: Plan, numbers: Sequence[int]) -> Iterator[int]:
-    """Walk and save; give each walk's number."""
-    walker = Walker()
-    for number in numbers:
-        walk = walker.walk(WALKS, plan.index(number), most=plan.most)
-        save_walk(plan.path(number), walk, plan.image_width)
-        yield number
-    walker.close()
+@contextmanager
+def _walks(plan: Plan) -> Iterator[Callable[[int], None]]:
+    """Give what walks and saves the walk of a number."""
+    with closing(Walker()) as walker:
+        yield lambda number: save_walk(
+            plan.path(number),
+            walker.walk(WALKS, plan.index(number), most=plan.most),
+            plan.image_width,
+        )
 
 
 def walk_files(folder: Path) -> list[Path]:

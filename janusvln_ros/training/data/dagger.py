@@ -8,7 +8,8 @@ over for the rest; walks in which the model made no mistake, or that did not arr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.policy.janus import JanusPolicy
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.training.data.collect import Plan, WALKS
-from janusvln_ros.training.data.farm import in_processes
 from janusvln_ros.training.data.walks import save_walk, Walk, Walker
+from janusvln_ros.workers import in_processes
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -73,19 +74,19 @@ class Rollouts:
             for number in range(self.walks)
             if not plan.path(number).exists() and not _dropped(plan.path(number)).exists()
         ]
-        jobs = [(self, missing[i::processes]) for i in range(processes)]
         with tqdm(
             desc=f'walks of seed {self.seed}',
             total=self.walks,
             initial=self.walks - len(missing),
             mininterval=5,
         ) as bar:
-            for _ in in_processes(_roll_out, jobs):
+            for _ in in_processes(missing, _walks, self, processes=processes):
                 bar.update()
 
 
-def _roll_out(rollouts: Rollouts, numbers: Sequence[int]) -> Iterator[int]:
-    """Walk with the model; give each walk's number."""
+@contextmanager
+def _walks(rollouts: Rollouts) -> Iterator[Callable[[int], None]]:
+    """Give what walks the walk of a number with the model."""
     plan = rollouts.plan
     torch.set_num_threads(1)
     policy = JanusPolicy.from_pretrained(
@@ -94,18 +95,18 @@ def _roll_out(rollouts: Rollouts, numbers: Sequence[int]) -> Iterator[int]:
         dtype='float32',
         memory=MemoryConfig(mode='windowed'),
     )
-    walker = Walker()
-    for number in numbers:
-        mixture = Mixture(
-            policy, rollouts.share, np.random.default_rng([31, rollouts.seed, number])
-        )
+
+    def walk(number: int) -> None:
+        rng = np.random.default_rng([31, rollouts.seed, number])
+        mixture = Mixture(policy, rollouts.share, rng)
         walk = walker.walk(WALKS, plan.index(number), most=rollouts.most, astray=0.0, act=mixture)
         if worth_keeping(walk, mixture.mistakes):
             save_walk(plan.path(number), walk, plan.image_width)
         else:
             _dropped(plan.path(number)).touch()
-        yield number
-    walker.close()
+
+    with closing(Walker()) as walker:
+        yield walk
 
 
 def _dropped(path: Path) -> Path:

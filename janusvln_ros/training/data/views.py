@@ -7,7 +7,8 @@ how the camera moved.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 import math
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from janusvln_ros.sim.camera import CameraModel, random_camera
 from janusvln_ros.sim.free_space import FreeSpace
 from janusvln_ros.sim.house import generate_house
 from janusvln_ros.sim.renderer import Renderer
-from janusvln_ros.training.data.farm import in_processes
 from janusvln_ros.training.data.labels import (
     COLUMNS,
     PATCH_COLUMNS,
@@ -26,6 +26,7 @@ from janusvln_ros.training.data.labels import (
     ROWS,
     Surroundings,
 )
+from janusvln_ros.workers import in_processes
 import numpy as np
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
@@ -53,11 +54,10 @@ def write_views(
         for house in range(tours // TOURS)
         if not arrays['done'][house * TOURS : (house + 1) * TOURS].all()
     ]
-    jobs = [(folder, tours, seed, rooms, houses[i::processes]) for i in range(processes)]
     with tqdm(
         desc='houses', total=tours // TOURS, initial=tours // TOURS - len(houses), mininterval=5
     ) as bar:
-        for _ in in_processes(_draw, jobs):
+        for _ in in_processes(houses, _drawing, folder, tours, seed, rooms, processes=processes):
             bar.update()
 
 
@@ -75,13 +75,14 @@ def _arrays(folder: Path, tours: int) -> dict[str, np.memmap]:
     }
 
 
-def _draw(
-    folder: Path, tours: int, seed: int, rooms: tuple[int, int], houses: Sequence[int]
-) -> Iterator[int]:
-    """Draw the tours of some houses; give each when it is done."""
+@contextmanager
+def _drawing(
+    folder: Path, tours: int, seed: int, rooms: tuple[int, int]
+) -> Iterator[Callable[[int], None]]:
+    """Give what draws the tours of the house of a number."""
     arrays = _arrays(folder, tours)
-    renderer = Renderer(CameraModel().width, CameraModel().height)
-    for number in houses:
+
+    def draw(number: int) -> None:
         rng = np.random.default_rng([seed, number])
         house = generate_house(int(rng.integers(1 << 40)), rooms=rooms, pairs=TRAINING_PAIRS)
         surroundings, space = Surroundings(house), FreeSpace(house)
@@ -97,8 +98,9 @@ def _draw(
                 arrays['rays'][tour, frame] = labels.rays
                 arrays['motion'][tour, frame] = motion
             arrays['done'][tour] = True
-        yield number
-    renderer.close()
+
+    with closing(Renderer(CameraModel().width, CameraModel().height)) as renderer:
+        yield draw
 
 
 def _array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
