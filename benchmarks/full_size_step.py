@@ -16,7 +16,6 @@ import time
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import FULL_SIZE
-from janusvln_ros.policy.preprocessing import Normalisation
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.random_checkpoint import random_tensors, write_random_checkpoint
 import numpy as np
@@ -39,7 +38,6 @@ def random_policy(device: torch.device, memory: MemoryConfig) -> JanusPolicy:
         memory=memory,
         decoding='constrained',
         repetition_penalty=1.05,
-        normalisation=Normalisation(device),
     )
 
 

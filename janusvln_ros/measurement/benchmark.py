@@ -27,7 +27,6 @@ from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import FULL_SIZE
 from janusvln_ros.policy.network.quantization import KINDS
-from janusvln_ros.policy.preprocessing import Normalisation
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.random_checkpoint import random_tensors, write_random_checkpoint
 import numpy as np
@@ -72,7 +71,6 @@ def load_policy(
         memory=memory,
         decoding='constrained',
         repetition_penalty=1.05,
-        normalisation=Normalisation(torch.device(device)),
     )
 
 
@@ -207,7 +205,7 @@ def start(
 ) -> Callable[[np.ndarray], dict[str, float]]:
     """Begin an episode; return what takes a step and tells its seconds by part."""
     if mode == 'recompute':
-        recompute = Recompute(policy, Normalisation(device))
+        recompute = Recompute(policy)
         recompute.reset(INSTRUCTION)
         return lambda frame: recompute.step(frame)[1]
     policy.reset(INSTRUCTION)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from janusvln_ros.policy.context import Episode, FrameTables, geometry_memory, language_memory
+from janusvln_ros.policy.context import Context, FrameTables, geometry_memory, language_memory
 from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.janus import JanusPolicy, Stopwatch
 from janusvln_ros.policy.network.fusion import fuse
@@ -19,18 +19,18 @@ import numpy as np
 import torch
 
 
-class RecomputeEpisode(Episode):
+class RecomputeContext(Context):
     """All frames of an episode at once."""
 
     def encode(self, frames: list[torch.Tensor]) -> list[torch.Tensor]:
         """Encode the geometry of frames (1, 3, h, w) one after the other: (1, M, hidden) each."""
         encoded = []
         for frame in frames:
-            encoded.append(self.see(frame))
+            encoded.append(self.encode_geometry(frame))
             self.geometry.commit()
         return encoded
 
-    def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
+    def prefill(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
         """Read all frames (N, M, hidden), each with its geometry: logits (1 + tree, vocab)."""
         prompt, images = self.prompt, len(semantics)
         self.positions = prompt.positions(images).to(self.model.device)
@@ -42,8 +42,10 @@ class RecomputeEpisode(Episode):
 class Recompute:
     """Takes the steps of an episode without a memory, on the weights of a policy."""
 
-    def __init__(self, policy: JanusPolicy, normalisation: Normalisation) -> None:
-        self._policy, self._normalisation = policy, normalisation
+    def __init__(self, policy: JanusPolicy) -> None:
+        model = policy.model
+        self._policy = policy
+        self._normalisation = Normalisation(model.device, model.config.vision)
         self._frames: list[np.ndarray] = []
 
     def reset(self, instruction: str) -> None:
@@ -70,11 +72,11 @@ class Recompute:
         )
         watch = Stopwatch(model.device)
         upload = FrameUpload(size, policy.image_width, model.device)
-        pixels = [self._normalisation.pixels(upload(frame)) for frame in self._frames]
+        pixels = [self._normalisation.pixels(upload(frame)[None]) for frame in self._frames]
         seen = [self._normalisation.geometry(frame) for frame in pixels]
         rows = torch.cat([self._normalisation.vision(frame) for frame in pixels])
         watch.lap('preprocess')
-        episode = RecomputeEpisode(
+        episode = RecomputeContext(
             model,
             prompt,
             policy.tree,
@@ -86,9 +88,9 @@ class Recompute:
         )
         geometry = torch.cat(episode.encode(seen))
         watch.lap('geometry')
-        semantics = episode.look(rows)
+        semantics = episode.encode_vision(rows)
         watch.lap('vision')
-        logits = episode.decide(semantics, geometry)
+        logits = episode.prefill(semantics, geometry)
         watch.lap('prefill')
         policy.tree.log_probabilities(logits).cpu()
         watch.lap('decode')

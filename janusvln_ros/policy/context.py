@@ -1,8 +1,8 @@
 """
 An episode's state, and what a step of each memory mode does with it.
 
-`SampledEpisode` is the released model: every step reads the whole prompt of sampled frames anew,
-with the current geometry on all of them. `WindowedEpisode` is the paper's dual memory: a step
+`SampledContext` is the released model: every step reads the whole prompt of sampled frames anew,
+with the current geometry on all of them. `WindowedContext` is the paper's dual memory: a step
 reads the new frame's block and the instruction against remembered keys and values.
 """
 
@@ -104,7 +104,7 @@ def language_memory(
     )
 
 
-class Episode:
+class Context:
     """What both modes have in common."""
 
     def __init__(
@@ -141,35 +141,35 @@ class Episode:
         """Bytes of everything that is remembered."""
         return self.geometry.nbytes + self.language.nbytes
 
-    def see(self, pixels: torch.Tensor) -> torch.Tensor:
+    def encode_geometry(self, pixels: torch.Tensor) -> torch.Tensor:
         """
         Encode the frame's geometry against the remembered frames (paper, section 3.2).
 
         pixels: (1, 3, h, w), normalised. Returns the merged tokens (1, M, hidden), not yet
         weighted.
         """
-        return self._graphs.run('geometry', self.geometry.end, self._see, pixels)
+        return self._graphs.run('geometry', self.geometry.end, self._encode_geometry, pixels)
 
-    def _see(self, pixels: torch.Tensor) -> torch.Tensor:
+    def _encode_geometry(self, pixels: torch.Tensor) -> torch.Tensor:
         memory = self.geometry
 
         def attend(block: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             return functional.scaled_dot_product_attention(q, *memory.extend(block, k, v))
 
-        features = self.model.vggt['aggregator'](
-            pixels, self.tables.geometry, memory.seen == 0, attend
-        )
+        aggregator = self.model.vggt['aggregator']
+        special = aggregator.special(0 if memory.seen == 0 else 1)
+        features = aggregator(pixels, self.tables.geometry, special, attend)
         patches = features[:, self.model.config.geometry.num_special_tokens :]
         return self.model.merger(patches, *self.tables.grid)
 
-    def look(self, rows: torch.Tensor) -> torch.Tensor:
+    def encode_vision(self, rows: torch.Tensor) -> torch.Tensor:
         """Encode the frame's semantics: pixel rows (1, N, 1176) to tokens (1, M, hidden)."""
-        return self._graphs.run('vision', None, self._look, rows)
+        return self._graphs.run('vision', None, self._encode_vision, rows)
 
-    def _look(self, rows: torch.Tensor) -> torch.Tensor:
+    def _encode_vision(self, rows: torch.Tensor) -> torch.Tensor:
         return self.model.visual(rows, self.tables.vision)
 
-    def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
+    def prefill(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
         """
         Read the frame's semantics and geometry, each (1, M, hidden).
 
@@ -178,7 +178,7 @@ class Episode:
         """
         raise NotImplementedError
 
-    def proceed(self, tokens: list[int]) -> torch.Tensor:
+    def decode(self, tokens: list[int]) -> torch.Tensor:
         """Return the logits (vocab,) behind an answer that has left the tree, token by token."""
         new = tokens[self._said :]
         positions = (self._next_position + self._said + torch.arange(len(new))).expand(3, -1)
@@ -188,7 +188,7 @@ class Episode:
         self._said = len(tokens)
         return self.model.lm_head(self.model.model(self._embed(new), attend, read=1))[0, 0].float()
 
-    def finish(self) -> None:
+    def commit(self) -> None:
         """
         End a step: the frame is remembered, suffix and answer are not.
 
@@ -208,7 +208,7 @@ class Episode:
 
     def _read(self, next_position: int, *embeddings: torch.Tensor) -> torch.Tensor:
         """
-        Run the language model over tokens at `positions` and the tree behind; see `decide`.
+        Run the language model over tokens at `positions` and the tree behind; see `prefill`.
 
         next_position: the first one behind the prompt, where the tree's begin.
         """
@@ -234,7 +234,7 @@ class Episode:
         return self.model.lm_head(hidden)[0].float()
 
 
-class SampledEpisode(Episode):
+class SampledContext(Context):
     """Semantics of evenly sampled frames, read anew at each step (the released model)."""
 
     def __init__(self, *args, **kwargs) -> None:
@@ -246,7 +246,7 @@ class SampledEpisode(Episode):
     def nbytes(self) -> int:
         return super().nbytes + self.features.nbytes
 
-    def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
+    def prefill(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
         self.features.keep(self.step, semantics[0])
         images = self.features.gather(history(self.step, self.config.history_frames))
         if len(images) not in self._positions:
@@ -259,7 +259,7 @@ class SampledEpisode(Episode):
         return self._read(next_position, self._prefix, self._blocks(fused), self._tail)
 
 
-class WindowedEpisode(Episode):
+class WindowedContext(Context):
     """
     Keys and values of the initial and the latest frames (paper, section 3.3).
 
@@ -287,7 +287,7 @@ class WindowedEpisode(Episode):
     def nbytes(self) -> int:
         return super().nbytes + (self._pruner.nbytes if self._pruner else 0)
 
-    def decide(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
+    def prefill(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
         prompt, memory = self.prompt, self.language
         self._fused = fuse(semantics, geometry, self.model.config.lam)
         embeddings = [self._blocks(self._fused), self._tail]
@@ -302,7 +302,7 @@ class WindowedEpisode(Episode):
             memory.move_anchors(*self._rotary(turn))
         return self._read(block + prompt.advance + len(prompt.suffix), *embeddings)
 
-    def finish(self) -> None:
+    def commit(self) -> None:
         kept = self._pruner.observe(self.step, self._fused[0]) if self._pruner else None
         self.language.commit(kept)
-        super().finish()
+        super().commit()

@@ -13,13 +13,13 @@ import time
 
 from janusvln_ros.actions import Action
 from janusvln_ros.policy.context import (
-    Episode,
+    Context,
     FrameTables,
     geometry_memory,
     language_memory,
-    SampledEpisode,
+    SampledContext,
     scratch_tokens,
-    WindowedEpisode,
+    WindowedContext,
 )
 from janusvln_ros.policy.decoding import AnswerTree, read_repetition_penalty
 from janusvln_ros.policy.graphs import StepGraphs
@@ -77,7 +77,6 @@ class JanusPolicy:
         memory: MemoryConfig,
         decoding: str,
         repetition_penalty: float,
-        normalisation: Normalisation,
     ) -> None:
         if decoding not in ('constrained', 'published'):
             raise ValueError(f"decoding {decoding!r} is not 'constrained' or 'published'")
@@ -90,14 +89,14 @@ class JanusPolicy:
         self.tree = AnswerTree(encoder)
         self.image_width, self.memory, self.decoding = image_width, memory, decoding
         self.repetition_penalty = repetition_penalty
-        self._normalisation = normalisation
+        self._normalisation = Normalisation(model.device, model.config.vision)
         self._suffix: tuple[int, ...] | None = None
         self._tables: FrameTables | None = None
         self._geometry_memory: KeyValueMemory | None = None  # storage, from episode to episode
         self._language_memory: KeyValueMemory | None = None
         self._graphs = StepGraphs()
         self._upload: FrameUpload | None = None
-        self.episode: Episode | None = None  # from the first frame on
+        self.episode: Context | None = None  # from the first frame on
 
     @classmethod
     def from_pretrained(
@@ -148,7 +147,6 @@ class JanusPolicy:
             memory=memory,
             decoding=decoding,
             repetition_penalty=read_repetition_penalty(path),
-            normalisation=Normalisation(device, *checkpoint.read_vision_colours(path)),
         )
 
     @property
@@ -190,15 +188,15 @@ class JanusPolicy:
             )
         episode, model = self.episode, self.model
         watch = Stopwatch(model.device)
-        pixels = self._normalisation.pixels(self._upload(rgb))
+        pixels = self._normalisation.pixels(self._upload(rgb)[None])
         geometry_input = self._normalisation.geometry(pixels)
         vision_input = self._normalisation.vision(pixels)
         watch.lap('preprocess')
-        geometry = episode.see(geometry_input)
+        geometry = episode.encode_geometry(geometry_input)
         watch.lap('geometry')
-        semantics = episode.look(vision_input)
+        semantics = episode.encode_vision(vision_input)
         watch.lap('vision')
-        logits = episode.decide(semantics, geometry)
+        logits = episode.prefill(semantics, geometry)
         watch.lap('prefill')
         seen = episode.prompt.vocabulary
         log_probabilities = self.tree.log_probabilities(logits).cpu()
@@ -209,9 +207,9 @@ class JanusPolicy:
                 logits.cpu(),
                 seen,
                 self.repetition_penalty,
-                lambda tokens: episode.proceed(tokens).cpu(),
+                lambda tokens: episode.decode(tokens).cpu(),
             )
-        episode.finish()
+        episode.commit()
         watch.lap('decode')
         return Decision(
             action=action,
@@ -223,7 +221,7 @@ class JanusPolicy:
             timings=watch.seconds(),
         )
 
-    def _begin(self, size: tuple[int, int]) -> Episode:
+    def _begin(self, size: tuple[int, int]) -> Context:
         """Begin an episode with frames (width, height); tables and storage stay where they fit."""
         grid = patch_grid(*size, self.image_width)
         prompt = self.encoder.prompt(self._suffix, grid)
@@ -240,7 +238,7 @@ class JanusPolicy:
             self._language_memory = language_memory(
                 self.model, prompt, self.memory, len(self.tree.tokens)
             )
-        kind = SampledEpisode if self.memory.mode == 'sampled' else WindowedEpisode
+        kind = SampledContext if self.memory.mode == 'sampled' else WindowedContext
         return kind(
             self.model,
             prompt,

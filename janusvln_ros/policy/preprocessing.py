@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from janusvln_ros.policy.network.config import FULL_SIZE, VisionConfig
 import numpy as np
 from PIL import Image
 import torch
@@ -17,10 +18,6 @@ PATCH = 14  # pixels
 LEAST_PIXELS = 56 * 56  # below, Qwen's image processor would enlarge the image
 
 GEOMETRY_MEAN, GEOMETRY_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet
-VISION_MEAN, VISION_STD = (
-    (0.48145466, 0.4578275, 0.40821073),
-    (0.26862954, 0.26130258, 0.27577711),
-)  # CLIP
 
 
 class Grid(NamedTuple):
@@ -82,9 +79,24 @@ def check_frame(rgb: np.ndarray) -> None:
 
 def resize(rgb: np.ndarray, image_width: int) -> np.ndarray:
     """Resize by PIL's antialiased bicubic and crop to the central rows: uint8 (h, w, 3)."""
-    height = resized_height(rgb.shape[1], rgb.shape[0], image_width)
-    image = np.array(Image.fromarray(rgb).resize((image_width, height), Image.Resampling.BICUBIC))
-    return crop(image, image_width)
+    image = Image.fromarray(rgb)
+    width, height = image.size
+    new_size = image_width, resized_height(width, height, image_width)
+    # one axis at a time: which one PIL takes first depends on its version
+    first = (width, new_size[1]) if height_first(image.size, new_size) else (image_width, height)
+    for size in (first, new_size):
+        image = image.resize(size, Image.Resampling.BICUBIC)
+    return crop(np.array(image), image_width)
+
+
+def height_first(size: tuple[int, int], new_size: tuple[int, int]) -> bool:
+    """
+    Whether the height is resized before the width, between sizes (width, height).
+
+    The rule is that of Pillow 13, by which the golden data were made; earlier ones take the width.
+    Each axis rounds to uint8, so the order shows.
+    """
+    return size[1] - new_size[1] > max(0, 2 * (size[0] - new_size[0]))
 
 
 def crop(image: np.ndarray | torch.Tensor, image_width: int) -> np.ndarray | torch.Tensor:
@@ -96,39 +108,41 @@ def crop(image: np.ndarray | torch.Tensor, image_width: int) -> np.ndarray | tor
 class Normalisation:
     """Colour statistics of the two encoders on a device."""
 
-    def __init__(
-        self,
-        device: torch.device,
-        vision_mean: tuple[float, ...] = VISION_MEAN,
-        vision_std: tuple[float, ...] = VISION_STD,
-    ) -> None:
+    def __init__(self, device: torch.device, vision: VisionConfig = FULL_SIZE.vision) -> None:
         def column(values: tuple[float, ...]) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.float32, device=device).view(3, 1, 1)
 
         # a tensor: by a number, CUDA multiplies with the reciprocal, which is not bit-equal
         self._most = torch.tensor(255.0, device=device)
         self._geometry = column(GEOMETRY_MEAN), column(GEOMETRY_STD)
-        self._vision = column(vision_mean), column(vision_std)
+        self._vision = column(vision.image_mean), column(vision.image_std)
 
-    def pixels(self, image: torch.Tensor) -> torch.Tensor:
-        """Return a resized frame, uint8 (h, w, 3), as float32 (3, h, w) in [0, 1]."""
-        return image.permute(2, 0, 1).float() / self._most
+    def pixels(self, images: torch.Tensor) -> torch.Tensor:
+        """Return resized frames, uint8 (B, h, w, 3), as float32 (B, 3, h, w) in [0, 1]."""
+        return images.permute(0, 3, 1, 2).float() / self._most
 
     def geometry(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return the geometry encoder's input, (1, 3, h, w)."""
+        """Return the geometry encoder's input, (B, 3, h, w)."""
         mean, std = self._geometry
-        return ((pixels - mean) / std)[None]
+        return (pixels - mean) / std
+
+    def patches(self, pixels: torch.Tensor) -> torch.Tensor:
+        """
+        Return the patches that vision sees, by 2 x 2 groups: (B, patches, 3, 196).
+
+        A patch is (channel, y and x).
+        """
+        mean, std = self._vision
+        rows, columns = (side // PATCH // 2 for side in pixels.shape[2:])
+        pixels = (pixels[..., : rows * 2 * PATCH, : columns * 2 * PATCH] - mean) / std
+        patches = pixels.reshape(-1, 3, rows, 2, PATCH, columns, 2, PATCH)
+        patches = patches.permute(0, 2, 5, 3, 6, 1, 4, 7)
+        return patches.reshape(-1, rows * columns * 4, 3, PATCH**2)
 
     def vision(self, pixels: torch.Tensor) -> torch.Tensor:
         """
-        Return the vision tower's input, (1, patches, 1176).
+        Return the vision tower's input, (B, patches, 1176).
 
-        A row is (channel, time, y, x) of a patch, the frame standing for both times; the rows go
-        by 2 x 2 groups.
+        A row is (channel, time, y, x) of a patch, the frame standing for both times.
         """
-        mean, std = self._vision
-        rows, columns = (side // PATCH // 2 for side in pixels.shape[1:])
-        pixels = (pixels[:, : rows * 2 * PATCH, : columns * 2 * PATCH] - mean) / std
-        patches = pixels.view(3, rows, 2, PATCH, columns, 2, PATCH).permute(1, 4, 2, 5, 0, 3, 6)
-        patches = patches.unsqueeze(5).expand(-1, -1, -1, -1, -1, 2, -1, -1)
-        return patches.reshape(1, rows * columns * 4, 6 * PATCH**2)
+        return self.patches(pixels).unsqueeze(3).expand(-1, -1, -1, 2, -1).flatten(2)

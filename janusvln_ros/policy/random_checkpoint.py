@@ -15,8 +15,7 @@ import tempfile
 
 from janusvln_ros.policy import prompt
 from janusvln_ros.policy.network import checkpoint
-from janusvln_ros.policy.network.config import JanusConfig
-from janusvln_ros.policy.preprocessing import VISION_MEAN, VISION_STD
+from janusvln_ros.policy.network.config import CLIP_MEAN, CLIP_STD, JanusConfig
 from tokenizers import decoders, normalizers, pre_tokenizers, Regex, Tokenizer, trainers
 from tokenizers.models import BPE
 import torch
@@ -251,8 +250,8 @@ def write_companions(folder: Path, tokenizer: Tokenizer, marks: dict[str, int]) 
         'preprocessor_config.json': {
             'image_processor_type': 'Qwen2VLImageProcessor',
             'processor_class': 'Qwen2_5_VLProcessor',
-            'image_mean': VISION_MEAN,
-            'image_std': VISION_STD,
+            'image_mean': CLIP_MEAN,
+            'image_std': CLIP_STD,
             'patch_size': 14,
             'merge_size': 2,
             'temporal_patch_size': 2,

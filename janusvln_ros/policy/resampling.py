@@ -4,16 +4,13 @@ PIL's antialiased bicubic resize of uint8 images as two matrix products: bit for
 PIL rounds its weights to fixed point, sums integers and rounds to uint8 after each axis. Here the
 weights go in three parts of eight bits, so that all sums stay integers below 2^24, which float32
 (and TF32, which multiplies with eleven bits) holds exactly in whatever order they are summed.
-
-The width goes first. Where the height shrinks by more than twice what the width does, Pillow 13
-takes the height first, and older ones do not: such frames are left to Pillow (`takes`).
 """
 
 from __future__ import annotations
 
 import math
 
-from janusvln_ros.policy.preprocessing import crop, resize, resized_height
+from janusvln_ros.policy.preprocessing import crop, height_first, resize, resized_height
 import numpy as np
 import torch
 
@@ -72,11 +69,6 @@ class Axis:
         return (total + (1 << PRECISION_BITS - 1) >> PRECISION_BITS).clamp(0, 255).to(torch.uint8)
 
 
-def takes(size: tuple[int, int], new_size: tuple[int, int]) -> bool:
-    """Whether every Pillow resizes between these (width, height) as `Resampler` does."""
-    return size[1] - new_size[1] <= max(0, 2 * (size[0] - new_size[0]))
-
-
 class Resampler:
     """Resizes uint8 images (H, W, 3) of one size to uint8 (height, width, 3), on a device."""
 
@@ -84,16 +76,16 @@ class Resampler:
         self, size: tuple[int, int], new_size: tuple[int, int], device: torch.device
     ) -> None:
         """Sizes are (width, height) in pixels."""
-        self._width, self._height = (
-            None if old == new else Axis(old, new, device) for old, new in zip(size, new_size)
-        )
+        self._axes = [
+            (axis, Axis(size[axis], new_size[axis], device))
+            for axis in ((1, 0) if height_first(size, new_size) else (0, 1))
+            if size[axis] != new_size[axis]
+        ]
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         planes = image.permute(2, 0, 1)
-        if self._width is not None:
-            planes = self._width(planes)
-        if self._height is not None:
-            planes = self._height(planes.mT).mT
+        for axis, resample in self._axes:
+            planes = resample(planes.mT).mT if axis else resample(planes)
         return planes.permute(1, 2, 0)
 
 
@@ -107,8 +99,8 @@ class FrameUpload:
     def __init__(self, size: tuple[int, int], image_width: int, device: torch.device) -> None:
         """Size is (width, height) in pixels."""
         self._image_width, self._device, self._resampler = image_width, device, None
-        new_size = image_width, resized_height(*size, image_width)
-        if device.type == 'cuda' and takes(size, new_size):
+        if device.type == 'cuda':
+            new_size = image_width, resized_height(*size, image_width)
             self._resampler = Resampler(size, new_size, device)
             self._pinned = torch.empty(size[1], size[0], 3, dtype=torch.uint8, pin_memory=True)
 

@@ -20,64 +20,29 @@ from janusvln_ros.policy.network.fusion import fuse
 from janusvln_ros.policy.network.language import Rotary
 from janusvln_ros.policy.network.layers import rotate
 from janusvln_ros.policy.network.model import JanusModel
-from janusvln_ros.policy.preprocessing import (
-    GEOMETRY_MEAN,
-    GEOMETRY_STD,
-    PATCH,
-    VISION_MEAN,
-    VISION_STD,
-)
+from janusvln_ros.policy.preprocessing import Grid, Normalisation, PATCH
 from janusvln_ros.policy.prompt import Prompt
 import torch
 from torch.nn import functional
 
 
-def vision_rows(frames: torch.Tensor) -> torch.Tensor:
+def encode_vision(model: JanusModel, frames: torch.Tensor) -> torch.Tensor:
     """
-    Turn resized frames, uint8 (B, h, w, 3), into rows of the vision tower (B, patches, 3, 196).
+    Encode semantics of resized frames, uint8 (E, T, h, w, 3): patches (E, T, 4 M, C).
 
-    They are the tower's own rows (B, patches, 1176) before a frame is doubled in time.
+    They are in the order of the tower's windows, as `merge_vision` takes them.
     """
-    pixels = _normalised(frames, VISION_MEAN, VISION_STD)
-    rows, columns = (side // PATCH // 2 for side in pixels.shape[2:])
-    pixels = pixels[:, :, : rows * 2 * PATCH, : columns * 2 * PATCH]
-    patches = pixels.reshape(-1, 3, rows, 2, PATCH, columns, 2, PATCH)
-    patches = patches.permute(0, 2, 5, 3, 6, 1, 4, 7)
-    return patches.reshape(len(frames), rows * columns * 4, 3, PATCH**2)
-
-
-def _normalised(
-    frames: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]
-) -> torch.Tensor:
-    def column(values: tuple[float, ...]) -> torch.Tensor:
-        return torch.tensor(values, device=frames.device).view(3, 1, 1)
-
-    return (frames.permute(0, 3, 1, 2).float() / 255.0 - column(mean)) / column(std)
-
-
-def see_patches(model: JanusModel, frames: torch.Tensor) -> torch.Tensor:
-    """Encode semantics of resized frames, uint8 (E, T, h, w, 3), to patches (E, T, 4 M, C)."""
-    height, width = frames.shape[2:4]
-    tower = model.visual
-    tables = tower.tables(height // PATCH // 2 * 2, width // PATCH // 2 * 2)
-    rows = vision_rows(frames.flatten(0, 1)).flatten(2)
-    # Both times show the same frame, so their weights add up: half the work.
-    weight = tower.patch_embed['proj'].weight.sum(2).flatten(1)
-    x = functional.linear(rows.to(weight.dtype), weight)
-    x = x.unflatten(1, (-1, 4))[:, tables.order].flatten(1, 2)
-    whole = ((1, x.shape[1]),)
-    for index, block in enumerate(tower.blocks):
-        full = index in tower.config.full_attention_blocks
-        x = block(x, tables, whole if full else tables.windows)
-    return x.unflatten(0, frames.shape[:2])
+    grid = Grid(*(side // PATCH for side in frames.shape[2:4]))
+    colours = Normalisation(frames.device, model.config.vision)
+    x = model.visual.embed_still(colours.patches(colours.pixels(frames.flatten(0, 1))))
+    return model.visual.encode(x, model.visual.tables(*grid.vision)).unflatten(0, frames.shape[:2])
 
 
 def merge_vision(
     model: JanusModel, patches: torch.Tensor, rows: int, columns: int
 ) -> torch.Tensor:
-    """Merge the patches (E, T, 4 M, C) of `see_patches`, in windows, to tokens (E, T, M, D)."""
-    tables = model.visual.tables(rows, columns)
-    tokens = model.visual.merger(patches.flatten(0, 1))[:, tables.restore]
+    """Merge the patches (E, T, 4 M, C) of `encode_vision` to tokens (E, T, M, D)."""
+    tokens = model.visual.merge(patches.flatten(0, 1), model.visual.tables(rows, columns))
     return tokens.unflatten(0, patches.shape[:2])
 
 
@@ -88,28 +53,24 @@ def window_mask(frames: int, initial: int, recent: int, device: torch.device) ->
     return (frame <= step) & ((frame < initial) | (frame >= step - recent))
 
 
-def measure(model: JanusModel, frames: torch.Tensor, memory: MemoryConfig) -> torch.Tensor:
+def encode_geometry(model: JanusModel, frames: torch.Tensor, memory: MemoryConfig) -> torch.Tensor:
     """
     Encode geometry of resized frames, uint8 (E, T, h, w, 3), streaming: features (E, T, P0, 2C).
 
-    Every frame sees the frames that its window remembers, as `Episode.see` computes it.
+    Every frame sees the frames that its window remembers, as `Context.encode_geometry` has it.
     """
     aggregator = model.vggt['aggregator']
-    config = aggregator.config
     episodes, length, height, width = frames.shape[:4]
     tables = aggregator.tables(height // PATCH, width // PATCH)
-    pixels = _normalised(frames.flatten(0, 1), GEOMETRY_MEAN, GEOMETRY_STD)
-    patches = aggregator.patch_embed(pixels, tables.positions)  # (E T, P0, C)
-    variant = torch.ones(length, dtype=torch.long, device=frames.device)
-    variant[0] = 0
-    special = torch.cat((aggregator.camera_token, aggregator.register_token), dim=2)[0, variant]
-    special = special.expand(episodes, -1, -1, -1).flatten(0, 1)
-    x = torch.cat((special, patches), dim=1)  # (E T, P, C)
-    tokens = x.shape[1]
+    tokens = len(tables.cos)
+    colours = Normalisation(frames.device, model.config.vision)
+    pixels = colours.geometry(colours.pixels(frames.flatten(0, 1)))
+    variant = torch.ones(episodes, length, dtype=torch.long, device=frames.device)
+    variant[:, 0] = 0
     mask = window_mask(length, memory.initial_frames, memory.recent_frames, frames.device)
     mask = mask.repeat_interleave(tokens, 0).repeat_interleave(tokens, 1)
 
-    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    def attend(block: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         q, k, v = (
             part.unflatten(0, (episodes, length)).transpose(1, 2).flatten(2, 3)
             for part in (q, k, v)
@@ -117,14 +78,14 @@ def measure(model: JanusModel, frames: torch.Tensor, memory: MemoryConfig) -> to
         output = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return output.unflatten(2, (length, tokens)).transpose(1, 2).flatten(0, 1)
 
-    for index in range(config.num_used_blocks):
-        within = aggregator.frame_blocks[index](x, tables)
-        x = aggregator.global_blocks[index](within, tables, attend)
-    features = torch.cat((within, x), dim=-1)[:, config.num_special_tokens :]
+    features = aggregator(pixels, tables, aggregator.special(variant.flatten()), attend)
+    features = features[:, aggregator.config.num_special_tokens :]
     return features.unflatten(0, (episodes, length))
 
 
-def merge(model: JanusModel, features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+def merge_geometry(
+    model: JanusModel, features: torch.Tensor, rows: int, columns: int
+) -> torch.Tensor:
     """Merge geometry features (E, T, P0, 2C) to tokens of the language model (E, T, M, D)."""
     return model.merger(features.flatten(0, 1), rows, columns).unflatten(0, features.shape[:2])
 

@@ -24,11 +24,11 @@ from janusvln_ros.training.data.walks import phrase, UNKNOWN, Walk
 from janusvln_ros.training.forward import (
     answer_sampled,
     answer_windowed,
-    measure,
-    merge,
+    encode_geometry,
+    encode_vision,
+    merge_geometry,
     merge_vision,
     Questions,
-    see_patches,
 )
 import numpy as np
 import torch
@@ -280,11 +280,11 @@ class ImitationNetwork(nn.Module):
         batch = batch.to(model.device)
         grid = batch.prompt.grid
         with torch.set_grad_enabled('visual' in self._trained):
-            patches = see_patches(model, batch.frames)
+            patches = encode_vision(model, batch.frames)
         with torch.set_grad_enabled('vggt' in self._trained):
-            features = measure(model, batch.frames, self.memory)
+            features = encode_geometry(model, batch.frames, self.memory)
         semantics = merge_vision(model, patches, *grid.vision)
-        geometry = merge(model, features, *grid)
+        geometry = merge_geometry(model, features, *grid)
         if batch.mode == 'sampled':
             hidden = answer_sampled(
                 model,

@@ -16,7 +16,12 @@ from janusvln_ros.policy.network.fusion import fuse
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.sim.house import CATEGORIES, COLOURS
 from janusvln_ros.training.data.labels import CLASSES, NOTHING, PATCH_COLUMNS, PATCH_ROWS
-from janusvln_ros.training.forward import measure, merge, merge_vision, see_patches
+from janusvln_ros.training.forward import (
+    encode_geometry,
+    encode_vision,
+    merge_geometry,
+    merge_vision,
+)
 import numpy as np
 import torch
 from torch import nn
@@ -95,8 +100,10 @@ class PretrainingNetwork(nn.Module):
         batch = {name: value.to(device) for name, value in batch.items()}
         frames = batch['rgb']
         grid = PATCH_ROWS, PATCH_COLUMNS
-        semantics = merge_vision(self.model, see_patches(self.model, frames), *grid)
-        geometry = merge(self.model, measure(self.model, frames, MemoryConfig()), *grid)
+        semantics = merge_vision(self.model, encode_vision(self.model, frames), *grid)
+        geometry = merge_geometry(
+            self.model, encode_geometry(self.model, frames, MemoryConfig()), *grid
+        )
         tokens = fuse(semantics, geometry, self.model.config.lam)
 
         rays = _by_token(batch['rays'].long())  # (E, T, M, 4, 16)

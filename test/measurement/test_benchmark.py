@@ -9,7 +9,6 @@ from janusvln_ros.measurement.figure import draw, log_ticks, ticks
 from janusvln_ros.measurement.recompute import Recompute
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network import quantization
-from janusvln_ros.policy.preprocessing import Normalisation
 import numpy as np
 import pytest
 import torch
@@ -60,7 +59,7 @@ def test_recompute_decides_as_the_window_that_evicts_nothing(checkpoint_folder, 
     policy = JanusPolicy.from_pretrained(
         checkpoint_folder, 'cpu', 'float32', image_width=112, memory=MemoryConfig('windowed', 2, 2)
     )
-    recompute = Recompute(policy, Normalisation(CPU))
+    recompute = Recompute(policy)
     policy.reset('Go.')
     recompute.reset('Go.')
     for step, frame in enumerate(make_frames(6)):

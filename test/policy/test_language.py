@@ -73,11 +73,11 @@ def test_gradients_reach_every_used_weight():
     model = policy.model.requires_grad_(True)
     prompt = policy.encoder.prompt(policy.encoder.suffix('Go.'), Grid(6, 6))
     tables = model.visual.tables(*prompt.grid.vision)
-    geometry_tables = model.vggt['aggregator'].tables(*prompt.grid)
-    features = model.vggt['aggregator'](
+    aggregator = model.vggt['aggregator']
+    features = aggregator(
         torch.rand(1, 3, 84, 84),
-        geometry_tables,
-        True,
+        aggregator.tables(*prompt.grid),
+        aggregator.special(0),
         lambda block, q, k, v: functional.scaled_dot_product_attention(q, k, v),
     )
     merged = model.merger(features[:, 5:], *prompt.grid)

@@ -41,7 +41,7 @@ class NaiveWindow:
     @torch.inference_mode()
     def step(self, rgb):
         model, colours = self.model, Normalisation(torch.device('cpu'))
-        pixels = colours.pixels(torch.from_numpy(resize(rgb, self.policy.image_width)))
+        pixels = colours.pixels(torch.from_numpy(resize(rgb, self.policy.image_width))[None])
         features = self._geometry(colours.geometry(pixels))[:, 5:]
         geometry = model.merger(features, *self.grid)
         semantics = model.visual(colours.vision(pixels), self.vision_tables)
@@ -71,7 +71,9 @@ class NaiveWindow:
             keys, values = (torch.cat(parts, dim=2) for parts in zip(*past, (k, v)))
             return functional.scaled_dot_product_attention(q, keys, values)
 
-        features = self.model.vggt['aggregator'](pixels, self.tables, not self.geometry, attend)
+        aggregator = self.model.vggt['aggregator']
+        special = aggregator.special(1 if self.geometry else 0)
+        features = aggregator(pixels, self.tables, special, attend)
         self.geometry.append(new)
         return features
 
@@ -183,5 +185,4 @@ def with_memory(policy, memory):
         memory=memory,
         decoding=policy.decoding,
         repetition_penalty=policy.repetition_penalty,
-        normalisation=policy._normalisation,
     )

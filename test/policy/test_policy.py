@@ -113,7 +113,6 @@ def test_any_instruction_works(random_policy, make_frames, mode, instruction):
         memory=MemoryConfig(mode),
         decoding='constrained',
         repetition_penalty=1.05,
-        normalisation=random_policy._normalisation,
     )
     policy.reset(instruction)
     for frame in make_frames(2 if len(instruction) < 1000 else 1):
@@ -138,7 +137,6 @@ def test_free_text_equals_decoding_without_a_memory(random_policy, make_frames, 
         memory=MemoryConfig(),
         decoding='published',
         repetition_penalty=1.05,
-        normalisation=random_policy._normalisation,
     )
     policy.reset('Go to the sofa.')
     recorder = Recorder(policy)

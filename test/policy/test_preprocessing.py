@@ -20,7 +20,7 @@ NORMALISATION = preprocessing.Normalisation(torch.device('cpu'))
 
 def prepare(rgb, image_width):
     image = preprocessing.resize(rgb, image_width)
-    return image, NORMALISATION.pixels(torch.from_numpy(image))
+    return image, NORMALISATION.pixels(torch.from_numpy(image)[None])
 
 
 @pytest.mark.parametrize('expected', FRAMES, ids=[frame['frame'] for frame in FRAMES])
@@ -28,7 +28,7 @@ def test_pixels_are_bitwise_those_of_the_published_pipeline(expected):
     rgb = np.array(Image.open(DATA / 'frames' / f'{expected["frame"]}.png').convert('RGB'))
     image, pixels = prepare(rgb, expected['image_width'])
     grid = preprocessing.patch_grid(rgb.shape[1], rgb.shape[0], expected['image_width'])
-    assert list(pixels.shape) == expected['vggt_img_shape']
+    assert list(pixels[0].shape) == expected['vggt_img_shape']
     assert [grid.rows * 14, grid.columns * 14] == expected['vggt_img_shape'][1:]
     assert [1, *grid.vision] == expected['image_grid_thw']
     assert digest(image.transpose(2, 0, 1)) == expected['vggt_img_uint8_sha256']
@@ -67,7 +67,7 @@ def test_rows_are_those_of_the_stock_processor(width, height, image_width, seed)
     _, pixels = prepare(rgb, image_width)
     rows, columns = grid.vision
     stock = Qwen2VLImageProcessorPil()(
-        [pixels[:, : rows * 14, : columns * 14].numpy()],
+        [pixels[0, :, : rows * 14, : columns * 14].numpy()],
         do_rescale=False,
         return_tensors='pt',
         input_data_format='channels_first',
@@ -77,7 +77,7 @@ def test_rows_are_those_of_the_stock_processor(width, height, image_width, seed)
 
 
 def test_geometry_is_normalised_with_its_own_statistics():
-    pixels = torch.full((3, 14, 14), 0.5)
+    pixels = torch.full((1, 3, 14, 14), 0.5)
     expected = (0.5 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
     assert np.allclose(NORMALISATION.geometry(pixels)[0, :, 0, 0].numpy(), expected, atol=1e-6)
 

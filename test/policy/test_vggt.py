@@ -21,13 +21,13 @@ def test_single_frame_equals_the_published_aggregator():
     weights = theirs.state_dict()
     del weights['patch_embed.mask_token']
     ours.load_state_dict(weights)
-    pixels = torch.rand(3, 70, 98)
+    pixels = torch.rand(1, 3, 70, 98)
     with torch.inference_mode():
-        outputs, special = theirs(pixels[None, None])
+        outputs, special = theirs(pixels[None])
         features = ours(
             Normalisation(torch.device('cpu')).geometry(pixels),
             ours.tables(5, 7),
-            True,
+            ours.special(0),
             lambda block, q, k, v: functional.scaled_dot_product_attention(q, k, v),
         )
     assert special == 5

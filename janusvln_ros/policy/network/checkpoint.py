@@ -292,12 +292,3 @@ def _write_shards(
             yield flush()
         shard[name] = tensor.detach().cpu().contiguous()
     yield flush()
-
-
-def read_vision_colours(folder: str | Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Read mean and deviation of the vision tower's pixels from ``preprocessor_config.json``."""
-    config = read_json(Path(folder) / 'preprocessor_config.json')
-    try:
-        return tuple(config['image_mean']), tuple(config['image_std'])
-    except KeyError as error:
-        raise CheckpointError(f'{folder}: preprocessor_config.json lacks {error}') from error

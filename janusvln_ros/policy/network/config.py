@@ -8,10 +8,13 @@ fixed in the published code; a folder may state others in ``vggt_config.json``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import json
 from pathlib import Path
 from typing import Any
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class CheckpointError(ValueError):
@@ -53,6 +56,8 @@ class VisionConfig:
     patch_size: int = 14
     merge_size: int = 2
     temporal_patch_size: int = 2
+    image_mean: tuple[float, ...] = CLIP_MEAN  # of pixels in [0, 1], by colour
+    image_std: tuple[float, ...] = CLIP_STD
 
 
 @dataclass(frozen=True)
@@ -100,15 +105,21 @@ class JanusConfig:
     @classmethod
     def from_folder(cls, folder: str | Path) -> JanusConfig:
         """
-        Read ``config.json`` and, where there is one, ``vggt_config.json``.
+        Read ``config.json``, the colours in ``preprocessor_config.json``, ``vggt_config.json``.
 
-        Raises CheckpointError naming the file and the field when something is missing or not
-        supported.
+        The last one may be missing. Raises CheckpointError naming the file and the field when
+        something is missing or not supported.
         """
         folder = Path(folder)
         geometry_file = folder / 'vggt_config.json'
         geometry = read_json(geometry_file) if geometry_file.exists() else {}
-        return cls.from_dicts(read_json(folder / 'config.json'), geometry, origin=str(folder))
+        config = cls.from_dicts(read_json(folder / 'config.json'), geometry, origin=str(folder))
+        pixels = read_json(folder / 'preprocessor_config.json')
+        try:
+            mean, std = tuple(pixels['image_mean']), tuple(pixels['image_std'])
+        except KeyError as error:
+            raise CheckpointError(f'{folder}: preprocessor_config.json lacks {error}') from error
+        return replace(config, vision=replace(config.vision, image_mean=mean, image_std=std))
 
     @classmethod
     def from_dicts(

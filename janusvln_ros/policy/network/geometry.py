@@ -198,23 +198,27 @@ class Aggregator(nn.Module):
             self.patch_embed.positions(rows, columns), angles.cos(), angles.sin()
         )
 
+    def special(self, variant: int | torch.Tensor) -> torch.Tensor:
+        """
+        Return camera and register tokens: (S, C), or (B, S, C) for variants (B,), int64.
+
+        An episode's first frame has those of variant 0 and defines the world frame; all others
+        have those of variant 1.
+        """
+        return torch.cat((self.camera_token, self.register_token), dim=2)[0, variant]
+
     def forward(
-        self, pixels: torch.Tensor, tables: GeometryTables, first: bool, attend: Attend
+        self, pixels: torch.Tensor, tables: GeometryTables, special: torch.Tensor, attend: Attend
     ) -> torch.Tensor:
         """
-        Encode one frame.
+        Encode frames.
 
-        pixels: (B, 3, h, w), normalised with ImageNet's mean and deviation. first: whether the
-        memory is empty; the first frame has camera and register tokens of its own and defines the
-        world frame. attend: attention over the memory for the global block of the given number.
+        pixels: (B, 3, h, w), normalised with ImageNet's mean and deviation. special: see there.
+        attend: attention over the memory for the global block of the given number.
         Returns (B, P, 2C) in float32: frame and global output of the feature block side by side,
         special tokens first.
         """
-        variant = 0 if first else 1
         patches = self.patch_embed(pixels, tables.positions)
-        special = torch.cat(
-            (self.camera_token[:, variant], self.register_token[:, variant]), dim=1
-        )
         x = torch.cat((special.expand(len(patches), -1, -1), patches), dim=1)
         for index in range(self.config.num_used_blocks):
             within = self.frame_blocks[index](x, tables)
