@@ -8,12 +8,14 @@ stays the same; only what it may remember changes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
+from io import BytesIO
 import json
 from pathlib import Path
 from typing import Any
 
 from janusvln_ros.evaluation.agents import AgentSpec
+from janusvln_ros.imaging.page import data_url, render
+import numpy as np
 
 # Name of the row: changes to the agent.
 ROWS: Mapping[str, Mapping[str, Any]] = {
@@ -59,43 +61,41 @@ def write_ablations(folder: Path, summaries: Mapping[str, Mapping[str, Any]]) ->
         )
     table = '\n'.join(lines) + '\n'
     (folder / 'ablations.md').write_text(table, encoding='utf-8')
-    (folder / 'ablations.html').write_text(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Ablations</title><body>'
-        f'<h1>Ablations</h1>{plot(summaries)}<pre>{escape(table)}</pre></body></html>',
-        encoding='utf-8',
+    page = render(
+        'evaluation/ablations.html', chart=data_url('image/svg+xml', plot(summaries)), table=table
     )
+    (folder / 'ablations.html').write_text(page, encoding='utf-8')
     return table
 
 
-def plot(summaries: Mapping[str, Mapping[str, Any]]) -> str:
-    """Draw SR and SPL of each row with their intervals, as an SVG."""
-    left, width, high = 190, 560, 44
-    parts = []
-    for i, (row, summary) in enumerate(summaries.items()):
-        top = 40 + i * high
-        parts.append(
-            f'<text x="{left - 10}" y="{top + 20}" text-anchor="end">{escape(row)}</text>'
-        )
-        for metric, offset, colour in (('sr', 0, '#2654be'), ('spl', 15, '#c8862e')):
+def plot(summaries: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Draw SR and SPL of each row with their intervals, as an SVG file."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((8.5, 1.0 + 0.45 * len(summaries)), layout='constrained')
+    axes = figure.subplots()
+    for metric, offset, colour in (('sr', -0.19, '#2654be'), ('spl', 0.19, '#c8862e')):
+        for place, summary in enumerate(summaries.values()):
             value = summary[metric]
-            low, high_end = (left + width * value[key] for key in ('low', 'high'))
-            middle = top + offset + 6
-            parts.append(
-                f'<rect x="{left}" y="{top + offset}" width="{width * value["mean"]:.1f}" '
-                f'height="12" fill="{colour}"/>'
-                f'<path d="M{low:.1f} {middle}H{high_end:.1f}M{low:.1f} {middle - 4}v8'
-                f'M{high_end:.1f} {middle - 4}v8" stroke="#222" fill="none"/>'
-                f'<text x="{left + width + 12}" y="{middle + 5}">{metric.upper()} '
-                f'{value["mean"]:.3f}</text>'
+            ends = [[value['mean'] - value['low']], [value['high'] - value['mean']]]
+            axes.barh(
+                place + offset,
+                value['mean'],
+                0.34,
+                xerr=np.maximum(ends, 0.0),
+                capsize=3,
+                color=colour,
+                label=metric.upper() if place == 0 else None,
             )
-    for share in range(0, 101, 20):
-        x = left + width * share / 100
-        parts.append(
-            f'<path d="M{x} 30V{40 + len(summaries) * high}" stroke="#ccc" fill="none"/>'
-            f'<text x="{x}" y="22" text-anchor="middle">{share / 100:.1f}</text>'
-        )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 120}" '
-        f'height="{60 + len(summaries) * high}" font-family="sans-serif" font-size="13">'
-        f'{"".join(reversed(parts))}</svg>'
-    )
+            text = f'{value["mean"]:.3f}'
+            axes.text(1.02, place + offset, text, va='center', color=colour, fontsize=9)
+    axes.set_yticks(range(len(summaries)), list(summaries))
+    axes.invert_yaxis()
+    axes.set_xlim(0.0, 1.1)
+    axes.set_xticks(np.linspace(0.0, 1.0, 6))
+    axes.grid(axis='x', color='#ccc')
+    axes.set_axisbelow(True)
+    axes.legend(loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    content = BytesIO()
+    figure.savefig(content, format='svg')
+    return content.getvalue()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from janusvln_ros.episodes.store import stored_episode
 from janusvln_ros.episodes.tasks import SUCCESS_RADIUS
 from janusvln_ros.episodes.vln_ce import floor_points
 from janusvln_ros.evaluation.metrics import METRICS, summarise, summarise_by
-from janusvln_ros.imaging.page import picture, STYLE
+from janusvln_ros.imaging.page import png_url, render
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as DrawnPath
 import numpy as np
@@ -55,17 +54,18 @@ def _markdown_rows(group: str, rows: Mapping[str, Mapping[str, Any]]) -> Iterabl
     yield f'| {group} | episodes | ' + ' | '.join(HEADINGS[name] for name in METRICS) + ' |'
     yield '| --- ' * (len(METRICS) + 2) + '|'
     for name, row in rows.items():
-        cells = [_cell(metric, row) for metric in METRICS]
+        cells = [' '.join(filter(None, _cell(metric, row))) for metric in METRICS]
         yield f'| {name} | {row["episodes"]["mean"]} | ' + ' | '.join(cells) + ' |'
 
 
-def _cell(metric: str, row: Mapping[str, Any]) -> str:
+def _cell(metric: str, row: Mapping[str, Any]) -> tuple[str, str]:
+    """Give a mean, and a rate's interval."""
     if metric not in row:
-        return '-'
+        return '-', ''
     value = row[metric]
     if metric in ('os', 'sr', 'spl', 'ndtw', 'sdtw'):
-        return f'{value["mean"]:.3f} ({value["low"]:.3f}–{value["high"]:.3f})'
-    return f'{value["mean"]:.2f}'
+        return f'{value["mean"]:.3f}', f'({value["low"]:.3f}–{value["high"]:.3f})'
+    return f'{value["mean"]:.2f}', ''
 
 
 def write_report(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -92,45 +92,37 @@ def write_report(folder: Path, records: Sequence[Mapping[str, Any]]) -> dict[str
 def _page(
     settings: Mapping[str, Any], summaries: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
 ) -> str:
-    agent, environment = settings['agent'], settings['environment']
-    ours = environment['habitat_config'] is None
-    body = [
-        f'<h1>{escape(agent["policy"])} on {escape(environment["split"])}</h1>',
-        f'<p>{len(records)} episodes; success: STOP at a geodesic distance below '
-        f'{SUCCESS_RADIUS if ours else 3.0} m from the goal. Behind rates: 95 % confidence '
-        f'(bootstrap).</p>',
-        f'<details><summary>Settings</summary><pre>{escape(json.dumps(settings, indent=2))}</pre>'
-        '</details>',
-    ]
-    for group, rows in summaries.items():
-        body.append(_html_table(group, rows))
-    if ours:
-        for title, wanted in (('Failures', 0.0), ('Successes', 1.0)):
-            some = [record for record in records if record['sr'] == wanted]
-            shown = _spread(some, _SHOWN)
-            body.append(f'<h2>{title}</h2><p>{len(shown)} of {len(some)}.</p><div class="cards">')
-            body += [_card(environment['split'], record) for record in shown]
-            body.append('</div>')
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Evaluation</title>'
-        f'<style>{STYLE}</style><body>{"".join(body)}</body></html>'
+    split = settings['environment']['split']
+    ours = settings['environment']['habitat_config'] is None
+    return render(
+        'evaluation/report.html',
+        settings=settings,
+        settings_text=json.dumps(settings, indent=2),
+        count=len(records),
+        radius=SUCCESS_RADIUS if ours else 3.0,
+        headings=[HEADINGS[name] for name in METRICS],
+        tables={
+            group: {
+                name: {
+                    'episodes': row['episodes']['mean'],
+                    'cells': [_cell(metric, row) for metric in METRICS],
+                }
+                for name, row in rows.items()
+            }
+            for group, rows in summaries.items()
+        },
+        galleries=list(_galleries(split, records)) if ours else [],
     )
 
 
-def _html_table(group: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
-    head = ''.join(f'<th>{HEADINGS[name]}</th>' for name in METRICS)
-    lines = []
-    for name, row in rows.items():
-        cells = ''.join(
-            '<td>'
-            + _cell(metric, row).replace(' (', '<br><small>').replace(')', '</small>')
-            + '</td>'
-            for metric in METRICS
-        )
-        lines.append(f'<tr><td>{escape(name)}</td><td>{row["episodes"]["mean"]}</td>{cells}</tr>')
-    return (
-        f'<table><tr><th>{escape(group)}</th><th>episodes</th>{head}</tr>{"".join(lines)}</table>'
-    )
+def _galleries(
+    split: str, records: Sequence[Mapping[str, Any]]
+) -> Iterable[tuple[str, int, list[dict[str, Any]]]]:
+    """Give titles, numbers of all such episodes, and some of them with their maps."""
+    for title, wanted in (('Failures', 0.0), ('Successes', 1.0)):
+        some = [record for record in records if record['sr'] == wanted]
+        cards = [{'record': r, 'map': png_url(_map(split, r))} for r in _spread(some, _SHOWN)]
+        yield title, len(some), cards
 
 
 def _spread(records: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
@@ -140,11 +132,11 @@ def _spread(records: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[st
     return [records[i] for i in np.linspace(0, len(records) - 1, count).astype(int)]
 
 
-def _card(split: str, record: Mapping[str, Any]) -> str:
+def _map(split: str, record: Mapping[str, Any]) -> np.ndarray:
     _, truth = stored_episode(find_split(split), int(record['key']))
     reference = floor_points(truth.locations)
     path = np.array(record['path'])
-    image = draw_map(
+    return draw_map(
         house_of(record['scene_id']),
         paths=[
             DrawnPath(reference, (120, 120, 120), 'expert', dashed=True),
@@ -155,13 +147,4 @@ def _card(split: str, record: Mapping[str, Any]) -> str:
         goal_radius=0.25,
         robot=tuple(path[-1]),
         width=560,
-    )
-    how = 'stopped' if record['stopped'] else 'did not stop'
-    return (
-        f'<div class="card {"good" if record["sr"] else "bad"}">'
-        f'{picture(image, record["instruction"])}'
-        f'<p><b>{escape(record["instruction"])}</b></p>'
-        f'<p>Episode {record["key"]}, {escape(record["category"])}: {how} '
-        f'{record["ne"]:.2f} m from the goal after {record["steps"]} steps, '
-        f'SPL {record["spl"]:.2f}, {record["collisions"]} collisions.</p></div>'
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+from typing import Any
 
 from janusvln_ros.episodes.splits import find_split
 from janusvln_ros.evaluation.agents import ExpertAgent
 from janusvln_ros.evaluation.environment import HouseEnvironment
-from janusvln_ros.imaging.page import picture, STYLE
+from janusvln_ros.imaging.page import png_url, render
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as DrawnPath
@@ -23,19 +23,12 @@ def write_samples(path: Path, split: str, categories: Sequence[str], per_categor
     """Write an HTML page with the expert's pictures of some episodes of each category."""
     environment = HouseEnvironment(find_split(split), camera=CameraModel(320, 240))
     agent = ExpertAgent()
-    parts = []
     keys = [key for category in categories for key in environment.keys([category])[:per_category]]
-    for key in tqdm(keys, unit='episode'):
-        parts.append(_sample(environment, agent, key))
+    samples = [_sample(environment, agent, key) for key in tqdm(keys, unit='episode')]
     environment.close()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Samples</title>'
-        f'<style>{STYLE} .row {{ display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px }}'
-        f' .row img {{ width: 100% }}</style><body><h1>{escape(split)}</h1>{"".join(parts)}'
-        '</body></html>',
-        encoding='utf-8',
-    )
+    page = render('evaluation/samples.html', split=split, samples=samples)
+    path.write_text(page, encoding='utf-8')
 
 
 def strip(
@@ -63,12 +56,12 @@ def strip(
     return [frames[i] for i in chosen], plan
 
 
-def _sample(environment: HouseEnvironment, agent: ExpertAgent, key: int) -> str:
+def _sample(environment: HouseEnvironment, agent: ExpertAgent, key: int) -> dict[str, Any]:
     frames, plan = strip(environment, agent, key)
-    episode = environment.episode
-    text = escape(episode.instruction.text)
-    images = ''.join(picture(frame, f'picture {i}') for i, frame in enumerate(frames))
-    return (
-        f'<h3>{key} · {escape(episode.info["category"])} · {text}</h3>'
-        f'<div class="row">{images}{picture(plan, "map")}</div>'
-    )
+    return {
+        'key': key,
+        'category': environment.episode.info['category'],
+        'text': environment.episode.instruction.text,
+        'pictures': [png_url(frame) for frame in frames],
+        'map': png_url(plan),
+    }

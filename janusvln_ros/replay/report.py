@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-import html
-import json
 from pathlib import Path
 import statistics
 
 import cv2
 from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.imaging.page import data_url, render
 from janusvln_ros.recordings.frames import Frame
 from janusvln_ros.recordings.timeline import Odometry
 from janusvln_ros.replay.compare import Comparison
@@ -23,7 +21,6 @@ MAX_PICTURES = 240  # some 12 kB each
 PICTURE_WIDTH = 400  # pixels
 MAX_PATH_POINTS = 3000
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 72]
-_TEMPLATE = Path(__file__).with_name('report.html')
 
 
 class Filmstrip:
@@ -87,43 +84,23 @@ def write_report(target: Path, subject: Subject, outcome: Outcome, film: Filmstr
     if subject.random_weights:
         warnings.insert(0, 'the checkpoint is a random one: its answers mean nothing')
     data = {
-        'actions': ACTION_NAMES,
         'episodes': _episodes(steps),
         'steps': [_step(step, subject.path) for step in steps],
-        'pictures': [
-            [number, 'data:image/jpeg;base64,' + b64encode(jpeg).decode()]
-            for number, jpeg in film.pictures
-        ],
+        'pictures': [[number, data_url('image/jpeg', jpeg)] for number, jpeg in film.pictures],
         'path': _thinned(subject.path),
     }
-    comparisons = ''.join(
-        f'<h3>Compared with {html.escape(name)}</h3><p>{_lines(result.summary())}</p>'
-        + (f'<pre class="table">{html.escape(result.table())}</pre>' if result.differences else '')
-        for name, result in subject.comparisons
+    page = render(
+        'replay/report.html',
+        title=subject.title,
+        tiles=_tiles(subject, steps),
+        warnings=warnings,
+        facts=subject.facts,
+        comparisons=subject.comparisons,
+        data=data,
+        decisions=''.join(f'{s.decision.to_line()}\n' for s in steps),
+        timing=''.join(f'{timing_line(s)}\n' for s in steps),
     )
-    values = {
-        'TITLE': html.escape(subject.title),
-        'TILES': _tiles(subject, steps),
-        'WARNINGS': ''.join(f'<li>{_lines(text)}</li>' for text in warnings),
-        'FACTS': ''.join(
-            f'<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>'
-            for name, value in subject.facts
-        ),
-        'COMPARISONS': comparisons,
-        # Inside a script element only '<' could end it; JSON may write it as an escape.
-        'DATA': json.dumps(data, separators=(',', ':')).replace('<', '\\u003c'),
-        'DECISIONS': html.escape(''.join(f'{s.decision.to_line()}\n' for s in steps)),
-        'TIMING': html.escape(''.join(f'{timing_line(s)}\n' for s in steps)),
-    }
-    page = _TEMPLATE.read_text(encoding='utf-8')
-    parts = page.split('@@')
-    target.write_text(
-        ''.join(values[part] if i % 2 else part for i, part in enumerate(parts)), encoding='utf-8'
-    )
-
-
-def _lines(text: str) -> str:
-    return html.escape(text).replace('\n', '<br>')
+    target.write_text(page, encoding='utf-8')
 
 
 def _episodes(steps: Sequence[Step]) -> list[dict]:
@@ -168,8 +145,8 @@ def _thinned(path: Odometry) -> list[list[list[float]]]:
     return parts
 
 
-def _tiles(subject: Subject, steps: Sequence[Step]) -> str:
-    """Summarise in a few large numbers."""
+def _tiles(subject: Subject, steps: Sequence[Step]) -> list[tuple[str, str]]:
+    """Summarise in a few large numbers: pairs of a number and what it is."""
     tiles = [(str(len(steps)), 'decisions')]
     episodes = len({s.decision.episode for s in steps})
     tiles.append((str(episodes), 'episode' if episodes == 1 else 'episodes'))
@@ -186,10 +163,7 @@ def _tiles(subject: Subject, steps: Sequence[Step]) -> str:
         tiles.append((_mebibytes(bytes_), 'memory, most'))
     if len(subject.path):
         tiles.append((f'{subject.path.length():.2f} m', 'driven'))
-    return ''.join(
-        f'<div class="tile"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
-        for value, name in tiles
-    )
+    return tiles
 
 
 def _mebibytes(value: int) -> str:

@@ -12,7 +12,7 @@ import torch
 
 CSV = 'log.csv'
 PLOT = 'log.svg'
-_WIDTH, _HEIGHT, _COLUMNS, _EDGE = 320, 180, 3, 40  # pixels of a panel
+_COLUMNS = 3  # of panels in the picture
 
 
 class Log:
@@ -79,31 +79,18 @@ def read(path: Path) -> dict[str, list[tuple[int, float]]]:
 
 def plot(path: Path) -> Path:
     """Draw the curves of a log.csv into log.svg beside it."""
+    from matplotlib.figure import Figure
+
     curves = read(path)
-    rows = -(-len(curves) // _COLUMNS)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH * _COLUMNS}" '
-        f'height="{_HEIGHT * max(rows, 1)}" font-family="sans-serif" font-size="11">'
-    ]
-    for number, (name, points) in enumerate(curves.items()):
-        x0, y0 = number % _COLUMNS * _WIDTH, number // _COLUMNS * _HEIGHT
-        steps, values = zip(*points)
-        low, high = min(values), max(values)
-        across = (_WIDTH - 1.5 * _EDGE) / max(max(steps) - min(steps), 1)
-        up = (_HEIGHT - 1.5 * _EDGE) / (high - low or 1.0)
-        line = ' '.join(
-            f'{x0 + _EDGE + (step - min(steps)) * across:.1f},'
-            f'{y0 + _HEIGHT - 0.7 * _EDGE - (value - low) * up:.1f}'
-            for step, value in points
-        )
-        parts += [
-            f'<text x="{x0 + _EDGE}" y="{y0 + 14}">{name}</text>',
-            f'<text x="{x0 + 2}" y="{y0 + 30}">{high:.3g}</text>',
-            f'<text x="{x0 + 2}" y="{y0 + _HEIGHT - 28}">{low:.3g}</text>',
-            f'<text x="{x0 + _EDGE}" y="{y0 + _HEIGHT - 12}">{min(steps)}</text>',
-            f'<text x="{x0 + _WIDTH - 60}" y="{y0 + _HEIGHT - 12}">{max(steps)}</text>',
-            f'<polyline points="{line}" fill="none" stroke="#1f77b4"/>',
-        ]
+    rows = max(1, -(-len(curves) // _COLUMNS))
+    figure = Figure((4 * _COLUMNS, 2.6 * rows), layout='constrained')
+    panels = figure.subplots(rows, _COLUMNS, squeeze=False).flat
+    for panel in panels[len(curves) :]:
+        panel.remove()
+    for panel, (name, points) in zip(panels, curves.items()):
+        panel.plot(*zip(*points))
+        panel.set_title(name, fontsize=10)
+        panel.grid(color='#ddd')
     target = path.with_name(PLOT)
-    target.write_text('\n'.join([*parts, '</svg>']) + '\n')
+    figure.savefig(target)
     return target

@@ -103,7 +103,7 @@ def test_ablations_of_a_checkpoint_as_table_and_plot(checkpoint, tmp_path, capsy
     )
     table = capsys.readouterr().out
     assert '| sampled | 1 |' in table and '| neither_memory | 1 |' in table
-    assert '<svg' in (folder / 'ablations.html').read_text()
+    assert 'src="data:image/svg+xml;base64,' in (folder / 'ablations.html').read_text()
     assert (folder / 'sampled' / 'report.html').exists()
 
 
@@ -120,7 +120,8 @@ def test_plot_draws_every_row(tmp_path):
         'path_length': 3,
     }
     summaries = {row: summarise([record, record | {'sr': 0}]) for row in ROWS}
-    assert plot(summaries).count('<rect') == 2 * len(ROWS)
+    drawn = plot(summaries).decode()
+    assert all(f'<!-- {row} -->' in drawn for row in (*ROWS, 'SR', 'SPL'))
     assert write_ablations(tmp_path, summaries).count('\n') == 2 + len(ROWS)
 
 

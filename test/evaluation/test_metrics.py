@@ -183,16 +183,7 @@ def test_bootstrap_interval_of_a_rate():
     assert low == pytest.approx(0.504, abs=0.015)
     assert high == pytest.approx(0.696, abs=0.015)
     assert bootstrap_interval(values) == (low, high)
-    assert bootstrap_interval([1.0, 1.0]) == (1.0, 1.0)
-
-
-def test_bootstrap_covers_the_truth_about_as_often_as_it_says():
-    rng = np.random.default_rng(5)
-    covered = 0
-    for trial in range(200):
-        low, high = bootstrap_interval(rng.random(80) < 0.7, resamples=400, seed=trial)
-        covered += low <= 0.7 <= high
-    assert 0.90 <= covered / 200 <= 0.99
+    assert bootstrap_interval([1.0, 1.0]) == bootstrap_interval([1.0]) == (1.0, 1.0)
 
 
 def test_summary_by_category():

@@ -5,7 +5,7 @@ import json
 import cv2
 from janusvln_ros.measurement import benchmark
 from janusvln_ros.measurement.estimate import tiny_config
-from janusvln_ros.measurement.figure import draw, log_ticks, ticks
+from janusvln_ros.measurement.figure import draw
 from janusvln_ros.measurement.recompute import Recompute
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network import quantization
@@ -139,9 +139,12 @@ def test_wrong_options_are_refused(options):
         benchmark.main(options)
 
 
-def test_ticks_enclose_the_values(tmp_path):
-    assert ticks(47) == [0, 10, 20, 30, 40, 50]
-    assert ticks(2000) == [0, 500, 1000, 1500, 2000]
-    assert log_ticks(30, 450) == pytest.approx([20, 50, 100, 200, 500])
+def test_a_picture_shows_every_line(tmp_path):
+    frames = np.arange(1, 40)
+    draw(
+        {'recompute': (frames, 0.02 * frames), 'sampled': ([], [])}, 'on a CPU', tmp_path / 'a.png'
+    )
+    picture = cv2.imread(str(tmp_path / 'a.png'))
+    assert picture.shape == (720, 1200, 3) and picture.std() > 5
     with pytest.raises(ValueError, match='nothing'):
         draw({}, 'empty', tmp_path / 'a.png')
