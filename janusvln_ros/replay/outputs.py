@@ -94,6 +94,7 @@ class ResultBag:
             action=ACTION_NAMES.index(decision.action),
             probabilities=np.array(decision.probabilities, np.float32),
             decision_time=timing.total,
+            session_id='replay',
         )
         status = self._status(
             header=header,
@@ -105,6 +106,8 @@ class ResultBag:
             memory_frames=timing.memory_frames,
             memory_bytes=timing.memory_bytes,
             message='',
+            session_id='replay',
+            execution_mode=0,
         )
         _, jpeg = cv2.imencode('.jpg', draw(step, rgb)[..., ::-1], _JPEG)
         image = self._image(header=header, format='jpeg', data=jpeg.reshape(-1))

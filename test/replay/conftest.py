@@ -104,6 +104,8 @@ def motion_status(stamp: int, moving: bool, end: int, name: str, step: int, acti
         progress=0.0,
         open_loop=False,
         message='',
+        session_id='',
+        execution_mode=1,
     )
 
 
@@ -123,6 +125,7 @@ def navigation_action(
         action=action,
         probabilities=np.array(probabilities, np.float32),
         decision_time=decision_time,
+        session_id='',
     )
 
 
@@ -138,6 +141,8 @@ def navigator_status(stamp: int, name: str, sentence: str, step: int, frames: in
         memory_frames=frames,
         memory_bytes=0,
         message='',
+        session_id='',
+        execution_mode=1,
     )
 
 
