@@ -30,7 +30,7 @@ MAY_IMPORT = {
     'replay': {'recordings', 'policy', 'policy.network', 'imaging'},
     'evaluation': {'episodes', 'policy', 'policy.network', 'sim', 'imaging'},
     'nodes': {'navigation', 'policy', 'motion', 'motion.safety', 'sim', 'imaging', 'episodes'},
-    'training.data': {'episodes', 'sim', 'policy', 'policy.network', 'recordings', 'evaluation'},
+    'training.data': {'episodes', 'sim', 'policy', 'policy.network', 'recordings'},
     'training': {
         'training.data',
         'policy',

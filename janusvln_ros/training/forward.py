@@ -91,7 +91,7 @@ def merge_geometry(
 
 
 @dataclass(frozen=True)
-class Questions:
+class QuestionBatch:
     """
     What is asked of some episodes, and after which frames.
 
@@ -109,7 +109,9 @@ class Questions:
     offsets: torch.Tensor
 
     @classmethod
-    def pack(cls, rows: Sequence[Sequence[tuple[int, Sequence[int], Sequence[int]]]]) -> Questions:
+    def pack(
+        cls, rows: Sequence[Sequence[tuple[int, Sequence[int], Sequence[int]]]]
+    ) -> QuestionBatch:
         """Take each episode's questions: (step, suffix, answer)."""
         lengths = [[len(suffix) + len(answer) for _, suffix, answer in row] for row in rows]
         shape = len(rows), max(map(len, rows))
@@ -128,9 +130,9 @@ class Questions:
                 start = end
         return cls(steps, decisions, tokens, owners, offsets)
 
-    def to(self, device: torch.device) -> Questions:
+    def to(self, device: torch.device) -> QuestionBatch:
         """Move to a device."""
-        return Questions(*(getattr(self, item.name).to(device) for item in fields(self)))
+        return QuestionBatch(*(getattr(self, item.name).to(device) for item in fields(self)))
 
     def of_tokens(self, values: torch.Tensor) -> torch.Tensor:
         """Give each token the value of its question: (E, S) to (E, N)."""
@@ -140,7 +142,9 @@ class Questions:
 class _WindowedAttention:
     """Attention of prefix and blocks among themselves, and of every suffix to what it may see."""
 
-    def __init__(self, rotary: Rotary, prompt: Prompt, frames: int, questions: Questions) -> None:
+    def __init__(
+        self, rotary: Rotary, prompt: Prompt, frames: int, questions: QuestionBatch
+    ) -> None:
         device = questions.steps.device
         prefix, block = len(prompt.prefix), len(prompt.block)
         self.context = prefix + frames * block
@@ -185,7 +189,7 @@ class _WindowedAttention:
 
 
 def answer_windowed(
-    model: JanusModel, prompt: Prompt, fused: torch.Tensor, questions: Questions
+    model: JanusModel, prompt: Prompt, fused: torch.Tensor, questions: QuestionBatch
 ) -> torch.Tensor:
     """
     Ask all questions against the memory of the `windowed` mode.
@@ -269,7 +273,7 @@ def answer_sampled(
     prompt: Prompt,
     semantics: torch.Tensor,
     geometry: torch.Tensor,
-    questions: Questions,
+    questions: QuestionBatch,
     frames: int,
 ) -> torch.Tensor:
     """

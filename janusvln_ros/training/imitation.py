@@ -19,7 +19,7 @@ from janusvln_ros.policy.network.fusion import fuse
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid, PATCH
 from janusvln_ros.policy.prompt import Prompt, PromptEncoder
-from janusvln_ros.training.data.sources import Walks
+from janusvln_ros.training.data.sources import WalkDataset
 from janusvln_ros.training.data.walks import phrase, UNKNOWN, Walk
 from janusvln_ros.training.forward import (
     answer_sampled,
@@ -28,7 +28,7 @@ from janusvln_ros.training.forward import (
     encode_vision,
     merge_geometry,
     merge_vision,
-    Questions,
+    QuestionBatch,
 )
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class Batch:
     """Walks, and what is asked of them; letters as in `forward`."""
 
     frames: torch.Tensor  # uint8 (E, T, h, w, 3), zeros behind a walk's end
-    questions: Questions
+    questions: QuestionBatch
     targets: torch.Tensor  # int64 (E, N): the token that follows each, or IGNORED
     bearing: torch.Tensor  # int64 (E, S): bin, or IGNORED where the goal's place is not known
     distance: torch.Tensor  # float32 (E, S): log metres
@@ -68,12 +68,12 @@ class Batch:
         )
 
 
-class Lessons:
+class ImitationBatches:
     """Draws batches from walks."""
 
     def __init__(
         self,
-        walks: Walks,
+        walks: WalkDataset,
         encoder: PromptEncoder,
         *,
         walks_per_batch: int,
@@ -137,21 +137,21 @@ class Lessons:
         shape = len(walks), max(map(len, drawn))
         bearing = torch.full(shape, IGNORED)
         distance, visible = torch.zeros(shape), torch.zeros(shape)
-        for row, (walk, asks) in enumerate(zip(walks, drawn)):
+        for row, (walk, chosen) in enumerate(zip(walks, drawn)):
             rows.append([])
-            for column, (number, at, hint) in enumerate(asks):
-                ask = walk.asks[number]
-                answer = self._answers[int((ask.hinted if hint else ask.actions)[at])]
-                rows[-1].append((at, self._suffix(phrase(ask, hint, rng)), answer))
-                if np.isfinite(ask.distance[at]):
-                    turn = float(ask.bearing[at]) / (2 * np.pi) * BEARINGS
+            for column, (number, at, hint) in enumerate(chosen):
+                question = walk.questions[number]
+                answer = self._answers[int((question.hinted if hint else question.actions)[at])]
+                rows[-1].append((at, self._suffix(phrase(question, hint, rng)), answer))
+                if np.isfinite(question.distance[at]):
+                    turn = float(question.bearing[at]) / (2 * np.pi) * BEARINGS
                     bearing[row, column] = round(turn) % BEARINGS
-                    distance[row, column] = float(np.log(max(ask.distance[at], 0.1)))
-                    visible[row, column] = float(ask.visible[at])
-        questions = Questions.pack(rows)
+                    distance[row, column] = float(np.log(max(question.distance[at], 0.1)))
+                    visible[row, column] = float(question.visible[at])
+        questions = QuestionBatch.pack(rows)
         targets = torch.full_like(questions.tokens, IGNORED)
-        for row, asks in enumerate(rows):
-            for decision, (_, _, answer) in zip(questions.decisions[row].tolist(), asks):
+        for row, asked_of_it in enumerate(rows):
+            for decision, (_, _, answer) in zip(questions.decisions[row].tolist(), asked_of_it):
                 targets[row, decision : decision + len(answer) + 1] = torch.tensor(
                     (*answer, self._encoder.end_of_turn)
                 )
@@ -182,7 +182,11 @@ class Lessons:
 def begin(walk: Walk, rng: np.random.Generator) -> Walk:
     """Let a walk begin with its first frame, or half the time with another that it may."""
     firsts = sorted(
-        {ask.first for ask in walk.asks if max(ask.actions.max(), ask.hinted.max()) != UNKNOWN}
+        {
+            question.first
+            for question in walk.questions
+            if max(question.actions.max(), question.hinted.max()) != UNKNOWN
+        }
     )
     if not firsts:
         raise ValueError(
@@ -198,21 +202,23 @@ def draw(walk: Walk, count: int, rng: np.random.Generator) -> list[tuple[int, in
     """Draw questions of a walk: (which, at which frame, with the first turn told)."""
     possible = [
         (number, int(step), hint)
-        for number, ask in enumerate(walk.asks)
-        for hint, actions in ((False, ask.actions), (True, ask.hinted))
+        for number, question in enumerate(walk.questions)
+        for hint, actions in ((False, question.actions), (True, question.hinted))
         for step in np.flatnonzero(actions >= 0)
     ]
-    asks = [walk.asks[number] for number, _, _ in possible]
+    questions = [walk.questions[number] for number, _, _ in possible]
     kinds = np.array(
         [
-            'own' if 'text' in ask.slots else 'reach' if ask.form == 'reach' else 'tasks'
-            for ask in asks
+            'own' if 'text' in question.slots else 'reach' if question.form == 'reach' else 'tasks'
+            for question in questions
         ]
     )
     weights = np.array(
         [
-            STOP_WEIGHT if (ask.hinted if hint else ask.actions)[step] == Action.STOP else 1.0
-            for ask, (_, step, hint) in zip(asks, possible)
+            STOP_WEIGHT
+            if (question.hinted if hint else question.actions)[step] == Action.STOP
+            else 1.0
+            for question, (_, step, hint) in zip(questions, possible)
         ]
     )
     for kind, share in SHARES.items():

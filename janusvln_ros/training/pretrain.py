@@ -44,7 +44,7 @@ _WEIGHTS = {
 }
 
 
-class Views:
+class ViewBatches:
     """Batches of tours that `janusvln data views` has drawn."""
 
     def __init__(self, folder: Path, tours: int, seed: int) -> None:

@@ -33,17 +33,17 @@ from janusvln_ros.training.data.collect import collect, Plan
 from janusvln_ros.training.data.dagger import Rollouts
 from janusvln_ros.training.data.layout import read_annotations, read_pictures
 from janusvln_ros.training.data.sources import (
+    ConcatWalks,
     ExampleFiles,
-    Several,
     TrajectoryFiles,
+    WalkDataset,
     WalkFiles,
-    Walks,
 )
 from janusvln_ros.training.data.views import write_views
-from janusvln_ros.training.imitation import ImitationNetwork, Lessons
+from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
 from janusvln_ros.training.loop import LoopConfig, train
 from janusvln_ros.training.parallel import checkpoint_activations, estimate, rank, shard, world
-from janusvln_ros.training.pretrain import PretrainingNetwork, Views
+from janusvln_ros.training.pretrain import PretrainingNetwork, ViewBatches
 import torch
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_model_state_dict, StateDictOptions
@@ -243,7 +243,7 @@ class Runner:
     def _pretrain(self, stage: Pretrain, folder: Path) -> bool:
         start = self._start(stage.start, folder)
         network = PretrainingNetwork(self._load(start))
-        data = Views(self._path(stage.views), stage.tours, stage.loop.seed)
+        data = ViewBatches(self._path(stage.views), stage.tours, stage.loop.seed)
         return self._train(network, data, stage.loop, folder, start)
 
     def _imitate(self, stage: Imitate, folder: Path) -> bool:
@@ -251,12 +251,14 @@ class Runner:
         model = self._load(start)
         encoder = PromptEncoder(start)
         width = stage.image_width or model.config.image_width
-        source = Several([self._source(entry, width, stage.most_frames) for entry in stage.data])
+        source = ConcatWalks(
+            [self._source(entry, width, stage.most_frames) for entry in stage.data]
+        )
         loop = stage.loop
         if stage.epochs:
             of_an_epoch = len(source) / (stage.walks_per_batch * loop.batches)
             loop = replace(loop, steps=math.ceil(stage.epochs * of_an_epoch))
-        data = Lessons(
+        data = ImitationBatches(
             source,
             encoder,
             walks_per_batch=stage.walks_per_batch,
@@ -341,7 +343,7 @@ class Runner:
         config = JanusConfig.from_folder(folder)
         return checkpoint.load(folder, config, self.device, torch.float32)
 
-    def _source(self, entry: Mapping[str, str], width: int, most: int) -> Walks:
+    def _source(self, entry: Mapping[str, str], width: int, most: int) -> WalkDataset:
         (kind, place), *more = entry.items()
         path = self._path(place)
         if kind == 'walks':

@@ -36,7 +36,7 @@ def _policy(fresh, memory):
 
 def _questions(encoder, steps):
     suffixes = [encoder.suffix(text) for text in INSTRUCTIONS]
-    return suffixes, forward.Questions.pack(
+    return suffixes, forward.QuestionBatch.pack(
         [
             [(step, suffix, (1, 2)[: number % 3]) for number, step in enumerate(steps)]
             for suffix in suffixes

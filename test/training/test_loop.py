@@ -13,7 +13,7 @@ from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training import log
 from janusvln_ros.training.data.sources import WalkFiles
-from janusvln_ros.training.imitation import ImitationNetwork, Lessons
+from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
 from janusvln_ros.training.loop import learning_rate, LoopConfig, train
 from janusvln_ros.training.stages import export
 import pytest
@@ -47,8 +47,8 @@ def _network(fresh: Path) -> ImitationNetwork:
     return ImitationNetwork(model, trained=TRAINED, memory=MemoryConfig('windowed'))
 
 
-def _lessons(fresh: Path, walks: Path, **changes) -> Lessons:
-    return Lessons(
+def _batches(fresh: Path, walks: Path, **changes) -> ImitationBatches:
+    return ImitationBatches(
         WalkFiles([walks]),
         PromptEncoder(fresh),
         **{
@@ -77,7 +77,7 @@ class Killed(Exception):
 class Fragile:
     """Data that fail at a step."""
 
-    def __init__(self, data: Lessons, step: int) -> None:
+    def __init__(self, data: ImitationBatches, step: int) -> None:
         self._data, self._step = data, step
 
     def batch(self, step: int, part: int):
@@ -89,14 +89,14 @@ class Fragile:
 @pytest.mark.parametrize('prefetch', [0, 2])
 def test_a_killed_run_goes_on_bit_by_bit(fresh, walks, tmp_path, prefetch):
     whole = _network(fresh)
-    assert train(whole, _lessons(fresh, walks), _loop(), tmp_path / 'whole')
+    assert train(whole, _batches(fresh, walks), _loop(), tmp_path / 'whole')
 
     loop = _loop(save_every=0.0, prefetch=prefetch)  # saves at every step
     with pytest.raises(Killed):
-        train(_network(fresh), Fragile(_lessons(fresh, walks), 4), loop, tmp_path / 'killed')
+        train(_network(fresh), Fragile(_batches(fresh, walks), 4), loop, tmp_path / 'killed')
     again = _network(fresh)
     assert not _same(_weights(again), _weights(whole))
-    assert train(again, _lessons(fresh, walks), loop, tmp_path / 'killed')
+    assert train(again, _batches(fresh, walks), loop, tmp_path / 'killed')
     assert _same(_weights(again), _weights(whole))
     curves = [log.read(tmp_path / name / 'log.csv')['loss'][-1] for name in ('whole', 'killed')]
     assert curves[0] == curves[1]
@@ -107,7 +107,7 @@ def test_a_killed_run_goes_on_bit_by_bit(fresh, walks, tmp_path, prefetch):
 def test_frozen_parts_stay_and_trained_parts_learn(fresh, walks, tmp_path):
     network = _network(fresh)
     before = _weights(network)
-    train(network, _lessons(fresh, walks), _loop(), tmp_path / 'run')
+    train(network, _batches(fresh, walks), _loop(), tmp_path / 'run')
     for name, value in network.state_dict().items():
         encoder = name.startswith(
             ('model.vggt.', 'model.visual.blocks.', 'model.visual.patch_embed.')
@@ -124,7 +124,7 @@ def test_overfits_a_few_questions(fresh, walks, tmp_path):
 
     class Same:
         def __init__(self) -> None:
-            self._batch = _lessons(fresh, walks, questions=6, sampled_every=0).batch(0, 0)
+            self._batch = _batches(fresh, walks, questions=6, sampled_every=0).batch(0, 0)
 
         def batch(self, step: int, part: int):
             return self._batch
@@ -140,7 +140,7 @@ def test_overfits_a_few_questions(fresh, walks, tmp_path):
 
 def test_what_is_saved_loads_as_published(fresh, walks, tmp_path):
     network = _network(fresh)
-    train(network, _lessons(fresh, walks), _loop(steps=2), tmp_path / 'run')
+    train(network, _batches(fresh, walks), _loop(steps=2), tmp_path / 'run')
     export(network, tmp_path / 'checkpoint', fresh)
     export(network, tmp_path / 'checkpoint', fresh)  # replaces it
     policy = JanusPolicy.from_pretrained(tmp_path / 'checkpoint', device='cpu', dtype='float32')

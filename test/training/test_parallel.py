@@ -10,7 +10,7 @@ from janusvln_ros.policy.network.config import (
 )
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training.data.sources import WalkFiles
-from janusvln_ros.training.imitation import ImitationNetwork, Lessons
+from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
 from janusvln_ros.training.parallel import checkpoint_activations, estimate, UNITS
 import pytest
 import torch
@@ -66,7 +66,7 @@ def test_memory_of_a_gpu(network):
 
 
 def test_recomputed_activations_give_the_same_gradients(fresh, walks):
-    lessons = Lessons(
+    batches = ImitationBatches(
         WalkFiles([walks]), PromptEncoder(fresh), walks_per_batch=2, questions=5, seed=0
     )
     gradients = []
@@ -80,7 +80,7 @@ def test_recomputed_activations_give_the_same_gradients(fresh, walks):
         if recompute:
             checkpoint_activations(network)
             assert any('_checkpoint_wrapped' in name for name, _ in network.named_modules())
-        network(lessons.batch(0, 0))[0].backward()
+        network(batches.batch(0, 0))[0].backward()
         gradients.append([p.grad for p in network.parameters() if p.requires_grad])
         names = get_model_state_dict(network)
         assert 'model.model.layers.0.mlp.up_proj.weight' in names

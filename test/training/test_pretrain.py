@@ -7,7 +7,7 @@ from janusvln_ros.sim.house import CATEGORIES, COLOURS
 from janusvln_ros.training.data.views import write_views
 from janusvln_ros.training.log import read
 from janusvln_ros.training.loop import LoopConfig, train
-from janusvln_ros.training.pretrain import PretrainingNetwork, Views
+from janusvln_ros.training.pretrain import PretrainingNetwork, ViewBatches
 import numpy as np
 import pytest
 import torch
@@ -63,7 +63,7 @@ def test_another_number_of_tours_is_refused(views):
 
 def test_missing_views_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='janusvln data views'):
-        Views(tmp_path, 2, 0)
+        ViewBatches(tmp_path, 2, 0)
 
 
 def test_it_learns(fresh, views, tmp_path):
@@ -71,7 +71,7 @@ def test_it_learns(fresh, views, tmp_path):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     train(
         network,
-        Views(views, 4, 0),
+        ViewBatches(views, 4, 0),
         LoopConfig(steps=60, learning_rate=2e-3, log_every=5),
         tmp_path / 'run',
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.splits import find_split, Split
-from janusvln_ros.training.data.walks import save_walk, Walker
+from janusvln_ros.training.data.walker import Walker
+from janusvln_ros.training.data.walks import save_walk
 from janusvln_ros.workers import in_processes
 from tqdm import tqdm
 
@@ -71,11 +72,3 @@ def _walks(plan: Plan) -> Iterator[Callable[[int], None]]:
             walker.walk(WALKS, plan.index(number), most=plan.most),
             plan.image_width,
         )
-
-
-def walk_files(folder: Path) -> list[Path]:
-    """List a folder's walks, in order; FileNotFoundError where there is none."""
-    files = sorted(folder.glob('walk_*.npz'))
-    if not files:
-        raise FileNotFoundError(f'no walks in {folder}; make some: janusvln data walks {folder}')
-    return files

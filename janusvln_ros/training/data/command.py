@@ -22,7 +22,7 @@ from janusvln_ros.training.data.layout import (
     Trajectory,
 )
 from janusvln_ros.training.data.views import write_views
-from janusvln_ros.training.data.walks import Walker
+from janusvln_ros.training.data.walker import Walker
 from tqdm import tqdm
 
 

@@ -18,7 +18,8 @@ from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.policy.janus import JanusPolicy
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.training.data.collect import Plan, WALKS
-from janusvln_ros.training.data.walks import save_walk, Walk, Walker
+from janusvln_ros.training.data.walker import Walker
+from janusvln_ros.training.data.walks import save_walk, Walk
 from janusvln_ros.workers import in_processes
 import numpy as np
 import torch

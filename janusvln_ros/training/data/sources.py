@@ -10,14 +10,20 @@ from pathlib import Path
 from janusvln_ros.actions import Action
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
-from janusvln_ros.training.data.collect import walk_files
 from janusvln_ros.training.data.layout import read_picture, Trajectory
-from janusvln_ros.training.data.walks import Ask, load_walk, UNKNOWN, Walk, walk_length
+from janusvln_ros.training.data.walks import (
+    load_walk,
+    Question,
+    UNKNOWN,
+    Walk,
+    walk_files,
+    walk_length,
+)
 import numpy as np
 from tqdm import tqdm
 
 
-class Walks(Sequence[Walk]):
+class WalkDataset(Sequence[Walk]):
     """Walks that are read when they are indexed."""
 
     @abstractmethod
@@ -25,7 +31,7 @@ class Walks(Sequence[Walk]):
         """Tell how long the walks are, int64 (len,), in any unit: batches are of alike ones."""
 
 
-class WalkFiles(Walks):
+class WalkFiles(WalkDataset):
     """The walks of some folders."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
@@ -47,7 +53,7 @@ class WalkFiles(Walks):
         )
 
 
-class TrajectoryFiles(Walks):
+class TrajectoryFiles(WalkDataset):
     """
     Trajectories of the published layout, for `windowed` training: every step of one is asked.
 
@@ -85,7 +91,7 @@ class TrajectoryFiles(Walks):
         )
 
 
-class ExampleFiles(Walks):
+class ExampleFiles(WalkDataset):
     """Training examples of the published form, as `janusvln data build` writes them."""
 
     def __init__(self, paths: Iterable[Path], image_width: int) -> None:
@@ -137,7 +143,7 @@ class ExampleFiles(Walks):
 def _walk(name: str, instruction: str, frames: np.ndarray, actions: np.ndarray) -> Walk:
     """Make a walk of which only pictures, instruction and answers are known."""
     unknown = np.full(len(frames), np.nan)
-    ask = Ask(
+    question = Question(
         'text',
         {'text': instruction},
         0,
@@ -149,14 +155,14 @@ def _walk(name: str, instruction: str, frames: np.ndarray, actions: np.ndarray) 
         np.zeros(len(frames), bool),
     )
     return Walk(
-        name, instruction, frames, np.full((len(frames), 3), np.nan), actions, actions, (ask,)
+        name, instruction, frames, np.full((len(frames), 3), np.nan), actions, actions, (question,)
     )
 
 
-class Several(Walks):
+class ConcatWalks(WalkDataset):
     """Several sources one after another."""
 
-    def __init__(self, sources: Iterable[Walks]) -> None:
+    def __init__(self, sources: Iterable[WalkDataset]) -> None:
         self._sources = list(sources)
         self._ends = np.cumsum([len(source) for source in self._sources])
 

@@ -14,7 +14,7 @@ from janusvln_ros.training.data.layout import (
     read_annotations,
     read_pictures,
 )
-from janusvln_ros.training.data.sources import ExampleFiles, Several, TrajectoryFiles
+from janusvln_ros.training.data.sources import ConcatWalks, ExampleFiles, TrajectoryFiles
 import numpy as np
 import pytest
 
@@ -144,16 +144,16 @@ def test_examples_are_the_published_ones(pictures, tmp_path):
 def test_examples_and_trajectories_become_walks(pictures, annotated, tmp_path):
     target = tmp_path / 'examples.jsonl'
     build_examples(read_pictures(*pictures), target)
-    several = Several(
+    several = ConcatWalks(
         [ExampleFiles([target], 56), TrajectoryFiles(read_annotations(annotated), 56, most=3)]
     )
     assert len(several) == 2 * len(ACTIONS) + 2
     walk = several[11]
     assert walk.instruction == 'Go 17.' and len(walk.frames) == 9
     assert np.array_equal(walk.frames[-1], resize(_picture(11), 56))
-    assert walk.asks[0].actions.tolist() == [-1] * 8 + [3]
+    assert walk.questions[0].actions.tolist() == [-1] * 8 + [3]
     walk = several[len(several) - 1]
-    assert walk.instruction == 'Find b.' and walk.asks[0].actions.tolist() == [1, 2, 1]
+    assert walk.instruction == 'Find b.' and walk.questions[0].actions.tolist() == [1, 2, 1]
 
 
 def test_another_prompt_is_refused(pictures, tmp_path):

@@ -12,8 +12,9 @@ from janusvln_ros.sim.expert import Expert
 from janusvln_ros.training.data.collect import collect, Plan, WALKS
 from janusvln_ros.training.data.dagger import Mixture, worth_keeping
 from janusvln_ros.training.data.sources import WalkFiles
-from janusvln_ros.training.data.walks import load_walk, phrase, save_walk, UNKNOWN, Walker
-from janusvln_ros.training.imitation import draw, IGNORED, Lessons
+from janusvln_ros.training.data.walker import Walker
+from janusvln_ros.training.data.walks import load_walk, phrase, save_walk, UNKNOWN
+from janusvln_ros.training.imitation import draw, IGNORED, ImitationBatches
 import numpy as np
 import pytest
 
@@ -32,12 +33,12 @@ def walk(walker):
 
 def test_the_experts_actions_are_the_answers(walk):
     scene = Scene(house_of(walk.scene))
-    things = [ask for ask in walk.asks[1:] if ask.form == 'reach']
+    things = [question for question in walk.questions[1:] if question.form == 'reach']
     assert things
-    for ask in things:
-        (piece,) = scene.named(ask.slots['a'].thing, ask.slots['a'].colour)
+    for question in things:
+        (piece,) = scene.named(question.slots['a'].thing, question.slots['a'].colour)
         expert = Expert(scene.space, [scene.around(piece)])
-        for pose, action, bearing in zip(walk.poses, ask.actions, ask.bearing):
+        for pose, action, bearing in zip(walk.poses, question.actions, question.bearing):
             if action != UNKNOWN:
                 assert action == expert.act(*pose)
             x, y, yaw = pose
@@ -47,51 +48,59 @@ def test_the_experts_actions_are_the_answers(walk):
 
 
 def test_nothing_is_asked_that_was_not_seen(walk):
-    for ask in walk.asks[1:]:
-        told = {'left': Action.TURN_LEFT, 'right': Action.TURN_RIGHT}.get(ask.turn, UNKNOWN)
-        known = ask.actions if ask.form == 'reach' or not ask.turn else ask.hinted
-        assert (ask.actions[: ask.first] == UNKNOWN).all()
-        assert (ask.hinted[: ask.first] == UNKNOWN).all()
-        assert ask.turn or (ask.hinted == UNKNOWN).all()
-        if ask.form == 'reach':
-            seen = ask.first + int(ask.visible[ask.first :].argmax())
-            assert (ask.actions[:seen] == UNKNOWN).all()
-            assert (ask.actions[seen:] != UNKNOWN).all()
-            assert set(ask.hinted[:seen]) <= {told, UNKNOWN}
+    for question in walk.questions[1:]:
+        told = {'left': Action.TURN_LEFT, 'right': Action.TURN_RIGHT}.get(question.turn, UNKNOWN)
+        known = (
+            question.actions if question.form == 'reach' or not question.turn else question.hinted
+        )
+        assert (question.actions[: question.first] == UNKNOWN).all()
+        assert (question.hinted[: question.first] == UNKNOWN).all()
+        assert question.turn or (question.hinted == UNKNOWN).all()
+        if question.form == 'reach':
+            seen = question.first + int(question.visible[question.first :].argmax())
+            assert (question.actions[:seen] == UNKNOWN).all()
+            assert (question.actions[seen:] != UNKNOWN).all()
+            assert set(question.hinted[:seen]) <= {told, UNKNOWN}
         else:
-            assert ask.turn is None or known[ask.first] in (told, UNKNOWN)
+            assert question.turn is None or known[question.first] in (told, UNKNOWN)
 
 
 def test_tasks_of_many_forms_are_asked_from_many_frames(walker):
-    asks = [ask for number in range(3) for ask in walker.walk(WALKS, 7 + number, most=40).asks]
-    assert len({ask.form for ask in asks}) >= 6
-    assert len({ask.first for ask in asks}) >= 6
+    questions = [
+        question
+        for number in range(3)
+        for question in walker.walk(WALKS, 7 + number, most=40).questions
+    ]
+    assert len({question.form for question in questions}) >= 6
+    assert len({question.first for question in questions}) >= 6
 
 
 def test_an_experts_walk_answers_its_own_instruction(walker):
     walk = walker.walk(WALKS, 8, most=200, astray=0.0, vary=False)
-    own = walk.asks[0]
+    own = walk.questions[0]
     assert np.array_equal(own.hinted if own.turn else own.actions, walk.taken)
 
 
 def test_tasks_end_where_the_walk_leads_elsewhere(walk):
-    for ask in walk.asks[1:]:
-        if ask.form != 'reach':
-            known = np.maximum(ask.actions, ask.hinted)
+    for question in walk.questions[1:]:
+        if question.form != 'reach':
+            known = np.maximum(question.actions, question.hinted)
             told = known != UNKNOWN
             assert ((known != walk.taken) & told).sum() <= 11
             assert (known[told] == Action.STOP).sum() <= 1
 
 
 def test_a_walk_can_begin_later(walk):
-    firsts = sorted({ask.first for ask in walk.asks})
+    firsts = sorted({question.first for question in walk.questions})
     assert firsts[0] == 0 and len(firsts) == 3
     later = walk.begin(firsts[1])
     assert np.array_equal(later.frames, walk.frames[firsts[1] :])
-    kept = [ask for ask in walk.asks if ask.first == firsts[1]]
-    assert len(kept) == len(later.asks) > 0
-    for ask, before in zip(later.asks, kept):
-        assert ask.first == 0 and np.array_equal(ask.actions, before.actions[firsts[1] :])
+    kept = [question for question in walk.questions if question.first == firsts[1]]
+    assert len(kept) == len(later.questions) > 0
+    for question, before in zip(later.questions, kept):
+        assert question.first == 0 and np.array_equal(
+            question.actions, before.actions[firsts[1] :]
+        )
 
 
 def test_the_robot_is_led_astray_but_arrives(walker):
@@ -112,7 +121,7 @@ def test_a_walk_comes_back_from_disk(walk, tmp_path):
     again = load_walk(tmp_path / 'walk.npz')
     assert np.array_equal(again.frames, [resize(frame, 112) for frame in walk.frames])
     assert again.instruction == walk.instruction
-    for a, b in zip(walk.asks, again.asks, strict=True):
+    for a, b in zip(walk.questions, again.questions, strict=True):
         assert (a.slots, a.turn, a.first) == (b.slots, b.turn, b.first)
         assert all(
             np.array_equal(getattr(a, name), getattr(b, name))
@@ -144,8 +153,8 @@ def test_collecting_goes_on_where_it_was(tmp_path):
 
 def test_phrasings_are_those_of_training(walk):
     rng = np.random.default_rng(0)
-    ask = next(ask for ask in walk.asks[1:] if ask.form == 'reach')
-    texts = {phrase(ask, False, rng) for _ in range(200)}
+    question = next(question for question in walk.questions[1:] if question.form == 'reach')
+    texts = {phrase(question, False, rng) for _ in range(200)}
     assert len(texts) == 6 and not any(text.startswith('Move over') for text in texts)
 
 
@@ -159,8 +168,8 @@ def test_questions_are_drawn_without_repeats(walk):
 
 def test_batches_hold_the_answers(fresh, walks):
     encoder = PromptEncoder(fresh)
-    lessons = Lessons(WalkFiles([walks]), encoder, walks_per_batch=2, questions=6, seed=0)
-    batch = lessons.batch(0, 0)
+    batches = ImitationBatches(WalkFiles([walks]), encoder, walks_per_batch=2, questions=6, seed=0)
+    batch = batches.batch(0, 0)
     assert batch.frames.shape[2:] == (84, 112, 3)
     names = {encoder.tokenizer.encode(action.name)[0]: action for action in Action}
     questions = batch.questions
@@ -184,12 +193,12 @@ def test_every_walk_comes_once_in_an_epoch(fresh, walks):
             self.taken.append(index)
             return super().__getitem__(index)
 
-    lessons = Lessons(
+    batches = ImitationBatches(
         Spy([walks]), PromptEncoder(fresh), walks_per_batch=1, questions=1, seed=0, batches=2
     )
     for step in range(4):
         for part in range(2):
-            lessons.batch(step, part)
+            batches.batch(step, part)
     assert sorted(Spy.taken[:4]) == sorted(Spy.taken[4:]) == [0, 1, 2, 3]
 
 
@@ -205,9 +214,11 @@ def test_the_walks_of_a_batch_are_about_equally_long(fresh):
             return self.numbers
 
     source = Lengths()
-    lessons = Lessons(source, PromptEncoder(fresh), walks_per_batch=4, questions=1, seed=0)
+    batches = ImitationBatches(
+        source, PromptEncoder(fresh), walks_per_batch=4, questions=1, seed=0
+    )
     epochs = [
-        [source.numbers[lessons._chosen(epoch * 13 + batch)] for batch in range(13)]
+        [source.numbers[batches._chosen(epoch * 13 + batch)] for batch in range(13)]
         for epoch in range(2)
     ]
     for epoch in epochs:
