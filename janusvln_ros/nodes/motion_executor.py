@@ -14,6 +14,7 @@ from pathlib import Path as FilePath
 import sys
 import time
 from typing import Any
+import uuid
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
@@ -46,6 +47,7 @@ from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
+_MODES = {'step': MotionStatus.MODE_STEP, 'continuous': MotionStatus.MODE_CONTINUOUS}
 _GUARD_PERIOD = 0.05  # s of wall time
 _LONGEST_PATH = 10000  # poses
 _LATE = 0.25  # s, older odometry makes motions inexact
@@ -63,6 +65,7 @@ class MotionExecutor(Node):
         self._standing = declare(self, StandingParameters)
         self._safety = declare(self, SafetyParameters)
         self._core = Executor(executor_config(self.parameter_values()))
+        self._session_id = uuid.uuid4().hex
         self._odometry_frame = 'odom'
         self._published: Status | None = None
         self._published_at = -math.inf
@@ -308,6 +311,8 @@ class MotionExecutor(Node):
             progress=status.progress,
             open_loop=status.open_loop,
             message=status.message,
+            session_id=self._session_id,
+            execution_mode=_MODES[self._standing.execution_mode],
         )
         message.header.stamp = self.get_clock().now().to_msg()
         message.header.frame_id = self._odometry_frame

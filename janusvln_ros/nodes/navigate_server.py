@@ -13,6 +13,8 @@ from rclpy.node import Node
 
 _RESULT_TIMEOUT = 60  # s that results are kept; clients ask for them when the goal is accepted
 
+_ERRORS = 10000  # Nav2 leaves error codes from here on to other servers
+
 
 class NavigateServer(ActionServer):
     """
@@ -56,7 +58,10 @@ class NavigateServer(ActionServer):
                 handle.canceled()
             else:
                 handle.abort()
-            return Navigate.Result(code=int(reason), message=message, steps=steps)
+            result = Navigate.Result(code=int(reason), message=message, steps=steps)
+            if reason != Reason.SUCCEEDED:
+                result.error_code, result.error_msg = _ERRORS + int(reason), message
+            return result
 
         super().notify_execute(handle, finish)
 

@@ -42,6 +42,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
 
+_MODES = {'step': NavigatorStatus.MODE_STEP, 'continuous': NavigatorStatus.MODE_CONTINUOUS}
 _SWITCH_INTERVAL = 1e-3  # s; Python's own 5 ms would delay the hand-over of a frame by that much
 
 
@@ -106,6 +107,7 @@ class Navigator(LifecycleNode):
     def __init__(self, load: Callable[[NavigatorParameters], Any] = load_policy) -> None:
         super().__init__('navigator')
         self._load = load
+        self._session_id = uuid.uuid4().hex
         self.failure = ''
         self.loading = False  # a checkpoint; may take a minute
         self.parameters = declare(self, NavigatorParameters)
@@ -542,6 +544,7 @@ class Navigator(LifecycleNode):
                 action=action,
                 probabilities=probabilities,
                 decision_time=seconds,
+                session_id=self._session_id,
             )
         )
 
@@ -555,7 +558,11 @@ class Navigator(LifecycleNode):
             return
         self._told = news
         status = NavigatorStatus(
-            state=int(state), memory_frames=self._memory[0], memory_bytes=self._memory[2]
+            state=int(state),
+            memory_frames=self._memory[0],
+            memory_bytes=self._memory[2],
+            session_id=self._session_id,
+            execution_mode=_MODES[self.get_parameter('execution_mode').value],
         )
         status.header.stamp = self.get_clock().now().to_msg()
         if episode:

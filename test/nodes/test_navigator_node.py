@@ -398,6 +398,7 @@ def test_goal_succeeds_with_feedback(robot, ready):
     result = robot.result(goal)
     assert result.status == GoalStatus.STATUS_SUCCEEDED
     assert (result.result.code, result.result.steps) == (Navigate.Result.SUCCEEDED, 3)
+    assert (result.result.error_code, result.result.error_msg) == (Navigate.Result.NONE, '')
     robot.wait(lambda: len(steps) == 3, 'feedback')
     assert [step.action for step in steps] == [1, 2, 0]
     assert all(0 < step.latency < 5 and step.probabilities.sum() > 0.99 for step in steps)
@@ -459,6 +460,7 @@ def test_typed_results(robot, ready, words, parameter, result, code):
     robot.outcome = result
     outcome = robot.result(robot.send_goal(words)).result
     assert (outcome.code, outcome.message != '') == (code, True)
+    assert (outcome.error_code, outcome.error_msg) == (10000 + code, outcome.message)
 
 
 def test_pause_resume_and_reset_memory(robot, ready):
