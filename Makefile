@@ -1,8 +1,8 @@
-# `make demo` and `make test` do all the set-up themselves; see README.md.
+# `make demo`, `make test` and `make lint` do all the set-up themselves; see README.md.
 SHELL := /bin/bash
 SHELL_WITH_ROS = if [ -n "$$ROS_DISTRO" ]; then source .venv/bin/activate && source install/setup.bash; else source .venv/bin/activate; fi
 
-.PHONY: setup demo test lint
+.PHONY: setup demo test test-fast lint
 setup:
 	@scripts/setup.sh
 
@@ -12,5 +12,10 @@ demo: setup
 test: setup
 	@$(SHELL_WITH_ROS) && python -m pytest $(ARGS)
 
+test-fast: setup
+	@$(SHELL_WITH_ROS) && OMP_NUM_THREADS=1 python -m pytest -m 'not ros and not slow' -n auto $(ARGS)
+
+CHECKED = janusvln_ros test launch scripts
 lint: setup
-	@$(SHELL_WITH_ROS) && python -m pip install --quiet -r requirements/lint.txt -c requirements/constraints.txt && ruff check . && ament_flake8 janusvln_ros test launch scripts && ament_pep257 janusvln_ros test launch scripts
+	@$(SHELL_WITH_ROS) && python -m pip install --quiet -r requirements/lint.txt -c requirements/constraints.txt && \
+	  ruff check . && ruff format --check . && ament_flake8 --config .flake8 $(CHECKED) && ament_pep257 $(CHECKED) && mypy

@@ -21,7 +21,7 @@ setup(
     description=PACKAGE.findtext('description'),
     license=PACKAGE.findtext('license'),
     packages=find_packages(include=['janusvln_ros', 'janusvln_ros.*']),
-    package_data={'janusvln_ros': ['**/*.json', '**/*.xml', '**/*.html', '**/*.yaml']},
+    package_data={'janusvln_ros': ['**/*.json', '**/*.xml', '**/*.html', '**/*.yaml', 'py.typed']},
     data_files=[
         (
             f'share/janusvln_ros/{kind}',

@@ -27,6 +27,14 @@ settings.register_profile('repeatable', derandomize=True)
 settings.load_profile('repeatable')
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts real ROS 2 processes, before `-m` selects."""
+    for item in items:
+        if 'ros_domain' in getattr(item, 'fixturenames', ()):
+            item.add_marker('ros')
+
+
 @pytest.fixture(scope='session', autouse=True)
 def _episodes_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep built episodes for the tests of one run only."""
