@@ -48,7 +48,7 @@ class Declaration:
 
     @property
     def text(self) -> str:
-        """The description with unit and choices."""
+        """Give the description with unit and choices."""
         text = f'{self.description} [{self.unit}]' if self.unit else self.description
         return f'{text} One of: {", ".join(self.choices)}.' if self.choices else text
 

@@ -80,6 +80,7 @@ def test_a_killed_worker_ends_the_command_with_a_word(marked, tmp_path, words):
     assert not marked[1]()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('words', COMMANDS.values(), ids=COMMANDS)
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
 def test_workers_end_with_a_command_that_is_killed(marked, tmp_path, words, number):

@@ -23,6 +23,7 @@ def some():
     return [build_episode(find_split('val_unseen_small'), number) for number in range(FIRST)]
 
 
+@pytest.mark.slow
 def test_every_form_occurs():
     forms = {episode.info['form'] for episode, _ in some()}
     assert forms == {form for forms in FORMS.values() for form in forms}

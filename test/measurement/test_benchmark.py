@@ -16,6 +16,7 @@ import torch
 CPU = torch.device('cpu')
 
 
+@pytest.mark.slow
 def test_all_modes_are_measured_and_written(tmp_path, capsys):
     options = [
         '--steps',

@@ -98,6 +98,7 @@ def tensor_bytes():
     return sum(storages.values())
 
 
+@pytest.mark.slow
 def test_full_window_neither_grows_nor_moves(golden_policies, make_frames):
     policy = golden_policies['windowed']
     policy.reset('Go.')

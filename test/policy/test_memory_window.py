@@ -11,6 +11,7 @@ from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network.layers import rotate
 from janusvln_ros.policy.preprocessing import Normalisation, patch_grid, resize
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional
 
@@ -145,6 +146,7 @@ class NaiveWindow:
         }
 
 
+@pytest.mark.slow
 @settings(
     max_examples=12, deadline=None, phases=(Phase.explicit, Phase.generate)
 )  # an example is slow to shrink

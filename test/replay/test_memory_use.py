@@ -45,6 +45,7 @@ def record(path: Path, storage: str, count: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_memory_is_bounded(tmp_path, checkpoint, storage):
     peaks = []

@@ -38,6 +38,7 @@ def free_components(house: House) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(SEEDS, st.integers(1, MAX_ROOMS))
 def test_robot_reaches_every_room_through_every_door(seed: int, rooms: int):
@@ -62,6 +63,7 @@ def test_robot_reaches_every_room_through_every_door(seed: int, rooms: int):
     assert joined == {room.index for room in house.rooms}
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(SEEDS)
 def test_furniture_stands_in_its_room_apart_and_within_reach(seed: int):

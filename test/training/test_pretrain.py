@@ -66,6 +66,7 @@ def test_missing_views_are_named(tmp_path):
         ViewBatches(tmp_path, 2, 0)
 
 
+@pytest.mark.slow
 def test_it_learns(fresh, views, tmp_path):
     network = _network(fresh)
     before = {name: value.clone() for name, value in network.state_dict().items()}

@@ -30,6 +30,7 @@ def _write(tmp_path: Path, stages: dict) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_from_nothing_to_a_checkpoint(tmp_path, capsys):
     shipped = tmp_path / 'shipped'
     shipped.mkdir()

@@ -65,6 +65,7 @@ def test_nothing_is_asked_that_was_not_seen(walk):
             assert question.turn is None or known[question.first] in (told, UNKNOWN)
 
 
+@pytest.mark.slow
 def test_tasks_of_many_forms_are_asked_from_many_frames(walker):
     questions = [
         question
