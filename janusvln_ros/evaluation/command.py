@@ -17,10 +17,13 @@ from janusvln_ros.evaluation.agents import AgentSpec, BASELINES
 from janusvln_ros.evaluation.report import markdown, write_report
 from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, rank_and_size, Run
 from janusvln_ros.evaluation.samples import write_samples
+from janusvln_ros.parameters import add_options, flatten
+from janusvln_ros.policy.load import choose_device, choose_dtype
+from janusvln_ros.policy.options import PolicyOptions
 from tqdm import tqdm
 
 _PRINTED = ('all', 'category', 'held_out_phrasing', 'held_out_pair')
-_MEMORY = ('mode', 'initial_frames', 'recent_frames', 'history_frames', 'kept_fraction')
+_MEMORY = ('memory_mode', 'initial_frames', 'recent_frames', 'history_frames', 'kept_fraction')
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,17 +81,7 @@ def parser() -> argparse.ArgumentParser:
         help="give each episode another one's instruction (a control)",
     )
     model = result.add_argument_group('checkpoints')
-    model.add_argument('--device', help="default: this rank's GPU if there is one, else cpu")
-    model.add_argument(
-        '--dtype',
-        choices=('float32', 'bfloat16', 'float16'),
-        help='default: bfloat16 on a GPU, float32 on a CPU',
-    )
-    model.add_argument('--image-width', type=_positive, help="pixels; default: the checkpoint's")
-    model.add_argument('--memory-mode', dest='mode', choices=('sampled', 'windowed'))
-    for name in _MEMORY[1:4]:
-        model.add_argument('--' + name.replace('_', '-'), type=int)
-    model.add_argument('--kept-fraction', type=float)
+    add_options(model, PolicyOptions, 'device', 'dtype', 'image_width', *_MEMORY)
     model.add_argument('--lam', type=float, help='weight of geometry; 0 is without geometry')
     model.add_argument(
         '--ablations',
@@ -203,24 +196,25 @@ def _agent(options: argparse.Namespace) -> AgentSpec:
         options.policy,
         seed=options.seed,
         lam=options.lam,
-        image_width=options.image_width,
+        image_width=options.image_width or None,
         shuffled=options.shuffle_instructions,
-        memory={
-            name: getattr(options, name) for name in _MEMORY if getattr(options, name) is not None
-        },
+        memory=_chosen_memory(options),
     )
     if options.policy in BASELINES:
         return spec
-    device = options.device
-    if device is None:
-        import torch
+    device = choose_device(options.device)
+    dtype = choose_dtype(options.dtype, device)
+    return spec.changed(device=str(device), dtype=str(dtype).removeprefix('torch.'))
 
-        local = int(os.environ.get('LOCAL_RANK', 0))
-        device = (
-            f'cuda:{local % torch.cuda.device_count()}' if torch.cuda.is_available() else ('cpu')
-        )
-    dtype = options.dtype or ('float32' if device == 'cpu' else 'bfloat16')
-    return spec.changed(device=device, dtype=dtype)
+
+def _chosen_memory(options: argparse.Namespace) -> dict[str, Any]:
+    """Give MemoryConfig's fields that are not at their defaults: run.json holds only those."""
+    defaults = flatten(PolicyOptions)
+    return {
+        'mode' if name == 'memory_mode' else name: getattr(options, name)
+        for name in _MEMORY
+        if getattr(options, name) != defaults[name].default
+    }
 
 
 def _export(

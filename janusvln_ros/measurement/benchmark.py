@@ -15,7 +15,6 @@ import json
 from pathlib import Path
 import platform
 import sys
-import tempfile
 import time
 from typing import Any
 
@@ -23,12 +22,15 @@ from janusvln_ros.measurement import estimate
 from janusvln_ros.measurement.estimate import Computer, Workload
 from janusvln_ros.measurement.figure import draw
 from janusvln_ros.measurement.recompute import Recompute
+from janusvln_ros.parameters import add_options
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.load import checkpoint_folder, choose_device, choose_dtype
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import FULL_SIZE
 from janusvln_ros.policy.network.quantization import KINDS
+from janusvln_ros.policy.options import AS_LOADED, PolicyOptions
 from janusvln_ros.policy.prompt import PromptEncoder
-from janusvln_ros.policy.random_checkpoint import random_tensors, write_random_checkpoint
+from janusvln_ros.policy.random_checkpoint import random_tensors
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -39,7 +41,7 @@ INSTRUCTION = 'Walk past the dining table, turn left at the red sofa and stop ne
 EVERY = 20  # steps between two looks at the memory
 
 
-def load_policy(
+def make_policy(
     model: str,
     memory: MemoryConfig,
     device: str,
@@ -55,13 +57,10 @@ def load_policy(
         'memory': memory,
         'language_weights': language_weights,
     }
-    if model not in ('tiny', 'full'):
-        return JanusPolicy.from_pretrained(model, **options)
-    with tempfile.TemporaryDirectory() as folder:
-        tiny = write_random_checkpoint(Path(folder) / 'tiny')
-        if model == 'tiny':
-            return JanusPolicy.from_pretrained(tiny, **options)
-        encoder = PromptEncoder(tiny)
+    with checkpoint_folder('random' if model in ('tiny', 'full') else model) as folder:
+        if model != 'full':
+            return JanusPolicy.from_pretrained(folder, **options)
+        encoder = PromptEncoder(folder)
     network = checkpoint.build(FULL_SIZE)
     tensors = random_tensors(network, 0, device, getattr(torch, dtype))
     return JanusPolicy(
@@ -224,13 +223,16 @@ def measure(
         whole_frames=arguments.whole,
         kept_fraction=arguments.kept_fraction if mode == 'windowed' else 1.0,
     )
-    policy = load_policy(
+    language_weights = (
+        None if arguments.language_weights == AS_LOADED else arguments.language_weights
+    )
+    policy = make_policy(
         arguments.model,
         memory,
         device.type,
         arguments.dtype,
-        arguments.image_width,
-        arguments.language_weights,
+        arguments.image_width or None,
+        language_weights,
     )
     steps, full = arguments.steps, memory.initial_frames + memory.recent_frames + 2
     if mode == 'recompute':
@@ -244,7 +246,7 @@ def measure(
         policy.model.config,
         memory,
         policy.model.dtype,
-        arguments.language_weights,
+        language_weights,
         arguments.frame_size,
         policy.image_width,
         suffix_tokens=len(policy.encoder.suffix(INSTRUCTION)),
@@ -349,30 +351,22 @@ def parser() -> argparse.ArgumentParser:
         metavar='WIDTHxHEIGHT',
         help='of the camera (default: 640x480, for tiny 224x168)',
     )
-    options.add_argument('--image-width', type=int, help="pixels (default: the checkpoint's)")
     options.add_argument('--initial', type=int, default=8, help='initial frames (default: 8)')
     options.add_argument('--recent', type=int, default=48, help='recent frames (default: 48)')
     options.add_argument('--history', type=int, default=8, help='sampled frames (default: 8)')
     options.add_argument(
-        '--kept-fraction',
-        type=float,
-        default=1.0,
-        help='of the tokens of old frames, mode windowed (default: 1, all)',
-    )
-    options.add_argument(
         '--whole', type=int, default=16, help='newest frames that keep all tokens (default: 16)'
     )
-    options.add_argument('--device', choices=('auto', 'cpu', 'cuda'), default='auto')
-    options.add_argument(
-        '--dtype',
-        choices=('auto', 'bfloat16', 'float16', 'float32'),
-        default='auto',
-        help='auto: bfloat16 on CUDA, float32 on a CPU',
+    add_options(
+        options,
+        PolicyOptions,
+        'image_width',
+        'kept_fraction',
+        'device',
+        'dtype',
+        'language_weights',
+        'threads',
     )
-    options.add_argument(
-        '--language-weights', choices=KINDS, help="quantise the language model's weights"
-    )
-    options.add_argument('--threads', type=int, help='processor threads')
     options.add_argument(
         '--output',
         type=Path,
@@ -396,20 +390,17 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.estimate:
         print_estimates(arguments.estimate)
         return 0
-    name = arguments.device
-    if name == 'auto':
-        name = 'cuda' if torch.cuda.is_available() else 'cpu'
-    if name == 'cuda' and not torch.cuda.is_available():
-        options.error('torch finds no CUDA device here')
+    try:
+        device = choose_device(arguments.device)
+    except ValueError as error:
+        options.error(str(error))
     if arguments.steps < 1:
         options.error(f'--steps is {arguments.steps}; at least 1 is needed')
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    if arguments.dtype == 'auto':
-        arguments.dtype = 'bfloat16' if name == 'cuda' else 'float32'
+    arguments.dtype = str(choose_dtype(arguments.dtype, device)).removeprefix('torch.')
     tiny = arguments.model == 'tiny'
     arguments.frame_size = arguments.frame_size or ((224, 168) if tiny else (640, 480))
-    device = torch.device(name)
     computer = estimate.measure(device, getattr(torch, arguments.dtype))
     report: dict[str, Any] = {
         'model': arguments.model,

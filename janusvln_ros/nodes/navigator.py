@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 import gc
-from pathlib import Path
 import sys
-import tempfile
 import threading
 import time
 from typing import Any
@@ -33,6 +31,7 @@ from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE, SENSOR
 from janusvln_ros.nodes.navigate_server import NavigateServer
 from janusvln_ros.nodes.navigator_parameters import EpisodeParameters, NavigatorParameters
 from janusvln_ros.nodes.parameters import check_choice, declare, read
+from janusvln_ros.policy.load import load_policy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.action.server import ServerGoalHandle
 from rclpy.clock import Clock, ClockType
@@ -51,54 +50,6 @@ class _Frame:
     message: Image | CompressedImage
     stamp: int  # ns, when it was taken
     arrived: int  # ns
-
-
-def load_policy(parameters: NavigatorParameters) -> Any:
-    """
-    Load the policy that the parameters name.
-
-    Raises ValueError (CheckpointError for a folder that is not a whole checkpoint) or OSError.
-    """
-    if not parameters.checkpoint:
-        raise ValueError(
-            'parameter checkpoint is empty: give the folder of a checkpoint, or '
-            '"random" to try the plumbing'
-        )
-    from janusvln_ros.policy import JanusPolicy, MemoryConfig
-    import torch
-
-    if parameters.threads:
-        torch.set_num_threads(parameters.threads)
-    device = parameters.device
-    if device == 'auto':
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    elif device == 'cuda' and not torch.cuda.is_available():
-        raise ValueError('parameter device is cuda, but torch finds no CUDA device')
-    dtype = parameters.dtype
-    if dtype == 'auto':
-        dtype = 'bfloat16' if device == 'cuda' else 'float32'
-    options = {
-        'device': device,
-        'dtype': dtype,
-        'image_width': parameters.image_width or None,
-        'language_weights': None
-        if parameters.language_weights == 'dtype'
-        else parameters.language_weights,
-        'memory': MemoryConfig(
-            mode=parameters.memory_mode,
-            initial_frames=parameters.initial_frames,
-            recent_frames=parameters.recent_frames,
-            history_frames=parameters.history_frames,
-            kept_fraction=parameters.kept_fraction,
-        ),
-    }
-    if parameters.checkpoint != 'random':
-        return JanusPolicy.from_pretrained(parameters.checkpoint, **options)
-    from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
-
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = write_random_checkpoint(Path(folder) / 'random')
-        return JanusPolicy.from_pretrained(checkpoint, **options)
 
 
 class Navigator(LifecycleNode):

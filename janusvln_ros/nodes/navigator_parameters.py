@@ -6,58 +6,13 @@ from dataclasses import dataclass
 
 from janusvln_ros.navigation.mission import Limits
 from janusvln_ros.parameters import parameter
+from janusvln_ros.policy.options import PolicyOptions
 
 
 @dataclass(frozen=True)
-class NavigatorParameters:
+class NavigatorParameters(PolicyOptions):
     """What is fixed once the node is configured."""
 
-    checkpoint: str = parameter(
-        '',
-        'Folder of the checkpoint (Hugging Face layout), or "random" for small random weights '
-        'to try the plumbing with: the robot then does not follow the instruction.',
-    )
-    device: str = parameter(
-        'auto',
-        'Where the policy runs; auto takes CUDA if there is any.',
-        choices=('auto', 'cuda', 'cpu'),
-    )
-    dtype: str = parameter(
-        'auto',
-        'Precision; auto is bfloat16 on CUDA and float32 on a CPU.',
-        choices=('auto', 'bfloat16', 'float16', 'float32'),
-    )
-    language_weights: str = parameter(
-        'dtype',
-        'Weights of the language model: of dtype, or quantised to save memory (torchao).',
-        choices=('dtype', 'int8', 'int4'),
-    )
-    image_width: int = parameter(
-        0, "Width the policy sees, pixels; 0: the checkpoint's own.", low=0, high=4096
-    )
-    memory_mode: str = parameter(
-        'sampled',
-        'Semantic memory: sampled is what the published weights were trained with, '
-        "windowed the paper's initial and sliding window.",
-        choices=('sampled', 'windowed'),
-    )
-    initial_frames: int = parameter(
-        8, 'First frames that both memories keep for ever.', low=0, high=1000
-    )
-    recent_frames: int = parameter(48, 'Newest frames that both memories keep.', low=1, high=1000)
-    history_frames: int = parameter(
-        8, 'Past frames in the prompt (memory_mode sampled).', low=1, high=64
-    )
-    kept_fraction: float = parameter(
-        1.0,
-        'Part of the image tokens that frames keep in the language model once 16 newer ones '
-        'have come; 1 is no pruning, less needs memory_mode windowed.',
-        low=0.0,
-        high=1.0,
-    )
-    threads: int = parameter(
-        0, "Processor threads of the policy; 0: torch's own choice.", low=0, high=256
-    )
     image_transport: str = parameter(
         'raw', 'raw: topic image; compressed: image/compressed.', choices=('raw', 'compressed')
     )

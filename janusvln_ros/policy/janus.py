@@ -24,6 +24,7 @@ from janusvln_ros.policy.context import (
 from janusvln_ros.policy.decoding import AnswerTree, read_repetition_penalty
 from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.interface import Decision, MemoryUsage
+from janusvln_ros.policy.load import choose_device, choose_dtype
 from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import CheckpointError, JanusConfig
@@ -102,8 +103,8 @@ class JanusPolicy:
     def from_pretrained(
         cls,
         path: str | Path,
-        device: str | torch.device = 'cuda',
-        dtype: str | torch.dtype = 'bfloat16',
+        device: str | torch.device = 'auto',
+        dtype: str | torch.dtype = 'auto',
         image_width: int | None = None,
         memory: MemoryConfig = MemoryConfig(),  # noqa: B008, frozen
         decoding: str = 'constrained',
@@ -112,20 +113,17 @@ class JanusPolicy:
         """
         Load a checkpoint in the published layout.
 
-        image_width: pixels, by default the checkpoint's `image_width`, else 644. decoding:
-        'constrained' to the four answers, or 'published', the reference's free text, of which
-        anything but an action means STOP. language_weights: 'int8' or 'int4' to quantise the
-        language model's, which needs torchao. Raises CheckpointError for a folder that is missing,
-        partial or foreign.
+        device: 'auto' is the GPU of this process's rank (LOCAL_RANK) if there is one. dtype:
+        'auto' is bfloat16 on CUDA, float32 on a CPU. image_width: pixels, by default the
+        checkpoint's `image_width`, else 644. decoding: 'constrained' to the four answers, or
+        'published', the reference's free text, of which anything but an action means STOP.
+        language_weights: 'int8' or 'int4' to quantise the language model's, which needs torchao.
+        Raises CheckpointError for a folder that is missing, partial or foreign.
         """
         if language_weights not in (None, *KINDS):
             raise ValueError(f'language_weights {language_weights!r}: neither None nor in {KINDS}')
-        dtype = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-        if dtype not in (torch.bfloat16, torch.float16, torch.float32):
-            raise ValueError("dtype is none of 'bfloat16', 'float16', 'float32'")
-        device = torch.device(device)
-        if device.type == 'cuda' and not torch.cuda.is_available():
-            raise ValueError("device is 'cuda', but there is no CUDA GPU here; 'cpu' would work")
+        device = choose_device(device)
+        dtype = choose_dtype(dtype, device)
         config = JanusConfig.from_folder(path)
         encoder = PromptEncoder(path)
         if max(len(encoder.tokenizer), encoder.pad + 1) > config.language.vocab_size:

@@ -9,10 +9,11 @@ import math
 from pathlib import Path
 import re
 import sys
-import tempfile
 
-from janusvln_ros.policy import JanusPolicy, MemoryConfig
-from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
+from janusvln_ros.parameters import add_options, chosen, flatten
+from janusvln_ros.policy.janus import JanusPolicy
+from janusvln_ros.policy.load import load_policy
+from janusvln_ros.policy.options import PolicyOptions
 from janusvln_ros.replay.compare import compare, Comparison
 from janusvln_ros.replay.decisions import read_decisions
 from janusvln_ros.replay.inputs import open_recording
@@ -20,7 +21,6 @@ from janusvln_ros.replay.outputs import AnnotatedVideo
 from janusvln_ros.replay.report import Filmstrip, Subject, write_report
 from janusvln_ros.replay.run import DecisionFiles, Keeper, Outcome, Progress, run
 from janusvln_ros.replay.selection import RecordedFrames, Selection
-import torch
 from tqdm import tqdm
 
 LIVE = 'live'  # what --compare takes for the decisions in the bag
@@ -75,14 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     topics.add_argument('--instruction-topic', metavar='TOPIC')
     topics.add_argument('--odom-topic', metavar='TOPIC')
     policy = parser.add_argument_group("policy, the same as the navigator's parameters")
-    policy.add_argument('--device', choices=('auto', 'cuda', 'cpu'), default='auto')
-    policy.add_argument('--dtype', choices=('auto', 'bfloat16', 'float32'), default='auto')
-    policy.add_argument('--image-width', type=int, metavar='PIXELS')
-    policy.add_argument('--memory-mode', choices=('sampled', 'windowed'), default='sampled')
-    policy.add_argument('--initial-frames', type=int, default=8, metavar='N')
-    policy.add_argument('--recent-frames', type=int, default=48, metavar='N')
-    policy.add_argument('--history-frames', type=int, default=8, metavar='N')
-    policy.add_argument('--threads', type=int, metavar='N', help="default: torch's own choice")
+    add_options(policy, PolicyOptions, *(n for n in flatten(PolicyOptions) if n != 'checkpoint'))
     return parser
 
 
@@ -143,7 +136,8 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
     if options.output_bag and (output / 'bag').exists():
         raise UsageError(f'{output / "bag"} exists already: remove it or choose another --output')
     recording = open_recording(options, resources)
-    policy = _load(options)
+    options.checkpoint = options.model
+    policy = load_policy(chosen(PolicyOptions, options))
     selection, rule = recording.selection(options, policy.memory_usage().capacity)
     live = selection.recorded_decisions() if isinstance(selection, RecordedFrames) else []
     if options.compare == LIVE and not live:
@@ -216,34 +210,6 @@ def _missing(selection: Selection) -> list[str]:
             'them may differ from the live ones'
         )
     return problems
-
-
-def _load(options: argparse.Namespace) -> JanusPolicy:
-    """Load the policy as the navigator loads it."""
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    device = options.device
-    if device == 'auto':
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    elif device == 'cuda' and not torch.cuda.is_available():
-        raise UsageError('--device cuda: torch finds no CUDA device')
-    dtype = options.dtype
-    if dtype == 'auto':
-        dtype = 'bfloat16' if device == 'cuda' else 'float32'
-    memory = MemoryConfig(
-        mode=options.memory_mode,
-        initial_frames=options.initial_frames,
-        recent_frames=options.recent_frames,
-        history_frames=options.history_frames,
-    )
-    arguments = {
-        'device': device, 'dtype': dtype, 'image_width': options.image_width, 'memory': memory
-    }  # fmt: skip
-    if options.model != 'random':
-        return JanusPolicy.from_pretrained(options.model, **arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = write_random_checkpoint(Path(folder, 'random'))
-        return JanusPolicy.from_pretrained(checkpoint, **arguments)
 
 
 def _facts(options: argparse.Namespace, policy: JanusPolicy) -> list[tuple[str, str]]:

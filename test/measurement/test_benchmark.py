@@ -72,7 +72,7 @@ def test_recompute_decides_as_the_window_that_evicts_nothing(checkpoint_folder, 
 
 def test_full_size_is_made_of_random_weights(monkeypatch, make_frames):
     monkeypatch.setattr(benchmark, 'FULL_SIZE', tiny_config())  # the real one takes 18 GB
-    policy = benchmark.load_policy(
+    policy = benchmark.make_policy(
         'full', MemoryConfig('windowed', 1, 2), 'cpu', 'bfloat16', None, None
     )
     policy.reset('Go.')

@@ -13,8 +13,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from janusvln_ros.action import Navigate
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST
-from janusvln_ros.nodes.navigator import load_policy
 from janusvln_ros.nodes.navigator_parameters import NavigatorParameters
+from janusvln_ros.policy.load import load_policy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np

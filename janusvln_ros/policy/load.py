@@ -1,0 +1,89 @@
+"""The one door to a policy: from options to weights in memory. Torch comes when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import os
+from pathlib import Path
+import tempfile
+from typing import TYPE_CHECKING
+
+from janusvln_ros.policy.options import AS_LOADED, PolicyOptions
+
+if TYPE_CHECKING:
+    from janusvln_ros.policy.janus import JanusPolicy
+    import torch
+
+
+def load_policy(options: PolicyOptions) -> JanusPolicy:
+    """
+    Load the policy that the options name.
+
+    Raises ValueError for options that contradict each other or the machine, CheckpointError for a
+    folder that is missing, partial or foreign.
+    """
+    if not options.checkpoint:
+        raise ValueError(
+            'parameter checkpoint is empty: give the folder of a checkpoint, or '
+            '"random" to try the plumbing'
+        )
+    from janusvln_ros.policy.janus import JanusPolicy
+    import torch
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    with checkpoint_folder(options.checkpoint) as folder:
+        return JanusPolicy.from_pretrained(
+            folder,
+            device=options.device,
+            dtype=options.dtype,
+            image_width=options.image_width or None,
+            memory=options.memory(),
+            language_weights=None
+            if options.language_weights == AS_LOADED
+            else options.language_weights,
+        )
+
+
+@contextmanager
+def checkpoint_folder(name: str) -> Iterator[Path]:
+    """Give a checkpoint's folder; of 'random' one that is there for this context only."""
+    if name != 'random':
+        yield Path(name)
+        return
+    from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield write_random_checkpoint(Path(folder) / 'random')
+
+
+def choose_device(name: str | torch.device = 'auto') -> torch.device:
+    """
+    Return the device meant; 'auto' is the GPU of this process's rank if there is one.
+
+    The rank is torchrun's LOCAL_RANK. ValueError for CUDA where there is none.
+    """
+    import torch
+
+    if str(name) == 'auto':
+        if not torch.cuda.is_available():
+            return torch.device('cpu')
+        rank = int(os.environ.get('LOCAL_RANK', 0))
+        return torch.device('cuda', rank % torch.cuda.device_count())
+    device = torch.device(name)
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but there is no CUDA GPU here; 'cpu' would work")
+    return device
+
+
+def choose_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """Return the dtype meant; 'auto' is bfloat16 on CUDA, float32 on a CPU. ValueError: none."""
+    import torch
+
+    if name == 'auto':
+        return torch.bfloat16 if device.type == 'cuda' else torch.float32
+    dtype = getattr(torch, name, None) if isinstance(name, str) else name
+    if dtype not in (torch.bfloat16, torch.float16, torch.float32):
+        raise ValueError("dtype is none of 'auto', 'bfloat16', 'float16', 'float32'")
+    return dtype
