@@ -49,10 +49,10 @@ class HouseMap:
             self._box((room.x0, room.y0, room.x1, room.y1), _FLOOR)
         for door in house.doors:
             self._door(door)
-        for room in house.rooms:
-            self._room_name(room, [f for f in house.furniture if f.room == room.index])
         for piece in house.furniture:
             self._furniture(piece)
+        for room in house.rooms:
+            self._names(room, [f for f in house.furniture if f.room == room.index])
 
     def pixel(self, x: float, y: float) -> tuple[float, float]:
         """Give the place in the picture (column, row) of a point in metres."""
@@ -129,30 +129,40 @@ class HouseMap:
                 self.image, [_fixed(ends)], False, colour, thickness, cv2.LINE_AA, _SHIFT
             )
 
-    def _room_name(self, room: Room, pieces: list[Furniture]) -> None:
-        """Write a room's name where the least furniture is in the way."""
-        size = self._size(0.19)
-        (wide, high), _ = cv2.getTextSize(room.kind, _FONT, size, 1)
-        half = (wide / self.scale / 2, high / self.scale / 2)
-        middle_x, middle_y = room.centre
-        inner = (room.x1 - room.x0) / 2 - half[0] - 0.15, (room.y1 - room.y0) / 2 - half[1] - 0.15
-        places = [
-            (middle_x + a * inner[0], middle_y + b * inner[1])
-            for b in (1, -1, 0, 0.5, -0.5)
-            for a in (-1, 1, 0)
-        ]
+    def _names(self, room: Room, pieces: list[Furniture]) -> None:
+        """Write the names of a room and its furniture where the least furniture is in the way."""
+        places = [(x, y) for y in (1, -1, 0, 0.5, -0.5) for x in (-1, 1, 0)]
+        extents = np.array([room.x1 - room.x0, room.y1 - room.y0]) / 2
+        self._name(room.kind, room, room.centre + extents * places, 0.19, _FAINT, pieces)
+        for piece in pieces:
+            middle, reach = np.array([piece.x, piece.y]), _reach(piece)
+            size = self._extents(piece.category, 0.17) / 2
+            places = middle[None]
+            if (size > reach).any():  # it does not fit onto the piece
+                sides = np.array([(0, -1), (0, 1), (1, 0), (-1, 0)])
+                places = middle + sides * (reach + size + 0.05)
+            self._name(piece.category, room, places, 0.17, _INK, pieces)
 
-        def hidden(place: tuple[float, float]) -> float:
-            hits = 0.0
-            for piece in pieces:
-                reach = math.hypot(piece.half_x, piece.half_y)
-                over_x = reach + half[0] - abs(piece.x - place[0])
-                over_y = reach + half[1] - abs(piece.y - place[1])
-                hits += max(over_x, 0.0) * max(over_y, 0.0)
-            return hits
+    def _name(
+        self,
+        text: str,
+        room: Room,
+        places: np.ndarray,
+        height: float,
+        rgb: tuple[int, int, int],
+        pieces: list[Furniture],
+    ) -> None:
+        """Write a text, `height` metres high, at the best of places (n, 2), within its room."""
+        half = self._extents(text, height) / 2
+        low, high = (room.x0, room.y0) + half + 0.08, (room.x1, room.y1) - half - 0.08
 
-        x, y = self.pixel(*min(places, key=hidden))
-        self._text(room.kind, x - wide / 2, y + high / 2, size, _FAINT)
+        def hidden(place: np.ndarray) -> float:
+            over = [_reach(p) + half - np.abs((p.x, p.y) - place) for p in pieces]
+            return sum(float(np.maximum(both, 0.0).prod()) for both in over)
+
+        x, y = min(np.clip(places, low, np.maximum(low, high)), key=hidden)
+        column, row = self.pixel(x - half[0], y - half[1])
+        self._text(text, column, row, self._size(height), rgb)
 
     def _furniture(self, piece: Furniture) -> None:
         rgb = _bytes(RGB[piece.colour])
@@ -168,10 +178,6 @@ class HouseMap:
             cv2.polylines(self.image, [_fixed(corners)], True, edge, 2, cv2.LINE_AA, _SHIFT)
             front = [corners[0], corners[3]]  # a thicker line shows where its front is
             cv2.polylines(self.image, [_fixed(front)], False, edge, 4, cv2.LINE_AA, _SHIFT)
-        size = self._size(0.17)
-        (wide, high), _ = cv2.getTextSize(piece.category, _FONT, size, 1)
-        left = min(max(column - wide / 2, 2), self.image.shape[1] - wide - 2)
-        self._text(piece.category, left, row + high / 2, size, _INK)
 
     def _robot(self, x: float, y: float, yaw: float, rgb: tuple[int, int, int]) -> None:
         column, row = self.pixel(x, y)
@@ -186,6 +192,10 @@ class HouseMap:
     def _size(self, metres: float) -> float:
         """Give the font scale for letters of this height, at least readable ones."""
         return max(metres * self.scale / 22.0, 0.4)
+
+    def _extents(self, text: str, height: float) -> np.ndarray:
+        """Give a text's width and height in metres, for letters of this height (m)."""
+        return np.array(cv2.getTextSize(text, _FONT, self._size(height), 1)[0]) / self.scale
 
     def _text(self, text: str, x: float, y: float, size: float, rgb: tuple[int, int, int]) -> None:
         _text(self.image, text, x, y, size, rgb)
@@ -222,6 +232,11 @@ def draw_map(
     if entries or start or goal:
         parts.append(_legend(entries, start is not None, goal is not None, width))
     return np.vstack(parts)
+
+
+def _reach(piece: Furniture) -> np.ndarray:
+    """Give how far a footprint reaches from its middle along x and y, (2,) in metres."""
+    return np.abs(piece.corners() - (piece.x, piece.y)).max(axis=0)
 
 
 def _title(title: str, width: int) -> np.ndarray:

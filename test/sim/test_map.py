@@ -13,7 +13,7 @@ def test_furniture_and_doors_have_their_place_and_colour(seed: int):
     plan = HouseMap(house, width=1000)
     for piece in house.furniture:
         column, row = plan.pixel(piece.x, piece.y)
-        # Beside the name, which is written across the middle.
+        # Beside the name, which may be written across the middle.
         reach = 0.7 * min(piece.half_x, piece.half_y) * plan.scale
         assert _near(plan.image, column, row - reach, RGB[piece.colour])
     for door in house.doors:
