@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import itertools
 import math
 import os
@@ -32,10 +32,12 @@ import tempfile
 
 from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.commands import Command
+from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.testing import BaseConfig, BaseModel, ClosedLoop
-from janusvln_ros.motion.types import ExecutorConfig, Mode, Request, Result, State
+from janusvln_ros.motion.types import Mode, Request, Result, State
+from janusvln_ros.parameters import build
 import numpy as np
 from tqdm import tqdm
 
@@ -195,7 +197,7 @@ def drive_in_process(
     base: str, mode: Mode, latency: float, sequences: list[list[int]]
 ) -> Iterator[Trial]:
     """Run sequences in this process; yield each when it is finished."""
-    config = replace(ExecutorConfig(), mode=mode, navigator_timeout=0.0)
+    config = build(ExecutorConfig, {'execution_mode': mode.value, 'navigator_timeout': 0.0})
     body = (
         PhysicsBase()
         if base == 'physics'

@@ -27,11 +27,11 @@ import sys
 
 from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.commands import Command
+from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.testing import BaseModel, ClosedLoop
-from janusvln_ros.motion.tracking import Velocity
-from janusvln_ros.motion.types import ExecutorConfig, Request, State
+from janusvln_ros.motion.types import Request, State, Velocity
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
@@ -241,7 +241,7 @@ def soak_model(life: Life, progress: Progress) -> None:
             elif kind == 'e_stop':
                 executor.on_e_stop(value, loop.now)
             elif kind == 'reset':
-                executor.reset_e_stop()
+                executor.e_stop.reset()
             else:
                 loop.odometry = faults[value]
         loop.tick()

@@ -14,7 +14,6 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
-from janusvln_ros.nodes.executor_parameters import KINDS
 from janusvln_ros.nodes.navigator_parameters import EpisodeParameters, NavigatorParameters
 import pytest
 import rclpy
@@ -38,8 +37,7 @@ PARAMETERS = {
     **{
         str(path.relative_to(CONFIG)): declared_by(NavigatorParameters, EpisodeParameters)
         for path in (*CONFIG.glob('navigator*.yaml'), *CONFIG.glob('computers/*.yaml'))
-    },
-    **{path.name: declared_by(*KINDS) for path in CONFIG.glob('robot_*.yaml')},
+    }
 }
 
 

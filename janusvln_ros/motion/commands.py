@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from enum import IntEnum
 import math
 
-from janusvln_ros.actions import Action
+from janusvln_ros.actions import Action, FORWARD_STEP, TURN_STEP
+from janusvln_ros.parameters import parameter
+
+
+@dataclass(frozen=True)
+class StepParameters:
+    """What one action is."""
+
+    step_length: float = parameter(
+        FORWARD_STEP, 'What MOVE_FORWARD moves.', unit='m', low=0.01, high=5.0
+    )
+    step_angle: float = parameter(
+        TURN_STEP, 'What a turn turns.', unit='rad', low=0.01, high=math.pi
+    )
 
 
 class Kind(IntEnum):

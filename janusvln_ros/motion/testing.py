@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
-from janusvln_ros.motion.tracking import Velocity
+from janusvln_ros.motion.types import Velocity
 
 
 @dataclass(frozen=True)

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import cached_property
 import math
 
 from janusvln_ros.motion.geometry import Pose, wrap
 from janusvln_ros.motion.limits import advance, approach_speed, AxisLimits, AxisState, coasting
+from janusvln_ros.motion.types import Velocity
+from janusvln_ros.parameters import parameter
 
 _HEADING_GAIN = 3.0  # 1/s, heading error -> turn rate
 _ACROSS_GAIN = 1.5  # rad/m, distance from the line -> heading towards it
 _MAX_CORRECTION = 0.15  # rad, steepest heading towards the line
 _OFF_LINE = 0.02  # m
 _ALIGN_ANGLE = 0.17  # rad; farther off the line's direction, the robot turns before it drives
-
-
-@dataclass(frozen=True)
-class Velocity:
-    """Commanded velocity of the base: linear in m/s forward, angular in rad/s to the left."""
-
-    linear: float = 0.0
-    angular: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,14 +47,73 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class TrackingConfig:
-    """Limits of both axes and when a goal counts as reached (m, rad)."""
+class DrivingParameters:
+    """Limits of both axes, and when a goal counts as reached; ValueError when they contradict."""
 
-    linear: AxisLimits
-    angular: AxisLimits
-    position_tolerance: float
-    angle_tolerance: float
-    approach_gain: float = 5.0  # 1/s
+    max_linear_speed: float = parameter(0.3, 'Fastest drive.', unit='m/s', low=0.01, high=3.0)
+    max_angular_speed: float = parameter(1.0, 'Fastest turn.', unit='rad/s', low=0.01, high=6.0)
+    min_linear_speed: float = parameter(
+        0.0, 'Slowest drive that the base can do; 0 for wheels.', unit='m/s', low=0.0, high=1.0
+    )
+    min_angular_speed: float = parameter(
+        0.0,
+        'Slowest turn on the spot that the base can do; 0 for wheels.',
+        unit='rad/s',
+        low=0.0,
+        high=2.0,
+    )
+    max_linear_acceleration: float = parameter(
+        0.5, 'Speeding up and braking.', unit='m/s^2', low=0.01, high=10.0
+    )
+    max_angular_acceleration: float = parameter(
+        2.0, 'Speeding up and braking.', unit='rad/s^2', low=0.01, high=30.0
+    )
+    max_linear_jerk: float = parameter(
+        2.5, 'Change of the acceleration.', unit='m/s^3', low=0.01, high=100.0
+    )
+    max_angular_jerk: float = parameter(
+        12.0, 'Change of the acceleration.', unit='rad/s^3', low=0.01, high=500.0
+    )
+    position_tolerance: float = parameter(
+        0.01, 'A move this near its end has arrived.', unit='m', low=0.001, high=0.2
+    )
+    angle_tolerance: float = parameter(
+        math.radians(0.75),
+        'A turn this near its end has arrived.',
+        unit='rad',
+        low=0.001,
+        high=0.5,
+    )
+    approach_gain: float = parameter(
+        5.0,
+        'Near the goal the speed is at most this times the distance.',
+        unit='1/s',
+        low=0.2,
+        high=20.0,
+    )
+
+    def __post_init__(self) -> None:
+        self.linear, self.angular  # noqa: B018 - says what contradicts
+
+    @cached_property
+    def linear(self) -> AxisLimits:
+        """Return the limits of driving."""
+        return AxisLimits(
+            self.max_linear_speed,
+            self.max_linear_acceleration,
+            self.max_linear_jerk,
+            self.min_linear_speed,
+        )
+
+    @cached_property
+    def angular(self) -> AxisLimits:
+        """Return the limits of turning."""
+        return AxisLimits(
+            self.max_angular_speed,
+            self.max_angular_acceleration,
+            self.max_angular_jerk,
+            self.min_angular_speed,
+        )
 
 
 class CommandHistory:
@@ -95,7 +149,7 @@ class Tracker:
     The goal can be replaced at any time; the commanded velocity stays continuous.
     """
 
-    def __init__(self, config: TrackingConfig) -> None:
+    def __init__(self, config: DrivingParameters) -> None:
         self.config = config
         self.goal: Goal | None = None
         self._driving = False

@@ -6,7 +6,7 @@ This node only wires topics to janusvln_ros.motion.executor.Executor, which hold
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 import gc
 import math
 import os
@@ -18,31 +18,24 @@ import uuid
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
+from janusvln_ros.motion.bases import Output
 from janusvln_ros.motion.commands import Command, Kind
+from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.sentences import parse, SentenceError
-from janusvln_ros.motion.tracking import Velocity
-from janusvln_ros.motion.types import Request, Result, State, Status
+from janusvln_ros.motion.types import Request, Result, State, Status, Velocity
 from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.common.conversions import seconds, to_quaternion, to_stamp, yaw
 from janusvln_ros.nodes.common.diagnostics import diagnostics, Rate
+from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
-from janusvln_ros.nodes.executor_parameters import (
-    executor_config,
-    FixedParameters,
-    KINDS,
-    SafetyParameters,
-    StandingParameters,
-)
 from janusvln_ros.nodes.obstacle_sensors import ObstacleSensors
-from janusvln_ros.nodes.parameters import check_choice, declare
+from janusvln_ros.parameters import Changes, group, parameter
 from nav_msgs.msg import Odometry, Path
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
@@ -53,6 +46,39 @@ _LONGEST_PATH = 10000  # poses
 _LATE = 0.25  # s, older odometry makes motions inexact
 
 
+@dataclass(frozen=True)
+class NodeParameters:
+    """What only the node needs."""
+
+    control_rate: float = parameter(
+        50.0, 'Velocity commands per second of ROS time.', unit='1/s', low=10.0, high=500.0
+    )
+    status_rate: float = parameter(
+        10.0,
+        'motion_status messages per second, besides changes.',
+        unit='1/s',
+        low=1.0,
+        high=100.0,
+    )
+    stamped_cmd_vel: bool = parameter(False, 'Publish TwistStamped on cmd_vel, not Twist.')
+    cmd_vel_frame: str = parameter('base_link', 'frame_id of a TwistStamped.')
+    realtime_priority: int = parameter(
+        5,
+        'SCHED_FIFO priority that this process gives itself if it has the right to (rtprio,'
+        ' CAP_SYS_NICE), so that other programs do not delay a stop; 0: none.',
+        low=0,
+        high=98,
+    )
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """All parameters of the node."""
+
+    node: NodeParameters = group(NodeParameters)
+    executor: ExecutorConfig = group(ExecutorConfig)
+
+
 class MotionExecutor(Node):
     """The ROS side of the executor; see docs/motion.md for topics and parameters."""
 
@@ -61,10 +87,14 @@ class MotionExecutor(Node):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('motion_executor', **options)
-        self._fixed = declare(self, FixedParameters)
-        self._standing = declare(self, StandingParameters)
-        self._safety = declare(self, SafetyParameters)
-        self._core = Executor(executor_config(self.parameter_values()))
+        parameters = Declared(
+            self,
+            Parameters,
+            refuses=self._refuses_change,
+            apply=lambda value: self._core.configure(value.executor),
+        ).value
+        self._fixed = parameters.node
+        self._core = Executor(parameters.executor)
         self._session_id = uuid.uuid4().hex
         self._odometry_frame = 'odom'
         self._published: Status | None = None
@@ -91,10 +121,12 @@ class MotionExecutor(Node):
         self.create_subscription(String, 'sentence', self._on_sentence, RELIABLE)
         self.create_subscription(MidLevelCommand, 'mid_level_done', self._on_done, RELIABLE)
         self._obstacles = ObstacleSensors(
-            self, self._fixed, lambda: self._safety.stop_distance > 0.0, self._on_clearance
+            self,
+            parameters.executor.sensors,
+            lambda: self._core.config.obstacles.stop_distance > 0.0,
+            self._on_clearance,
         )
         self.create_service(Trigger, 'reset_e_stop', self._on_reset)
-        self.add_on_set_parameters_callback(self._on_parameters)
         self.create_timer(1.0 / self._fixed.control_rate, self._update)
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_GUARD_PERIOD, self._guard, clock=wall)
@@ -122,10 +154,9 @@ class MotionExecutor(Node):
             message.step,
             message.action,
         )
+        step = self._core.config.step
         try:
-            command = Command.from_action(
-                message.action, self._standing.step_length, self._standing.step_angle
-            )
+            command = Command.from_action(message.action, step.step_length, step.step_angle)
             stop = command.kind is Kind.STOP  # stopping is right whatever else is wrong
             if not stop and not all(map(math.isfinite, message.probabilities)):
                 raise ValueError('a probability of the action is not finite')
@@ -136,9 +167,9 @@ class MotionExecutor(Node):
 
     def _on_sentence(self, message: String) -> None:
         self._rates['action'].count()
-        request = Request(Command(Kind.STOP))
+        request, step = Request(Command(Kind.STOP)), self._core.config.step
         try:
-            command = parse(message.data, self._standing.step_length, self._standing.step_angle)
+            command = parse(message.data, step.step_length, step.step_angle)
         except SentenceError as error:
             self._refuse(request, error)
         else:
@@ -169,10 +200,10 @@ class MotionExecutor(Node):
 
     def _on_clearance(self, sensor: str, distance: float) -> None:
         self._rates['obstacle'].count()
-        self._core.on_clear_distance(sensor, distance, self._now())
+        self._core.obstacles.on_clear_distance(sensor, distance, self._now())
 
     def _on_navigator(self, _: NavigatorStatus) -> None:
-        self._core.on_navigator(self._now())
+        self._core.link.on_navigator(self._now())
 
     def _on_e_stop(self, message: Bool) -> None:
         self._core.on_e_stop(message.data, self._now())
@@ -182,7 +213,7 @@ class MotionExecutor(Node):
         self._publish_status()
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = self._core.reset_e_stop()
+        response.success, response.message = self._core.e_stop.reset()
         return response
 
     def start(self) -> None:
@@ -207,37 +238,10 @@ class MotionExecutor(Node):
         else:
             self._priority = str(priority)
 
-    def parameter_values(self, **changes: object) -> dict[str, object]:
-        """Return all parameters by name, with some of them changed."""
-        return {**vars(self._fixed), **vars(self._standing), **vars(self._safety), **changes}
-
-    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Take what is safe to take now; refuse the rest with a reason."""
-        known = self.parameter_values()
-        changes = {
-            p.name: p.value for p in parameters if p.name in known and p.value != known[p.name]
-        }
-        for name, value in changes.items():
-            if hasattr(self._fixed, name):
-                return _refused(f'{name} is fixed: restart motion_executor with the new value')
-            if hasattr(self._standing, name) and not self._core.stands:
-                return _refused(f'{name} can be changed only while the robot stands')
-            problem = check_choice(StandingParameters, name, value)
-            if problem:
-                return _refused(problem)
-        try:
-            self._core.configure(executor_config(self.parameter_values(**changes)))
-        except ValueError as error:
-            return _refused(str(error))
-        self._standing = replace(
-            self._standing,
-            **{name: value for name, value in changes.items() if hasattr(self._standing, name)},
-        )
-        self._safety = replace(
-            self._safety,
-            **{name: value for name, value in changes.items() if hasattr(self._safety, name)},
-        )
-        return SetParametersResult(successful=True)
+    def _refuses_change(self, changes: Changes, name: str) -> str:
+        if changes is Changes.WHEN_STANDING and not self._core.stands:
+            return f'{name} can be changed only while the robot stands'
+        return ''
 
     # ---- output ----
 
@@ -253,18 +257,19 @@ class MotionExecutor(Node):
     def _guard(self) -> None:
         """Stop the robot when ROS time stands still: then no control timer fires."""
         silent = time.monotonic() - self._updated_at
-        if silent <= self._safety.clock_timeout or self._core.stands:
+        longest = self._core.config.clock.clock_timeout
+        if silent <= longest or self._core.stands:
             return
         if self._core.state in (State.MOVING, State.SETTLING):
             self.get_logger().error('ROS time stands still: the robot is stopped')
             self._core.fail('ROS time stands still')
-        if silent <= self._safety.clock_timeout + self._core.config.zero_hold:
+        if silent <= longest + self._core.config.supervisor.zero_hold:
             self._publish_velocity(Velocity())
         self._publish_status()
 
     def _publish_command(self) -> None:
         """Send the command that waits for a base that takes commands, if one does."""
-        request = self._core.take_command()
+        request = self._core.base.take_command()
         if request is None:
             return
         message = MidLevelCommand(
@@ -279,7 +284,7 @@ class MotionExecutor(Node):
         self._commands.publish(message)
 
     def _publish_velocity(self, velocity: Velocity) -> None:
-        if self._fixed.output == 'command':
+        if self._core.config.output.output is Output.COMMAND:
             return
         twist = Twist()
         twist.linear.x = velocity.linear
@@ -329,7 +334,7 @@ class MotionExecutor(Node):
         """Add where a motion ended; a new instruction starts a new path."""
         if old is None or status.request.instruction_id != old.request.instruction_id:
             self._path.poses = []
-        pose = self._core.pose
+        pose = self._core.base.pose
         if pose is None:
             return
         self._path.header.frame_id = self._odometry_frame
@@ -343,13 +348,12 @@ class MotionExecutor(Node):
 
     def _publish_diagnostics(self) -> None:
         now, status = self._now(), self._core.status
-        odometry_age, navigator_age = self._core.odometry_age(now), self._core.navigator_age(now)
+        core, config = self._core, self._core.config
+        odometry_age, navigator_age = core.odometry.age(now), core.link.age(now)
         warnings = []
-        if status.open_loop or (
-            self._standing.allow_open_loop and odometry_age > self._safety.odometry_timeout
-        ):
+        if status.open_loop or (config.open_loop.allow_open_loop and core.odometry.is_silent(now)):
             warnings.append('open loop: motions are timed, without odometry')
-        if self._safety.navigator_timeout and navigator_age > self._safety.navigator_timeout:
+        if 0.0 < config.link.navigator_timeout < navigator_age:
             warnings.append('no sign of life of the navigator')
         if abs(self._odometry_delay) > _LATE:
             warnings.append(
@@ -374,8 +378,8 @@ class MotionExecutor(Node):
                 'instruction': status.request.instruction_id,
                 'step': status.request.step,
                 'open loop': status.open_loop,
-                'execution mode': self._standing.execution_mode,
-                'output': self._fixed.output,
+                'execution mode': config.admission.execution_mode.value,
+                'output': config.output.output.value,
                 'control rate (Hz)': self._rates['control'].hertz,
                 'longest control gap (s)': self._rates['control'].longest_gap,
                 'real-time priority': self._priority,
@@ -402,13 +406,9 @@ class MotionExecutor(Node):
             time.sleep(0.02)
 
 
-def _refused(reason: str) -> SetParametersResult:
-    return SetParametersResult(successful=False, reason=reason)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; whatever ends it, zero velocity goes out first."""
-    return run('motion_executor', MotionExecutor, __doc__, KINDS, argv)
+    return run('motion_executor', MotionExecutor, __doc__, (Parameters,), argv)
 
 
 if __name__ == '__main__':

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from janusvln_ros.motion.safety.obstacles import depth_clearance, scan_clearance
-from janusvln_ros.nodes.executor_parameters import (
-    depth_mount,
-    FixedParameters,
-    footprint,
-    obstacle_sensors,
-    scan_mount,
-)
+from janusvln_ros.motion.safety.obstacles import depth_clearance, scan_clearance, SensorParameters
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -31,16 +24,15 @@ class ObstacleSensors:
     def __init__(
         self,
         node: Node,
-        fixed: FixedParameters,
+        parameters: SensorParameters,
         wanted: Callable[[], bool],
         report: Callable[[str, float], None],
     ) -> None:
-        self._node, self._fixed, self._wanted, self._report = node, fixed, wanted, report
-        self._footprint = footprint(fixed)
-        sensors = obstacle_sensors(fixed.obstacle_sensor)
-        if 'scan' in sensors:
+        self._node, self._wanted, self._report = node, wanted, report
+        self._parameters, self._footprint = parameters, parameters.footprint
+        if 'scan' in parameters.sensors:
             node.create_subscription(LaserScan, 'scan', self._on_scan, qos_profile_sensor_data)
-        if 'depth' in sensors:
+        if 'depth' in parameters.sensors:
             node.create_subscription(Image, 'depth', self._on_depth, qos_profile_sensor_data)
 
     def _on_scan(self, scan: LaserScan) -> None:
@@ -52,7 +44,7 @@ class ObstacleSensors:
                 scan.angle_increment,
                 scan.range_min,
                 scan.range_max,
-                scan_mount(self._fixed),
+                self._parameters.scan_mount,
                 self._footprint,
             ),
         )
@@ -62,8 +54,8 @@ class ObstacleSensors:
             'depth',
             lambda: depth_clearance(
                 depth_metres(image),
-                self._fixed.depth_hfov,
-                depth_mount(self._fixed),
+                self._parameters.depth_hfov,
+                self._parameters.depth_mount,
                 self._footprint,
             ),
         )

@@ -1,6 +1,5 @@
 """The executor under random inputs: limits, finite numbers, and a standing robot at the end."""
 
-from dataclasses import replace
 import math
 
 from hypothesis import example, given, settings
@@ -8,19 +7,15 @@ from hypothesis import strategies as st
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
-from janusvln_ros.motion.limits import AxisLimits
 from janusvln_ros.motion.testing import BaseConfig, BaseModel, ClosedLoop
-from janusvln_ros.motion.tracking import Velocity
-from janusvln_ros.motion.types import ExecutorConfig, Mode, Request, Result, State
+from janusvln_ros.motion.types import Mode, Request, Result, State
+from robot import settings as configuration
+from robot import ZERO
 
-ZERO = Velocity()
-MODES = st.sampled_from(list(Mode))
-AXES = st.builds(
-    AxisLimits,
-    speed=st.floats(0.1, 1.5),
-    acceleration=st.floats(0.2, 3.0),
-    jerk=st.floats(1.0, 20.0),
-)
+MODES = st.sampled_from([mode.value for mode in Mode])
+AXES = st.tuples(st.floats(0.1, 1.5), st.floats(0.2, 3.0), st.floats(1.0, 20.0))
+LINEAR = ('max_linear_speed', 'max_linear_acceleration', 'max_linear_jerk')
+ANGULAR = ('max_angular_speed', 'max_angular_acceleration', 'max_angular_jerk')
 BASES = st.builds(
     BaseConfig, delay=st.floats(0.0, 0.2), scale=st.floats(0.8, 1.2), drift=st.floats(-0.2, 0.2)
 )
@@ -42,20 +37,21 @@ def send(robot, action, step, stamp=0.0):
 @settings(max_examples=60, deadline=None)
 @given(MODES, AXES, AXES, BASES, st.lists(st.tuples(ACTIONS, st.floats(0.0, 1.5)), max_size=6))
 @example(
-    Mode.CONTINUOUS,
-    AxisLimits(0.1015625, 1.0, 19.0),
-    AxisLimits(1.0, 1.0, 1.0),
+    'continuous',
+    (0.1015625, 1.0, 19.0),
+    (1.0, 1.0, 1.0),
     BaseConfig(),
     [(1, 1.0), (0, 0.1875), (1, 0.0)],
 )  # a goal in the tick it comes to rest
 def test_commands_keep_every_limit(mode, linear, angular, base, actions):
     """STOP and new goals included; only faults may drop to zero at once."""
-    robot = robot_with(
-        replace(
-            ExecutorConfig(), mode=mode, linear=linear, angular=angular, navigator_timeout=0.0
-        ),
-        base,
+    config = configuration(
+        execution_mode=mode,
+        navigator_timeout=0.0,
+        **dict(zip(LINEAR, linear)),
+        **dict(zip(ANGULAR, angular)),
     )
+    robot = robot_with(config, base)
     waits = [(0.0, None)] + [(wait, action) for action, wait in actions] + [(20.0, None)]
     last, rates, dt = ZERO, (0.0, 0.0), 0.02
     for step, (wait, action) in enumerate(waits):
@@ -65,8 +61,8 @@ def test_commands_keep_every_limit(mode, linear, angular, base, actions):
             velocity = robot.tick() or ZERO
             new = []
             for now, before, rate, limits in (
-                (velocity.linear, last.linear, rates[0], linear),
-                (velocity.angular, last.angular, rates[1], angular),
+                (velocity.linear, last.linear, rates[0], config.driving.linear),
+                (velocity.angular, last.angular, rates[1], config.driving.angular),
             ):
                 assert abs(now) <= limits.speed + 1e-9
                 new.append((now - before) / dt)
@@ -81,7 +77,7 @@ def test_commands_keep_every_limit(mode, linear, angular, base, actions):
 @settings(max_examples=60, deadline=None)
 @given(BASES, st.sampled_from([1, 2, 3]))
 def test_every_step_ends_where_it_should(base, action):
-    robot = robot_with(ExecutorConfig(), base)
+    robot = robot_with(configuration(), base)
     send(robot, action, 0)
     robot.run_until_standing()
     forward, left, turn = robot.base.pose.seen_from(Pose())
@@ -113,11 +109,10 @@ EVENTS = st.one_of(
     MODES, st.booleans(), st.booleans(), st.sampled_from([0.0, 0.3]), st.lists(EVENTS, max_size=25)
 )
 def test_whatever_happens_ends_in_a_standing_robot(mode, open_loop, commands, distance, events):
-    config = replace(
-        ExecutorConfig(),
-        mode=mode,
+    config = configuration(
+        execution_mode=mode,
         allow_open_loop=open_loop,
-        commands=commands,
+        output='command' if commands else 'velocity',
         stop_distance=distance,
         time_allowance=3.0,
     )
@@ -134,8 +129,8 @@ def test_whatever_happens_ends_in_a_standing_robot(mode, open_loop, commands, di
         velocity = executor.update(now)
         if velocity is not None:
             assert math.isfinite(velocity.linear) and math.isfinite(velocity.angular)
-            assert abs(velocity.linear) <= config.linear.speed + 1e-9
-            assert abs(velocity.angular) <= config.angular.speed + 1e-9
+            assert abs(velocity.linear) <= config.driving.max_linear_speed + 1e-9
+            assert abs(velocity.angular) <= config.driving.max_angular_speed + 1e-9
             robot.base.command(velocity.linear, velocity.angular)
         if executor.state in (State.FAULT, State.ESTOPPED):
             assert velocity in (None, ZERO)
@@ -159,9 +154,9 @@ def test_whatever_happens_ends_in_a_standing_robot(mode, open_loop, commands, di
         elif event == 'e_stop':
             pressed = value
             executor.on_e_stop(value, now)
-            assert not value or executor.velocity == ZERO
+            assert not value or executor.base.velocity == ZERO
         elif event == 'reset':
-            assert executor.reset_e_stop()[0] == (not pressed)
+            assert executor.e_stop.reset()[0] == (not pressed)
         elif event == 'odometry':
             executor.on_odometry(now + 0.001, *value, now)
         elif event == 'silence':
@@ -173,12 +168,12 @@ def test_whatever_happens_ends_in_a_standing_robot(mode, open_loop, commands, di
         elif event == 'outside':
             executor.fail('outside')
         elif event == 'clear':
-            executor.on_clear_distance('scan', value, now)
+            executor.obstacles.on_clear_distance('scan', value, now)
         elif event == 'navigator':
-            executor.on_navigator(now)
+            executor.link.on_navigator(now)
         elif event == 'done':
             executor.on_done('a', step - 1, value, now)
-        executor.take_command()
+        executor.base.take_command()
     executor.on_e_stop(True, robot.now + offset)
     for _ in range(150):
         assert tick() in (None, ZERO)
@@ -186,7 +181,7 @@ def test_whatever_happens_ends_in_a_standing_robot(mode, open_loop, commands, di
     assert robot.base.linear == robot.base.angular == 0.0
     # and it can be used again
     executor.on_e_stop(False, robot.now + offset)
-    executor.reset_e_stop()
+    executor.e_stop.reset()
     for _ in range(100):
         tick()
     assert executor.state is State.IDLE

@@ -3,14 +3,12 @@
 import math
 
 from janusvln_ros.motion.geometry import Pose
-from janusvln_ros.motion.limits import AxisLimits
-from janusvln_ros.motion.tracking import CommandHistory, Goal, Tracker, TrackingConfig, Velocity
+from janusvln_ros.motion.tracking import CommandHistory, DrivingParameters, Goal, Tracker
+from janusvln_ros.motion.types import Velocity
 import pytest
 
 DT = 0.02
-CONFIG = TrackingConfig(
-    AxisLimits(0.3, 0.5, 2.5), AxisLimits(1.0, 2.0, 12.0), 0.01, math.radians(0.75)
-)
+CONFIG = DrivingParameters()
 
 
 def follow(tracker, goal, pose, drift=0.0):

@@ -13,12 +13,15 @@ from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.testing import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.types import Request, Result, State
 from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction
-from janusvln_ros.nodes.executor_parameters import executor_config
-from janusvln_ros.nodes.motion_executor import MotionExecutor
+from janusvln_ros.nodes.motion_executor import MotionExecutor, Parameters
+from janusvln_ros.parameters import build
+from parameter_tables import parameter_tables
 import pytest
 import rclpy
+import yaml
 
 CONFIG = Path(__file__).parents[2] / 'config'
+DOCUMENTATION = CONFIG.parent / 'docs' / 'motion.md'
 BASES = {
     'diff_drive': BaseConfig(delay=0.06),
     'turtlebot4': BaseConfig(delay=0.1, odometry_delay=0.04, linear_acceleration=0.5),
@@ -45,36 +48,47 @@ def test_every_robot_file_has_a_base_here():
     assert {path.stem.removeprefix('robot_') for path in CONFIG.glob('robot_*.yaml')} == set(BASES)
 
 
+def values_of_file(robot):
+    """Return all values of a parameter file, whatever node they are for."""
+    content = yaml.safe_load((CONFIG / f'robot_{robot}.yaml').read_text())
+    return {k: v for node in content.values() for k, v in node['ros__parameters'].items()}
+
+
 @pytest.mark.parametrize('robot', BASES)
-def test_robot_file_is_accepted_and_steps_well(ros_domain, robot):
-    path = CONFIG / f'robot_{robot}.yaml'
+def test_robot_file_is_accepted_by_the_node(ros_domain, robot):
     context = rclpy.Context()
+    path = CONFIG / f'robot_{robot}.yaml'
     rclpy.init(args=['--ros-args', '--params-file', str(path)], context=context)
     try:
         node = MotionExecutor(context=context)
-        values = {name: node.get_parameter(name).value for name in node.parameter_values()}
-        known = set(values)
+        for name, value in values_of_file(robot).items():
+            assert node.get_parameter(name).value == value
         node.destroy_node()
     finally:
         context.shutdown()
-    named = {
-        line.split(':')[0].strip()
-        for line in path.read_text().splitlines()
-        if line.startswith('    ') and ':' in line
-    }
-    assert named <= known, f'unknown parameters: {named - known}'
 
-    config = executor_config({**values, 'stop_distance': 0.0})
+
+@pytest.mark.parametrize('robot', BASES)
+def test_robot_of_a_file_steps_well(robot):
+    values = values_of_file(robot)
+    build(Parameters, values)  # all declared, and in range
+    config = build(Parameters, {**values, 'stop_distance': 0.0}).executor
     loop = ClosedLoop(Executor(config), BaseModel(BASES[robot]))
     loop.run(0.5)
     for step, action in enumerate([1, 2, 1, 3, 3, 1]):
         start = loop.base.pose
-        command = Command.from_action(action, values['step_length'], values['step_angle'])
+        command = Command.from_action(action, config.step.step_length, config.step.step_angle)
         assert loop.executor.on_request(Request(command, 0.0, 'a', step), loop.now) == ''
         loop.run_until_standing()
         assert loop.executor.status.result is Result.SUCCEEDED
         forward, left, turn = loop.base.pose.seen_from(start)
         ideal = start.moved(0.25) if action == 1 else start.moved(0.0, command.amount)
         ahead, aside, turned = ideal.seen_from(start)
-        assert math.hypot(forward - ahead, left - aside) < config.position_tolerance + 0.005
-        assert abs(turn - turned) < config.angle_tolerance + math.radians(0.5)
+        position, angle = config.driving.position_tolerance, config.driving.angle_tolerance
+        assert math.hypot(forward - ahead, left - aside) < position + 0.005
+        assert abs(turn - turned) < angle + math.radians(0.5)
+
+
+def test_documentation_has_the_tables_of_what_is_declared():
+    tables = parameter_tables(Parameters)
+    assert tables in DOCUMENTATION.read_text(), f'put this into {DOCUMENTATION}:\n\n{tables}'

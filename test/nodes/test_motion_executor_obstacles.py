@@ -4,7 +4,7 @@ import array
 import math
 import time
 
-from janusvln_ros.nodes.executor_parameters import FixedParameters
+from janusvln_ros.motion.safety.obstacles import SensorParameters
 from janusvln_ros.nodes.obstacle_sensors import depth_metres, ObstacleSensors
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, LaserScan
+from waiting import wait_for
 
 
 def depth_image(metres, encoding='16UC1', padding=0, big=False):
@@ -71,7 +72,7 @@ def test_sensors_report_what_they_see_and_nothing_when_blind(ros_domain):
     reports, wanted = [], []
     ObstacleSensors(
         node,
-        FixedParameters(obstacle_sensor='both', depth_z=0.4, depth_hfov=1.38),
+        SensorParameters(obstacle_sensor='both', depth_z=0.4, depth_hfov=1.38),
         lambda: bool(wanted),
         lambda *report: reports.append(report),
     )
@@ -101,10 +102,9 @@ def test_sensors_report_what_they_see_and_nothing_when_blind(ros_domain):
         return dict(reports)
 
     try:
-        end = time.monotonic() + 20.0
-        while not (scans.get_subscription_count() and depths.get_subscription_count()):
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_for(
+            lambda: scans.get_subscription_count() and depths.get_subscription_count(), 'sensors'
+        )
         assert send(scan) == {}  # nobody wants to know
         wanted.append(True)
         seen = send(scan, depth_image(np.full((60, 80), 2.0)))

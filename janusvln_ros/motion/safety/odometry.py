@@ -1,0 +1,116 @@
+"""Odometry: without it, or with one that is bad, nothing moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+from janusvln_ros.motion.geometry import Pose, PoseBuffer, wrap
+from janusvln_ros.motion.safety.guard import Stop, Verdict
+from janusvln_ros.motion.types import Result, Velocity
+from janusvln_ros.parameters import parameter
+
+
+@dataclass(frozen=True)
+class OdometryParameters:
+    """What odometry must not do."""
+
+    odometry_timeout: float = parameter(
+        0.5, 'Silence of odometry that stops the robot.', unit='s', low=0.02, high=5.0
+    )
+    odometry_jump: float = parameter(
+        0.25,
+        'Odometry that moves this much farther between two messages than the robot can stops it.',
+        unit='m',
+        low=0.01,
+        high=10.0,
+    )
+    odometry_jump_angle: float = parameter(
+        0.5, 'The same for the heading.', unit='rad', low=0.01, high=math.pi
+    )
+
+
+@dataclass(frozen=True)
+class OpenLoopParameters:
+    """Whether odometry is needed."""
+
+    allow_open_loop: bool = parameter(
+        False, 'Without odometry, time the motions instead of refusing them.'
+    )
+
+
+class Odometry:
+    """
+    The last poses, and whether they can be trusted.
+
+    fastest: the greatest velocities that the robot is given. in_use: whether a motion in closed
+    loop is under way; such a one never goes on without odometry.
+    """
+
+    def __init__(self, parameters: OdometryParameters, open_loop: OpenLoopParameters) -> None:
+        self.configure(parameters, open_loop)
+        self.fastest = Velocity()
+        self.in_use = False
+        self.poses = PoseBuffer()
+        self._heard_at: float | None = None  # when a newer pose last came
+
+    def configure(self, parameters: OdometryParameters, open_loop: OpenLoopParameters) -> None:
+        """Take other parameters."""
+        self.parameters, self._allow_open_loop = parameters, open_loop.allow_open_loop
+
+    def on_odometry(self, stamp: float, x: float, y: float, yaw: float, now: float) -> str:
+        """
+        Take the pose (m, m, rad in the odometry frame) that the robot had at `stamp` (s).
+
+        Return what is wrong with it, or ''.
+        """
+        pose = Pose(x, y, yaw)
+        if not pose.is_finite():
+            return 'odometry is not finite'
+        if self.is_silent(now):
+            self.poses.clear()
+        problem, last = '', self.poses.pose
+        if last is not None:
+            dt = stamp - self.poses.stamp
+            if dt <= 0.0:
+                return ''
+            pose = Pose(x, y, last.yaw + wrap(yaw - last.yaw))
+            problem = self._jump(last, pose, dt)
+            if problem:
+                self.poses.clear()
+        self.poses.add(stamp, pose)
+        self._heard_at = now
+        return problem
+
+    def age(self, now: float) -> float:
+        """Return the time (s) since a newer pose last came; infinite when none has."""
+        return math.inf if self._heard_at is None else now - self._heard_at
+
+    def is_silent(self, now: float) -> bool:
+        """Tell whether no newer pose has come for too long."""
+        return self.age(now) > self.parameters.odometry_timeout
+
+    def verdict(self, now: float) -> Verdict | None:
+        """Halt when odometry is silent, unless the robot may and can do without."""
+        if not self.is_silent(now) or (self._allow_open_loop and not self.in_use):
+            return None
+        message = f'odometry is silent for more than {self.parameters.odometry_timeout:g} s'
+        if self._heard_at is None:
+            message = 'no odometry yet'
+        return Verdict(Stop.HALT, Result.INPUT_LOST, message)
+
+    def forget(self) -> None:
+        """Drop all poses."""
+        self.poses.clear()
+        self._heard_at = None
+
+    def _jump(self, last: Pose, pose: Pose, dt: float) -> str:
+        moved = math.hypot(pose.x - last.x, pose.y - last.y)
+        turned = abs(pose.yaw - last.yaw)
+        if (
+            moved <= self.parameters.odometry_jump + 2.0 * self.fastest.linear * dt
+            and turned <= self.parameters.odometry_jump_angle + 2.0 * self.fastest.angular * dt
+        ):
+            return ''
+        degrees = math.degrees(turned)
+        return f'odometry jumped by {moved:.2f} m, {degrees:.0f} degrees within {dt:.3f} s'
