@@ -23,7 +23,7 @@ from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.sentences import parse, SentenceError
-from janusvln_ros.motion.types import Request, Result, State, Status, Velocity
+from janusvln_ros.motion.types import Mode, Request, Result, State, Status, Velocity
 from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.common.conversions import seconds, to_quaternion, to_stamp, yaw
 from janusvln_ros.nodes.common.diagnostics import diagnostics, Rate
@@ -40,7 +40,7 @@ from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
-_MODES = {'step': MotionStatus.MODE_STEP, 'continuous': MotionStatus.MODE_CONTINUOUS}
+_MODES = {Mode.STEP: MotionStatus.MODE_STEP, Mode.CONTINUOUS: MotionStatus.MODE_CONTINUOUS}
 _GUARD_PERIOD = 0.05  # s of wall time
 _LONGEST_PATH = 10000  # poses
 _LATE = 0.25  # s, older odometry makes motions inexact
@@ -317,7 +317,7 @@ class MotionExecutor(Node):
             open_loop=status.open_loop,
             message=status.message,
             session_id=self._session_id,
-            execution_mode=_MODES[self._standing.execution_mode],
+            execution_mode=_MODES[self._core.config.admission.execution_mode],
         )
         message.header.stamp = self.get_clock().now().to_msg()
         message.header.frame_id = self._odometry_frame
