@@ -9,7 +9,8 @@ import sys
 
 from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.training.parallel import processes, rank
-from janusvln_ros.training.stages import DONE, read_config, Runner
+from janusvln_ros.training.stage_config import read_config
+from janusvln_ros.training.stages import DONE, run_stage
 import torch
 
 
@@ -58,11 +59,11 @@ def main(argv: list[str] | None = None) -> int:
             )
         wanted = list(stages) if arguments.stage == 'all' else [arguments.stage]
         with processes(arguments.device) as device:
-            runner = Runner(arguments.output or Path(output), stages, device, arguments.processes)
+            folder = arguments.output or Path(output)
             for name in wanted:
-                if rank() == 0 and (runner.output / name / DONE).exists():
-                    print(f'{name}: done already ({runner.output / name})')
-                if not runner.run(name):
+                if rank() == 0 and (folder / name / DONE).exists():
+                    print(f'{name}: done already ({folder / name})')
+                if not run_stage(stages, name, folder, device, arguments.processes):
                     if rank() == 0:
                         print(f'{name}: stopped and saved; the same command goes on')
                     return 130

@@ -101,7 +101,7 @@ class ImitationBatches:
             for action in Action
         ]
 
-    def _chosen(self, number: int) -> np.ndarray:
+    def chosen(self, number: int) -> np.ndarray:
         """Give the walks of a batch of the endless row of shuffled epochs."""
         epoch, place = divmod(number, -(-len(self._walks) // self._per_batch))
         if self._order[0] != epoch:
@@ -130,7 +130,7 @@ class ImitationBatches:
         asked = max(1, self._questions // 4) if sampled else self._questions
         walks = [
             begin(self._walks[int(index)], rng)
-            for index in self._chosen(step * self._batches + part)
+            for index in self.chosen(step * self._batches + part)
         ]
         drawn = [draw(walk, asked, rng) for walk in walks]
         rows = []

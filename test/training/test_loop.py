@@ -5,7 +5,6 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-import time
 
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network import checkpoint
@@ -13,12 +12,13 @@ from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training import log
 from janusvln_ros.training.data.sources import WalkFiles
+from janusvln_ros.training.export import export
 from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
 from janusvln_ros.training.loop import learning_rate, LoopConfig, train
-from janusvln_ros.training.stages import export
 import pytest
 from safetensors.torch import load_file
 import torch
+from waiting import wait_for
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -201,12 +201,10 @@ def _environment() -> dict[str, str]:
     return {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
 
 
-def _wait_for(path: Path, process: subprocess.Popen) -> None:
-    end = time.monotonic() + 400
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.02)
+def _latest(folder: Path, process: subprocess.Popen) -> bool:
+    """Tell whether a run has saved its state; fails where it has ended."""
+    assert process.poll() is None, process.communicate()
+    return (folder / 'latest').exists()
 
 
 STEPS = {'steps': 12, 'save_every': 0.0}
@@ -240,7 +238,7 @@ def test_a_killed_or_interrupted_command_goes_on(fresh, walks, tmp_path, whole, 
         stderr=subprocess.PIPE,
         text=True,
     )
-    _wait_for(tmp_path / 'run' / 'base' / 'latest', process)
+    wait_for(lambda: _latest(tmp_path / 'run' / 'base', process), 'a saved state', 400)
     process.send_signal(number)
     out, err = process.communicate(timeout=400)
     assert process.returncode == status, err

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 import re
+import subprocess
+import sys
 
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.training import command, log
-from janusvln_ros.training.stages import Imitate, read_config
+from janusvln_ros.training.stage_config import read_config
+from janusvln_ros.training.stages import Imitate
 import numpy as np
 import pytest
 from safetensors import safe_open
@@ -120,3 +123,11 @@ def test_shipped_configurations_are_valid():
     assert isinstance(base, Imitate) and base.epochs == 1 and base.sampled_every == 1
     assert base.loop.learning_rate == 2e-5 and base.scales['merger'] * 2e-5 == 1e-5
     assert base.loop.batches == 64 * 8 and base.loop.warm_up == 0.03
+
+
+def test_what_reads_pictures_from_disk_loads_no_simulator():
+    code = (
+        'import sys, janusvln_ros.training.command, janusvln_ros.training.data.command\n'
+        "assert 'mujoco' not in sys.modules and 'janusvln_ros.evaluation' not in sys.modules"
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)

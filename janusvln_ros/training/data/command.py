@@ -1,4 +1,8 @@
-"""`janusvln data …`: collect and build training data."""
+"""
+`janusvln data …`: collect and build training data.
+
+What draws is imported by the commands that do: `build` needs no simulator.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,6 @@ import sys
 
 from janusvln_ros.actions import Action
 from janusvln_ros.episodes.grammar import CATEGORIES
-from janusvln_ros.episodes.splits import find_split
-from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.training.data.collect import collect, Plan
 from janusvln_ros.training.data.layout import (
     AnnotationWriter,
     build_examples,
@@ -21,13 +22,13 @@ from janusvln_ros.training.data.layout import (
     read_pictures,
     Trajectory,
 )
-from janusvln_ros.training.data.views import write_views
-from janusvln_ros.training.data.walker import Walker
 from tqdm import tqdm
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='janusvln data', description=__doc__.split(': ')[1])
+    parser = argparse.ArgumentParser(
+        prog='janusvln data', description='Collect and build training data.'
+    )
     commands = parser.add_subparsers(dest='command', required=True)
 
     build = commands.add_parser(
@@ -125,6 +126,10 @@ def _build(arguments: argparse.Namespace) -> None:
 
 
 def _collect(arguments: argparse.Namespace) -> None:
+    from janusvln_ros.episodes.splits import find_split
+    from janusvln_ros.sim.camera import CameraModel
+    from janusvln_ros.training.data.walker import Walker
+
     split = find_split(arguments.split)
     writer = AnnotationWriter(arguments.folder, split.name)
     walker = Walker(CameraModel(arguments.width, arguments.height))
@@ -139,6 +144,8 @@ def _collect(arguments: argparse.Namespace) -> None:
 
 
 def _views(arguments: argparse.Namespace) -> None:
+    from janusvln_ros.training.data.views import write_views
+
     write_views(
         arguments.folder,
         tours=arguments.tours,
@@ -149,6 +156,8 @@ def _views(arguments: argparse.Namespace) -> None:
 
 
 def _walks(arguments: argparse.Namespace) -> None:
+    from janusvln_ros.training.data.collect import collect, Plan
+
     collect(
         Plan(
             arguments.folder,

@@ -219,7 +219,7 @@ def test_the_walks_of_a_batch_are_about_equally_long(fresh):
         source, PromptEncoder(fresh), walks_per_batch=4, questions=1, seed=0
     )
     epochs = [
-        [source.numbers[batches._chosen(epoch * 13 + batch)] for batch in range(13)]
+        [source.numbers[batches.chosen(epoch * 13 + batch)] for batch in range(13)]
         for epoch in range(2)
     ]
     for epoch in epochs:

@@ -1,0 +1,37 @@
+"""How well a checkpoint walks, measured while it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from janusvln_ros.episodes.grammar import CATEGORIES
+from janusvln_ros.episodes.splits import find_split
+from janusvln_ros.evaluation.agents import AgentSpec
+from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, Run
+
+
+def closed_loop(
+    checkpoint: Path, folder: Path, probe: Mapping[str, Any], processes: int
+) -> dict[str, float]:
+    """
+    Let a checkpoint walk some episodes, recorded in `folder`; give its mean scores.
+
+    probe: split, episodes, categories, max_steps, and mode of the memory, each with a default.
+    """
+    run = Run(
+        folder,
+        AgentSpec(str(checkpoint), memory={'mode': probe.get('mode', 'windowed')}),
+        EnvironmentSpec(
+            find_split(probe.get('split', 'val_seen')).full_name,
+            max_steps=probe.get('max_steps', 100),
+        ),
+        tuple(probe.get('categories', CATEGORIES)),
+        probe.get('episodes', 20),
+    )
+    records = evaluate(run, processes=processes, quiet=True)
+    return {
+        f'closed_loop_{name}': sum(record[name] for record in records) / len(records)
+        for name in ('sr', 'spl', 'ne')
+    }
