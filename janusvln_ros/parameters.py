@@ -157,28 +157,32 @@ def values_of(settings: Any) -> dict[str, Any]:
     return values
 
 
-def add_options(parser: argparse.ArgumentParser, kind: type, *names: str) -> None:
-    """Add the parameters of a dataclass, or those named, as options (--memory-mode)."""
+def add_options(parser: argparse._ActionsContainer, kind: type, *names: str) -> None:
+    """
+    Add the parameters of a dataclass, or those named, as options (--memory-mode).
+
+    An option that is not given leaves no attribute behind: `given` tells one from the other.
+    """
     declared = flatten(kind)
     for name in names or declared:
         one = declared[name]
-        option = '--' + name.replace('_', '-')
-        text = one.text.replace('%', '%%')
+        shown = '' if one.default == '' else f' (default: {one.default})'
+        about: dict[str, Any] = {
+            'default': argparse.SUPPRESS,
+            'help': (one.text + shown).replace('%', '%%'),
+        }
         if isinstance(one.default, bool):
-            parser.add_argument(
-                option, action=argparse.BooleanOptionalAction, default=one.default, help=text
-            )
-            continue
-        shown = '' if one.default == '' else ' (default: %(default)s)'
-        parser.add_argument(
-            option,
-            type=type(one.default),
-            default=one.default,
-            choices=one.choices or None,
-            help=text + shown,
-        )
+            about['action'] = argparse.BooleanOptionalAction
+        else:
+            about |= {'type': type(one.default), 'choices': one.choices or None}
+        parser.add_argument('--' + name.replace('_', '-'), **about)
+
+
+def given(kind: type, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of the parsed options that add_options added and the user gave."""
+    return {name: getattr(options, name) for name in flatten(kind) if name in options}
 
 
 def chosen(kind: type[T], options: argparse.Namespace) -> T:
     """Make a dataclass from parsed options that add_options added; ValueError as `build`."""
-    return build(kind, {n: getattr(options, n) for n in flatten(kind) if hasattr(options, n)})
+    return build(kind, given(kind, options))

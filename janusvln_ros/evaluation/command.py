@@ -17,7 +17,7 @@ from janusvln_ros.evaluation.agents import AgentSpec, BASELINES
 from janusvln_ros.evaluation.report import markdown, write_report
 from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, rank_and_size, Run
 from janusvln_ros.evaluation.samples import write_samples
-from janusvln_ros.parameters import add_options, flatten
+from janusvln_ros.parameters import add_options, build, given
 from janusvln_ros.policy.load import choose_device, choose_dtype
 from janusvln_ros.policy.options import PolicyOptions
 from tqdm import tqdm
@@ -81,7 +81,12 @@ def parser() -> argparse.ArgumentParser:
         help="give each episode another one's instruction (a control)",
     )
     model = result.add_argument_group('checkpoints')
-    add_options(model, PolicyOptions, 'device', 'dtype', 'image_width', *_MEMORY)
+    model.add_argument(
+        '--device',
+        default='auto',
+        help="auto, cuda, cuda:1 or cpu; auto is this rank's GPU if there is one",
+    )
+    add_options(model, PolicyOptions, 'dtype', 'image_width', *_MEMORY)
     model.add_argument('--lam', type=float, help='weight of geometry; 0 is without geometry')
     model.add_argument(
         '--ablations',
@@ -192,29 +197,24 @@ def _evaluate(run: Run, processes: int) -> dict[str, Any] | None:
 
 
 def _agent(options: argparse.Namespace) -> AgentSpec:
+    settings = given(PolicyOptions, options)
+    device = settings.pop('device')  # here it may be cuda:1 as well
+    model = build(PolicyOptions, settings)  # checks them all
     spec = AgentSpec(
         options.policy,
         seed=options.seed,
         lam=options.lam,
-        image_width=options.image_width or None,
+        image_width=model.image_width or None,
         shuffled=options.shuffle_instructions,
-        memory=_chosen_memory(options),
+        memory={
+            name.removeprefix('memory_'): settings[name] for name in _MEMORY if name in settings
+        },
     )
     if options.policy in BASELINES:
         return spec
-    device = choose_device(options.device)
-    dtype = choose_dtype(options.dtype, device)
+    device = choose_device(device)
+    dtype = choose_dtype(model.dtype, device)
     return spec.changed(device=str(device), dtype=str(dtype).removeprefix('torch.'))
-
-
-def _chosen_memory(options: argparse.Namespace) -> dict[str, Any]:
-    """Give MemoryConfig's fields that are not at their defaults: run.json holds only those."""
-    defaults = flatten(PolicyOptions)
-    return {
-        'mode' if name == 'memory_mode' else name: getattr(options, name)
-        for name in _MEMORY
-        if getattr(options, name) != defaults[name].default
-    }
 
 
 def _export(

@@ -22,7 +22,7 @@ from janusvln_ros.measurement import estimate
 from janusvln_ros.measurement.estimate import Computer, Workload
 from janusvln_ros.measurement.figure import draw
 from janusvln_ros.measurement.recompute import Recompute
-from janusvln_ros.parameters import add_options
+from janusvln_ros.parameters import add_options, chosen
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.load import checkpoint_folder, choose_device, choose_dtype
 from janusvln_ros.policy.network import checkpoint
@@ -32,6 +32,7 @@ from janusvln_ros.policy.options import AS_LOADED, PolicyOptions
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.random_checkpoint import random_tensors
 import numpy as np
+from scipy.stats import theilslopes
 import torch
 from tqdm import tqdm
 
@@ -106,9 +107,7 @@ def slope(seconds: np.ndarray) -> float:
 
     Theil and Sen's: the median slope between two points, which a disturbed step does not move.
     """
-    first, second = np.triu_indices(len(seconds), k=1)
-    slopes = (seconds[second] - seconds[first]) / (second - first)
-    return 1000 * float(np.median(slopes) / np.median(seconds))
+    return 1000 * float(theilslopes(seconds).slope / np.median(seconds))
 
 
 def run(
@@ -212,7 +211,11 @@ def start(
 
 
 def measure(
-    arguments: argparse.Namespace, mode: str, device: torch.device, computer: Computer
+    arguments: argparse.Namespace,
+    options: PolicyOptions,
+    mode: str,
+    device: torch.device,
+    computer: Computer,
 ) -> dict[str, Any]:
     """Run one mode; return what was measured, with every step's times in it."""
     memory = MemoryConfig(
@@ -221,17 +224,15 @@ def measure(
         arguments.recent,
         arguments.history,
         whole_frames=arguments.whole,
-        kept_fraction=arguments.kept_fraction if mode == 'windowed' else 1.0,
+        kept_fraction=options.kept_fraction if mode == 'windowed' else 1.0,
     )
-    language_weights = (
-        None if arguments.language_weights == AS_LOADED else arguments.language_weights
-    )
+    language_weights = None if options.language_weights == AS_LOADED else options.language_weights
     policy = make_policy(
         arguments.model,
         memory,
         device.type,
-        arguments.dtype,
-        arguments.image_width or None,
+        options.dtype,
+        options.image_width or None,
         language_weights,
     )
     steps, full = arguments.steps, memory.initial_frames + memory.recent_frames + 2
@@ -385,27 +386,29 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure or estimate from the command line; 130 when interrupted."""
-    options = parser()
-    arguments = options.parse_args(argv)
+    usage = parser()
+    arguments = usage.parse_args(argv)
     if arguments.estimate:
         print_estimates(arguments.estimate)
         return 0
     try:
-        device = choose_device(arguments.device)
+        options = chosen(PolicyOptions, arguments)
+        device = choose_device(options.device)
     except ValueError as error:
-        options.error(str(error))
+        usage.error(str(error))
     if arguments.steps < 1:
-        options.error(f'--steps is {arguments.steps}; at least 1 is needed')
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    arguments.dtype = str(choose_dtype(arguments.dtype, device)).removeprefix('torch.')
+        usage.error(f'--steps is {arguments.steps}; at least 1 is needed')
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    dtype = choose_dtype(options.dtype, device)
+    options = replace(options, dtype=str(dtype).removeprefix('torch.'))
     tiny = arguments.model == 'tiny'
     arguments.frame_size = arguments.frame_size or ((224, 168) if tiny else (640, 480))
-    computer = estimate.measure(device, getattr(torch, arguments.dtype))
+    computer = estimate.measure(device, dtype)
     report: dict[str, Any] = {
         'model': arguments.model,
         'device': computer.name,
-        'dtype': arguments.dtype,
+        'dtype': options.dtype,
         'machine': f'{platform.machine()}, torch {torch.__version__}',
         'frame_size': 'x'.join(map(str, arguments.frame_size)),
         'sustained': asdict(computer),
@@ -416,7 +419,7 @@ def main(argv: list[str] | None = None) -> int:
         if device.type == 'cuda':
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)
-        result = measure(arguments, mode, device, computer)
+        result = measure(arguments, options, mode, device, computer)
         complete = result.pop('complete')
         report['parameters'] = result.pop('parameters')
         if result['steps']['total']:

@@ -40,6 +40,7 @@ def load_policy(options: PolicyOptions) -> JanusPolicy:
             dtype=options.dtype,
             image_width=options.image_width or None,
             memory=options.memory(),
+            decoding=options.decoding,
             language_weights=None
             if options.language_weights == AS_LOADED
             else options.language_weights,

@@ -60,6 +60,12 @@ class PolicyOptions:
         low=0.0,
         high=1.0,
     )
+    decoding: str = parameter(
+        'constrained',
+        "How an answer is read: constrained to the four actions, or published, the reference's "
+        'free text, of which anything but an action means STOP.',
+        choices=('constrained', 'published'),
+    )
     threads: int = parameter(
         0, "Processor threads of the policy; 0: torch's own choice.", low=0, high=256
     )
