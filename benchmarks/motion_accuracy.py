@@ -163,7 +163,8 @@ class PhysicsBase:
 
 def arena() -> tuple[object, tuple[float, float, float], float]:
     """Return the house with most space in one place, that place, and its radius (m)."""
-    from janusvln_ros.sim.house import clearance, free_start, generate_house
+    from janusvln_ros.sim.generator import generate_house
+    from janusvln_ros.sim.house import clearance, free_start
 
     houses = [generate_house(seed, rooms=1) for seed in HOUSE_SEEDS]
     places = [free_start(house) for house in houses]

@@ -8,7 +8,7 @@ from janusvln_ros.sim.free_space import FreeSpace
 import numpy as np
 
 
-class Progress:
+class GoalProgress:
     """Follows a robot past the places that an episode demands, in order, to its goal."""
 
     def __init__(self, space: FreeSpace, route: Sequence[np.ndarray], radius: float) -> None:

@@ -12,15 +12,8 @@ import re
 
 from janusvln_ros.episodes import grammar
 from janusvln_ros.sim.free_space import DistanceField, FreeSpace, places_around
-from janusvln_ros.sim.house import (
-    clearance,
-    Door,
-    Furniture,
-    generate_house,
-    GENERATOR_VERSION,
-    House,
-    WALL_HEIGHT,
-)
+from janusvln_ros.sim.generator import generate_house, GENERATOR_VERSION
+from janusvln_ros.sim.house import clearance, Door, Furniture, House, WALL_HEIGHT
 import numpy as np
 
 CAMERA_HEIGHT = 1.25  # m

@@ -28,7 +28,8 @@ from janusvln_ros.episodes.vln_ce import (
     yaw_to_rotation,
 )
 from janusvln_ros.sim.expert import Expert
-from janusvln_ros.sim.house import generate_house, GENERATOR_VERSION, ROBOT_RADIUS
+from janusvln_ros.sim.generator import generate_house, GENERATOR_VERSION
+from janusvln_ros.sim.house import ROBOT_RADIUS
 from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 

@@ -12,7 +12,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from janusvln_ros.episodes import grammar, scene, splits, tasks
+from janusvln_ros import actions
+from janusvln_ros.episodes import grammar, landmarks, phrasings, scene, splits, tasks
 from janusvln_ros.episodes import vln_ce as episodes
 from janusvln_ros.episodes.splits import build_episode, Split
 from janusvln_ros.episodes.vln_ce import (
@@ -23,9 +24,23 @@ from janusvln_ros.episodes.vln_ce import (
     write_episodes,
     write_ground_truth,
 )
-from janusvln_ros.sim import expert, free_space, house, world
+from janusvln_ros.sim import expert, free_space, generator, house, world
 
-_BUILDERS = (episodes, grammar, scene, splits, tasks, expert, free_space, house, world)
+_BUILDERS = (
+    actions,
+    episodes,
+    expert,
+    free_space,
+    generator,
+    grammar,
+    house,
+    landmarks,
+    phrasings,
+    scene,
+    splits,
+    tasks,
+    world,
+)
 
 
 def stored_episode(split: Split, number: int) -> tuple[Episode, GroundTruth]:

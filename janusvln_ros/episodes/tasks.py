@@ -11,18 +11,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-import itertools
 import math
 
 from janusvln_ros.episodes.grammar import Noun
-from janusvln_ros.episodes.scene import Scene, thin
-from janusvln_ros.sim.house import Door, Furniture, House
+from janusvln_ros.episodes.landmarks import (
+    alike_in_sight,
+    around_all,
+    at,
+    behind_doors,
+    door_noun,
+    doors_in_sight,
+    in_order,
+    in_room,
+    inside,
+    leads_by,
+    middle_of,
+    named_in_sight,
+    pairs_in_sight,
+    passes,
+    reach_of,
+    sides_of,
+)
+from janusvln_ros.episodes.scene import Scene
+from janusvln_ros.sim.house import House
 import numpy as np
 
 SUCCESS_RADIUS = 1.0  # m, geodesic, to the nearest place right next to what is asked for
 
 _CLEARLY = 1.0  # m by which the nearest of several things is nearer than the next
-_APART = math.radians(9)  # between the bearings of things that are counted from one side
 _DOORS_APART = math.radians(20)  # between the bearings of the left and the right door
 _CLOSE = 0.8  # m, gap between two things that are next to each other
 _NOT_CLOSE = 1.7  # m, gap between two things that are not
@@ -46,25 +62,19 @@ class Task:
 Proposer = Callable[[Scene, float, float], Iterator[Task]]
 
 
-def names(scene: Scene, piece: Furniture) -> list[Noun]:
-    """Give the nouns that fit this thing and no other in the house."""
-    nouns = [Noun(piece.category, piece.colour), Noun(piece.category)]
-    return [noun for noun in nouns if len(scene.named(noun.thing, noun.colour)) == 1]
-
-
 def reach(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go to a thing that is in sight."""
-    for piece, noun in _named_in_sight(scene, x, y):
-        yield Task({'a': noun}, scene.around(piece), _at(piece))
+    for piece, noun in named_in_sight(scene, x, y):
+        yield Task({'a': noun}, scene.around(piece), at(piece))
 
 
 def two_things(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go to one thing, then to another one."""
-    for (b, b_noun), (a, a_noun) in _pairs_in_sight(scene, x, y):
+    for (b, b_noun), (a, a_noun) in pairs_in_sight(scene, x, y):
         yield Task(
             {'a': a_noun, 'b': b_noun},
             scene.around(a),
-            _at(b),
+            at(b),
             visits=(scene.around(b),),
             wrong=scene.around(b),
         )
@@ -72,13 +82,13 @@ def two_things(scene: Scene, x: float, y: float) -> Iterator[Task]:
 
 def door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go through a door, then to a thing that is seen behind it."""
-    for door, a, a_noun in _behind_doors(scene, x, y):
-        yield Task({'a': a_noun, 'door': _door(door)}, scene.around(a), _middle_of(door))
+    for door, a, a_noun in behind_doors(scene, x, y):
+        yield Task({'a': a_noun, 'door': door_noun(door)}, scene.around(a), middle_of(door))
 
 
 def door_turn_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go through a door, turn to one side, then go to a thing there."""
-    for door, a, a_noun in _behind_doors(scene, x, y):
+    for door, a, a_noun in behind_doors(scene, x, y):
         ((at_x, at_y),) = scene.behind(door, a.room)
         turn = math.remainder(
             scene.bearing(at_x, at_y, (a.x, a.y)) - scene.walk_in(door, a.room), math.tau
@@ -86,48 +96,50 @@ def door_turn_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
         if _TURN_BEGINS < abs(turn) < _TURN_ENDS:
             side = 'left' if turn > 0 else 'right'
             yield Task(
-                {'a': a_noun, 'door': _door(door), 'side': side}, scene.around(a), _middle_of(door)
+                {'a': a_noun, 'door': door_noun(door), 'side': side},
+                scene.around(a),
+                middle_of(door),
             )
 
 
 def past_door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go past a thing, through a door, to another thing."""
-    seen = list(_named_in_sight(scene, x, y))
-    for door, a, a_noun in _behind_doors(scene, x, y):
+    seen = list(named_in_sight(scene, x, y))
+    for door, a, a_noun in behind_doors(scene, x, y):
         way = scene.space.field(scene.behind(door, a.room)).path(x, y)
         for b, b_noun in seen:
-            if _passes(way, b):
+            if passes(way, b):
                 yield Task(
-                    {'a': a_noun, 'b': b_noun, 'door': _door(door)},
+                    {'a': a_noun, 'b': b_noun, 'door': door_noun(door)},
                     scene.around(a),
-                    np.concatenate([_at(b), _middle_of(door)]),
+                    np.concatenate([at(b), middle_of(door)]),
                 )
 
 
 def door_door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go through two doors, then to a thing that is seen behind the second."""
-    for first, room in _doors_in_sight(scene, x, y):
-        for second, last in _doors_in_sight(scene, *scene.behind(first, room)[0]):
+    for first, room in doors_in_sight(scene, x, y):
+        for second, last in doors_in_sight(scene, *scene.behind(first, room)[0]):
             if second.index == first.index:
                 continue
-            for a, a_noun in _named_in_sight(scene, *scene.behind(second, last)[0], last):
-                if _leads_by(scene, scene.around(a), x, y, [first, second]):
+            for a, a_noun in named_in_sight(scene, *scene.behind(second, last)[0], last):
+                if leads_by(scene, scene.around(a), x, y, [first, second]):
                     yield Task(
-                        {'a': a_noun, 'door': _door(first), 'exit': _door(second)},
+                        {'a': a_noun, 'door': door_noun(first), 'exit': door_noun(second)},
                         scene.around(a),
-                        _middle_of(first),
+                        middle_of(first),
                     )
 
 
 def side_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Choose the left or the right one of two things that are alike."""
-    for noun, ordered in _in_order(scene, x, y):
+    for noun, ordered in in_order(scene, x, y):
         if len(ordered) == 2:
             for piece, other, side in ((*ordered, 'left'), (*ordered[::-1], 'right')):
                 yield Task(
                     {'a': noun, 'side': side},
                     scene.around(piece),
-                    np.concatenate([_at(piece), _at(other)]),
+                    np.concatenate([at(piece), at(other)]),
                     together=True,
                     wrong=scene.around(other),
                 )
@@ -135,10 +147,10 @@ def side_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
 
 def nth_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Choose one of some things that are alike by counting from one side."""
-    for noun, ordered in _in_order(scene, x, y):
+    for noun, ordered in in_order(scene, x, y):
         for rank, piece in enumerate(ordered):
             others = [other for other in ordered if other is not piece]
-            facing = np.concatenate([_at(piece), *(_at(other) for other in others)])
+            facing = np.concatenate([at(piece), *(at(other) for other in others)])
             for side, place in (('left', rank + 1), ('right', len(ordered) - rank)):
                 if place <= 3:
                     yield Task(
@@ -146,7 +158,7 @@ def nth_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
                         scene.around(piece),
                         facing,
                         together=True,
-                        wrong=_around_all(scene, others),
+                        wrong=around_all(scene, others),
                     )
 
 
@@ -164,10 +176,10 @@ def side_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
         side = 'left' if (turn > 0) == (door is doors[1]) else 'right'
         yield Task(
             {'side': side},
-            _inside(scene, door, door.other(room.index)),
-            np.concatenate([_middle_of(door), _middle_of(other)]),
+            inside(scene, door, door.other(room.index)),
+            np.concatenate([middle_of(door), middle_of(other)]),
             together=True,
-            wrong=_inside(scene, other, other.other(room.index)),
+            wrong=inside(scene, other, other.other(room.index)),
         )
 
 
@@ -197,13 +209,13 @@ def nth_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
                 continue
             for place, door in enumerate(in_front[:3]):
                 others = [
-                    _inside(scene, other, other.other(room.index))
+                    inside(scene, other, other.other(room.index))
                     for other in in_front
                     if other is not door
                 ]
                 yield Task(
                     {'side': side, 'nth': str(place + 1)},
-                    _inside(scene, door, door.other(room.index)),
+                    inside(scene, door, door.other(room.index)),
                     np.array([(x, y) + ahead]),
                     wrong=np.concatenate(others),
                 )
@@ -221,28 +233,28 @@ def farthest(scene: Scene, x: float, y: float) -> Iterator[Task]:
 
 def beside(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Stop to the left or right of a thing, as seen from the start."""
-    for piece, noun, places, in_front in _sides(scene, x, y):
+    for piece, noun, places, in_front in sides_of(scene, x, y):
         for side, other in (('left', 'right'), ('right', 'left')):
-            if not _in_room(scene, piece, places[side]):
+            if not in_room(scene, piece, places[side]):
                 continue
             wrong = np.array([in_front, places['behind'], places[other]])
-            yield Task({'a': noun, 'side': side}, places[side][None], _at(piece), wrong=wrong)
+            yield Task({'a': noun, 'side': side}, places[side][None], at(piece), wrong=wrong)
 
 
 def back_of(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Stop behind a thing, as seen from the start."""
-    for piece, noun, places, in_front in _sides(scene, x, y):
-        if not _in_room(scene, piece, places['behind']):
+    for piece, noun, places, in_front in sides_of(scene, x, y):
+        if not in_room(scene, piece, places['behind']):
             continue
         wrong = np.array([in_front, places['left'], places['right']])
-        yield Task({'a': noun}, places['behind'][None], _at(piece), wrong=wrong)
+        yield Task({'a': noun}, places['behind'][None], at(piece), wrong=wrong)
 
 
 def next_to(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Choose the one of some things that are alike by what it is next to."""
     seen = None
-    for noun, pieces in _alike_in_sight(scene, x, y):
-        seen = list(_named_in_sight(scene, x, y)) if seen is None else seen
+    for noun, pieces in alike_in_sight(scene, x, y):
+        seen = list(named_in_sight(scene, x, y)) if seen is None else seen
         alike = scene.named(noun.thing, noun.colour)
         for b, b_noun in seen:
             if b.category == noun.thing:
@@ -255,34 +267,34 @@ def next_to(scene: Scene, x: float, y: float) -> Iterator[Task]:
                 yield Task(
                     {'a': noun, 'b': b_noun},
                     scene.around(piece),
-                    np.concatenate([_at(piece), _at(b)]),
+                    np.concatenate([at(piece), at(b)]),
                     together=True,
-                    wrong=_around_all(scene, others),
+                    wrong=around_all(scene, others),
                 )
 
 
 def between(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Stop in the middle between two things."""
-    for (a, a_noun), (b, b_noun) in _pairs_in_sight(scene, x, y):
+    for (a, a_noun), (b, b_noun) in pairs_in_sight(scene, x, y):
         if not _BETWEEN[0] <= scene.gap(a, b) <= _BETWEEN[1]:
             continue
         axis = np.array([b.x - a.x, b.y - a.y]) / math.hypot(b.x - a.x, b.y - a.y)
-        start = (a.x, a.y) + _reach(a, axis) * axis
-        end = (b.x, b.y) - _reach(b, axis) * axis
+        start = (a.x, a.y) + reach_of(a, axis) * axis
+        end = (b.x, b.y) - reach_of(b, axis) * axis
         middle = (start + end) / 2
         if not scene.space.line_is_free(start + 0.35 * axis, end - 0.35 * axis):
             continue
         # Next to either thing, but on its far side.
         wrong = np.array(
             [
-                (a.x, a.y) - (_reach(a, axis) + 0.6) * axis,
-                (b.x, b.y) + (_reach(b, axis) + 0.6) * axis,
+                (a.x, a.y) - (reach_of(a, axis) + 0.6) * axis,
+                (b.x, b.y) + (reach_of(b, axis) + 0.6) * axis,
             ]
         )
         yield Task(
             {'a': a_noun, 'b': b_noun},
             middle[None],
-            np.concatenate([middle[None], _at(a), _at(b)]),
+            np.concatenate([middle[None], at(a), at(b)]),
             together=True,
             wrong=wrong,
         )
@@ -290,11 +302,11 @@ def between(scene: Scene, x: float, y: float) -> Iterator[Task]:
 
 def there_and_back(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go to a thing, then back to the start."""
-    for b, b_noun in _named_in_sight(scene, x, y):
+    for b, b_noun in named_in_sight(scene, x, y):
         yield Task(
             {'b': b_noun},
             np.array([[x, y]]),
-            _at(b),
+            at(b),
             visits=(scene.around(b),),
             wrong=scene.around(b),
         )
@@ -302,21 +314,21 @@ def there_and_back(scene: Scene, x: float, y: float) -> Iterator[Task]:
 
 def back_to_passed(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go to a thing, then back to another one that was seen at the start."""
-    for (b, b_noun), (a, a_noun) in _pairs_in_sight(scene, x, y):
+    for (b, b_noun), (a, a_noun) in pairs_in_sight(scene, x, y):
         # Both in view at the start; a out of view on arriving at b.
         turn = scene.bearing(b.x, b.y, (a.x, a.y)) - scene.bearing(x, y, (b.x, b.y))
         if abs(math.remainder(turn, math.tau)) > _OUT_OF_VIEW:
             yield Task(
                 {'a': a_noun, 'b': b_noun},
                 scene.around(a),
-                np.concatenate([_at(b), _at(a)]),
+                np.concatenate([at(b), at(a)]),
                 together=True,
                 visits=(scene.around(b),),
                 wrong=scene.around(b),
             )
 
 
-# By category and form; the forms' words are in grammar.PHRASINGS.
+# By category and form; the forms' words are in phrasings.PHRASINGS.
 FORMS: Mapping[str, Mapping[str, Proposer]] = {
     'reach': {'reach': reach},
     'sequence': {
@@ -353,103 +365,9 @@ def possible(house: House, form: str) -> bool:
     return True
 
 
-def _at(piece: Furniture) -> np.ndarray:
-    return np.array([[piece.x, piece.y]])
-
-
-def _door(door: Door) -> Noun:
-    return Noun('door', door.colour)
-
-
-def _middle_of(door: Door) -> np.ndarray:
-    return np.array([[door.x, door.y]])
-
-
-def _in_room(scene: Scene, piece: Furniture, place: np.ndarray) -> bool:
-    return scene.house.rooms[piece.room].contains(*place)
-
-
-def _around_all(scene: Scene, pieces: list[Furniture]) -> np.ndarray:
-    return np.concatenate([np.empty((0, 2)), *(scene.around(piece) for piece in pieces)])
-
-
-def _named_in_sight(
-    scene: Scene, x: float, y: float, room: int | None = None
-) -> Iterator[tuple[Furniture, Noun]]:
-    """Give the things of a room (default: the one at x, y) in sight that have a name, and it."""
-    if room is None:
-        room = scene.house.room_at(x, y).index
-    for piece in scene.house.furniture:
-        if piece.room == room and scene.sees(x, y, piece):
-            for noun in names(scene, piece):
-                yield piece, noun
-
-
-def _pairs_in_sight(
-    scene: Scene, x: float, y: float
-) -> Iterator[tuple[tuple[Furniture, Noun], tuple[Furniture, Noun]]]:
-    """Give all ordered pairs of different things in sight, with their names."""
-    for first, second in itertools.permutations(list(_named_in_sight(scene, x, y)), 2):
-        if first[0].index != second[0].index:
-            yield first, second
-
-
-def _alike_in_sight(scene: Scene, x: float, y: float) -> Iterator[tuple[Noun, list[Furniture]]]:
-    """
-    Give nouns that fit two to four things in sight, and these.
-
-    None of the room's things that the noun fits may be out of sight, none in sight may be in
-    another room.
-    """
-    room = scene.house.room_at(x, y).index
-    pieces = [p for p in scene.house.furniture if p.room == room]
-    nouns = {Noun(p.category): None for p in pieces} | {
-        Noun(p.category, p.colour): None for p in pieces
-    }
-    for noun in nouns:
-        here = [p for p in scene.named(noun.thing, noun.colour) if p.room == room]
-        if not 2 <= len(here) <= 4 or not all(scene.sees(x, y, p) for p in here):
-            continue
-        elsewhere = [p for p in scene.named(noun.thing, noun.colour) if p.room != room]
-        if not any(scene.sees(x, y, p) for p in elsewhere):
-            yield noun, here
-
-
-def _doors_in_sight(scene: Scene, x: float, y: float) -> Iterator[tuple[Door, int]]:
-    """Give the doors in sight of the room at (x, y), each with the room behind it."""
-    room = scene.house.room_at(x, y)
-    if room is not None:
-        for door in scene.house.doors_of(room.index):
-            if scene.sees_door(x, y, door):
-                yield door, door.other(room.index)
-
-
-def _behind_doors(scene: Scene, x: float, y: float) -> Iterator[tuple[Door, Furniture, Noun]]:
-    """Give doors in sight and things that are seen from behind them, if the door leads there."""
-    for door, room in _doors_in_sight(scene, x, y):
-        for piece, noun in _named_in_sight(scene, *scene.behind(door, room)[0], room):
-            if _leads_by(scene, scene.around(piece), x, y, [door]):
-                yield door, piece, noun
-
-
-def _in_order(scene: Scene, x: float, y: float) -> Iterator[tuple[Noun, list[Furniture]]]:
-    """Give nouns with the things in sight that they fit, from left to right, clearly apart."""
-    for noun, pieces in _alike_in_sight(scene, x, y):
-        middle = scene.bearing(x, y, np.mean([(p.x, p.y) for p in pieces], axis=0))
-        bearings = sorted(
-            (
-                (math.remainder(scene.bearing(x, y, (p.x, p.y)) - middle, math.tau), p)
-                for p in pieces
-            ),
-            key=lambda item: -item[0],
-        )
-        if all(a[0] - b[0] >= _APART for a, b in zip(bearings, bearings[1:])):
-            yield noun, [piece for _, piece in bearings]
-
-
 def _by_depth(scene: Scene, x: float, y: float, order: int) -> Iterator[Task]:
     """Give the nearest (order 1) or farthest (-1) of things that are alike."""
-    for noun, pieces in _alike_in_sight(scene, x, y):
+    for noun, pieces in alike_in_sight(scene, x, y):
         ranges = sorted(
             ((math.hypot(p.x - x, p.y - y), p) for p in pieces), key=lambda item: order * item[0]
         )
@@ -459,75 +377,7 @@ def _by_depth(scene: Scene, x: float, y: float, order: int) -> Iterator[Task]:
             yield Task(
                 {'a': noun},
                 scene.around(piece),
-                np.concatenate([_at(piece), *(_at(other) for other in others)]),
+                np.concatenate([at(piece), *(at(other) for other in others)]),
                 together=True,
-                wrong=_around_all(scene, others),
+                wrong=around_all(scene, others),
             )
-
-
-def _sides(
-    scene: Scene, x: float, y: float
-) -> Iterator[tuple[Furniture, Noun, dict[str, np.ndarray], np.ndarray]]:
-    """Give things in sight with the places left, right and behind, and the one in front."""
-    for piece, noun in _named_in_sight(scene, x, y):
-        bearing = scene.bearing(x, y, (piece.x, piece.y))
-        ahead = np.array([math.cos(bearing), math.sin(bearing)])
-        left = np.array([-ahead[1], ahead[0]])
-        centre = np.array([piece.x, piece.y])
-        deep, wide = _reach(piece, ahead), _reach(piece, left)
-        places = {
-            'left': centre + (wide + 0.6) * left,
-            'right': centre - (wide + 0.6) * left,
-            'behind': centre + (deep + 0.6) * ahead,
-        }
-        yield piece, noun, places, centre - (deep + 0.7) * ahead
-
-
-def _leads_by(scene: Scene, goal: np.ndarray, x: float, y: float, doors: list[Door]) -> bool:
-    """Tell whether the shortest way goes through these doors, in this order, and no others."""
-    if not len(goal):
-        return False
-    guide = scene.space.field(goal)
-    if not guide.reaches(x, y):
-        return False
-    way = guide.trace(x, y)
-    passed = []
-    for door in scene.house.doors:
-        near = np.hypot(*(way - (door.x, door.y)).T) < door.width / 2
-        if near.any():
-            passed.append((int(near.argmax()), door.index))
-    return [index for _, index in sorted(passed)] == [door.index for door in doors]
-
-
-def _passes(way: np.ndarray, piece: Furniture) -> bool:
-    """Tell whether a way (n, 2) leads past a thing: near its middle part, not only at its ends."""
-    pieces = np.diff(way, axis=0)
-    lengths = np.hypot(*pieces.T)
-    points = np.concatenate(
-        [
-            start + np.linspace(0, 1, 2 + int(length / 0.1))[:, None] * step
-            for start, step, length in zip(way, pieces, lengths)
-        ]
-    )
-    distance = np.hypot(*(points - (piece.x, piece.y)).T)
-    nearest = int(distance.argmin())
-    before = np.hypot(*np.diff(points[: nearest + 1], axis=0).T).sum()
-    after = np.hypot(*np.diff(points[nearest:], axis=0).T).sum()
-    reach = max(piece.half_x, piece.half_y)
-    return bool(distance[nearest] < reach + 0.7 and before > 1.0 and after > 0.8)
-
-
-def _inside(scene: Scene, door: Door, room: int) -> np.ndarray:
-    """Give places (n, 2) well behind a door, where 'go through it and stop' ends."""
-    ((x, y),) = scene.behind(door, room, 0.0)
-    heading = scene.walk_in(door, room)
-    away = scene.space.points - (x, y)
-    deep = away @ (math.cos(heading), math.sin(heading))
-    wide = away @ (-math.sin(heading), math.cos(heading))
-    places = scene.space.points[(deep >= 1.2) & (deep <= 1.8) & (np.abs(wide) <= 0.5)]
-    return thin(places, 0.3)
-
-
-def _reach(piece: Furniture, axis: np.ndarray) -> float:
-    """Give how far a footprint reaches from its middle along an axis, in metres."""
-    return float(np.abs((piece.corners() - (piece.x, piece.y)) @ axis).max())

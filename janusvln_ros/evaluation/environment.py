@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from janusvln_ros.actions import Action
-from janusvln_ros.episodes.progress import Progress
+from janusvln_ros.episodes.progress import GoalProgress
 from janusvln_ros.episodes.scene import scene_of
 from janusvln_ros.episodes.splits import MAX_STEPS, numbers_of, route_of, Split
 from janusvln_ros.episodes.store import stored_episode
@@ -57,7 +57,7 @@ class HouseEnvironment:
         self.world.reset(*episode.start)
         self.space = scene.space
         self.route = route_of(episode)
-        self._progress = Progress(self.space, self.route, self.radius)
+        self._progress = GoalProgress(self.space, self.route, self.radius)
         self._visited_at: int | None = None
         self.actions: list[int] = []
         self.poses: list[tuple[float, float, float]] = []

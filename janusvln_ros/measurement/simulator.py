@@ -15,7 +15,8 @@ import sys
 import time
 
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.sim.house import free_start, generate_house
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import free_start
 from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
 from janusvln_ros.sim.world import KinematicWorld
 from janusvln_ros.workers import end_with

@@ -26,9 +26,9 @@ from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import LATEST, RELIABLE
 from janusvln_ros.parameters import parameter
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.sim.house import clearance, free_start, generate_house, House, ROBOT_RADIUS
-from janusvln_ros.sim.physics import Odometry as WheelOdometry
-from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import clearance, free_start, House, ROBOT_RADIUS
+from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP, WheelOdometry
 from janusvln_ros.sim.renderer import Renderer
 from nav_msgs.msg import Odometry
 import numpy as np

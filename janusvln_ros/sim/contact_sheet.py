@@ -15,15 +15,8 @@ import sys
 
 import cv2
 from janusvln_ros.sim.camera import CameraModel, random_camera
-from janusvln_ros.sim.house import (
-    CATEGORIES,
-    clearance,
-    COLOURS,
-    free_start,
-    generate_house,
-    House,
-    Room,
-)
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import CATEGORIES, clearance, COLOURS, free_start, House, Room
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.renderer import Renderer
 import numpy as np

@@ -8,7 +8,7 @@ import math
 
 import cv2
 from janusvln_ros.sim.house import Door, DOOR_FRAME, Furniture, House, Room, WALL_THICKNESS
-from janusvln_ros.sim.shapes import RGB
+from janusvln_ros.sim.primitives import RGB
 import numpy as np
 
 _PAPER = (255, 255, 255)

@@ -32,7 +32,7 @@ _MOTOR_TORQUE = 1.6  # N m a wheel: 40 N of push, less than the wheels' grip
 
 
 @dataclass(frozen=True)
-class Odometry:
+class WheelOdometry:
     """What the base reports: pose by dead reckoning from its start, and velocity."""
 
     time: float  # s, simulated
@@ -84,10 +84,10 @@ class PhysicsWorld:
         return x, y, math.atan2(2 * (w * k + i * j), 1 - 2 * (j * j + k * k))
 
     @property
-    def odometry(self) -> Odometry:
+    def odometry(self) -> WheelOdometry:
         """Give what the wheels' encoders tell; it starts at 0, 0, 0."""
         left, right = self._rolling()
-        return Odometry(
+        return WheelOdometry(
             self.time,
             self._odom_x,
             self._odom_y,

@@ -14,7 +14,8 @@ from janusvln_ros.sim import textures
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.gl import make_context, mujoco
 from janusvln_ros.sim.house import Door, DOOR_FRAME, House, WALL_THICKNESS
-from janusvln_ros.sim.shapes import house_lights, house_shapes, Shape
+from janusvln_ros.sim.primitives import Shape
+from janusvln_ros.sim.shapes import house_lights, house_shapes
 import numpy as np
 
 _MAX_SHAPES = 4000

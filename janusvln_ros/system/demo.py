@@ -20,7 +20,7 @@ import time
 from types import FrameType
 
 from janusvln_ros.actions import ACTION_NAMES
-from janusvln_ros.episodes.progress import Progress
+from janusvln_ros.episodes.progress import GoalProgress
 from janusvln_ros.episodes.scene import scene_of
 from janusvln_ros.episodes.splits import build_episode, find_split, route_of
 from janusvln_ros.episodes.vln_ce import Episode
@@ -408,7 +408,7 @@ def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> N
         scene, goal = scene_of(run.episode.scene_id), run.episode.goal_points
         radius = run.episode.goals[0].radius
         end = run.poses[-1] if run.poses else run.start
-        progress = Progress(scene.space, route_of(run.episode), radius)
+        progress = GoalProgress(scene.space, route_of(run.episode), radius)
         left = [progress.observe(x, y) for x, y, _ in (run.start, *run.poses)][-1]
         stopped = run.outcome == Reason.SUCCEEDED.name
         reached = stopped and progress.visited and left < radius

@@ -4,7 +4,8 @@ import itertools
 import string
 
 from janusvln_ros.episodes import grammar
-from janusvln_ros.episodes.grammar import Noun, PHRASINGS
+from janusvln_ros.episodes.grammar import Noun
+from janusvln_ros.episodes.phrasings import HELD_OUT, PHRASINGS, TURNS
 from janusvln_ros.episodes.tasks import FORMS
 from janusvln_ros.sim.house import CATEGORIES, COLOURS
 import numpy as np
@@ -26,17 +27,16 @@ def test_held_out_phrasings_use_known_words(language):
     known = {
         token
         for form in PHRASINGS.values()
-        for phrasing in form[language][: -grammar.HELD_OUT]
+        for phrasing in form[language][:-HELD_OUT]
         for token in grammar.tokenise(phrasing, language)
     }
     known |= set(
         itertools.chain.from_iterable(
-            grammar.tokenise(text, language)
-            for text in grammar._TURN[language][: -grammar.HELD_OUT]
+            grammar.tokenise(text, language) for text in TURNS[language][:-HELD_OUT]
         )
     )
     for form, languages in PHRASINGS.items():
-        for phrasing in languages[language][-grammar.HELD_OUT :]:
+        for phrasing in languages[language][-HELD_OUT:]:
             new = set(grammar.tokenise(phrasing, language)) - known
             assert not new, f'{form}: {phrasing!r} has words that training lacks: {new}'
 
@@ -51,7 +51,7 @@ def test_phrasings_are_distinct_and_have_the_same_slots(language):
             for p in languages[language]
         }
         assert len(slots) == 1, f'{form}: phrasings with different slots: {slots}'
-        assert len(languages[language]) >= grammar.HELD_OUT + 4
+        assert len(languages[language]) >= HELD_OUT + 4
 
 
 def test_every_form_of_a_task_has_words_and_the_other_way_round():
@@ -87,7 +87,7 @@ def test_the_vocabulary_is_small():
 
 
 def test_pairs_are_held_out_evenly():
-    training, held_out = set(grammar.TRAINING_PAIRS), grammar.HELD_OUT_PAIRS
+    training, held_out = set(grammar.TRAINING_PAIRS), HELD_OUT_PAIRS
     assert not training & held_out
     assert training | held_out == set(itertools.product(CATEGORIES, COLOURS))
     for thing in CATEGORIES:

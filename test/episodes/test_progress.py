@@ -1,8 +1,8 @@
 """Places that an episode demands are visited in order, before its goal counts."""
 
-from janusvln_ros.episodes.progress import Progress
+from janusvln_ros.episodes.progress import GoalProgress
 from janusvln_ros.sim.free_space import FreeSpace
-from janusvln_ros.sim.house import generate_house
+from janusvln_ros.sim.generator import generate_house
 import numpy as np
 import pytest
 
@@ -14,7 +14,7 @@ def space():
 
 def test_there_and_back_needs_the_way_there(space):
     start, far = space.points[0], space.points[-1]
-    progress = Progress(space, [far[None], start[None]], radius=0.5)
+    progress = GoalProgress(space, [far[None], start[None]], radius=0.5)
     assert progress.observe(*start) == pytest.approx(0.0, abs=0.05)
     assert not progress.visited
     assert progress.observe(*far) > 0.5
@@ -24,7 +24,7 @@ def test_there_and_back_needs_the_way_there(space):
 
 def test_places_count_in_their_order(space):
     first, second, goal = (space.points[i] for i in (0, len(space.points) // 2, -1))
-    progress = Progress(space, [first[None], second[None], goal[None]], radius=0.4)
+    progress = GoalProgress(space, [first[None], second[None], goal[None]], radius=0.4)
     progress.observe(*second)
     progress.observe(*first)
     assert not progress.visited
@@ -33,5 +33,5 @@ def test_places_count_in_their_order(space):
 
 
 def test_a_goal_alone_demands_nothing(space):
-    progress = Progress(space, [np.array([space.points[0]])], radius=0.5)
+    progress = GoalProgress(space, [np.array([space.points[0]])], radius=0.5)
     assert progress.visited

@@ -12,7 +12,8 @@ import time
 from geometry_msgs.msg import Twist
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST
-from janusvln_ros.sim.house import clearance, generate_house
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import clearance
 from nav_msgs.msg import Odometry
 import numpy as np
 import pytest

@@ -11,7 +11,8 @@ import cv2
 from geometry_msgs.msg import Twist, TwistStamped
 from janusvln_ros.msg import MotionStatus, NavigationAction
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.sim.house import clearance, free_start, generate_house
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import clearance, free_start
 from janusvln_ros.sim.physics import TIMESTEP
 from janusvln_ros.sim.renderer import Renderer
 from nav_msgs.msg import Odometry

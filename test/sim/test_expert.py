@@ -5,7 +5,7 @@ import math
 from janusvln_ros.actions import Action
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.free_space import FreeSpace
-from janusvln_ros.sim.house import generate_house
+from janusvln_ros.sim.generator import generate_house
 from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 import pytest

@@ -7,7 +7,8 @@ import weakref
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janusvln_ros.sim.free_space import FreeSpace, places_around
-from janusvln_ros.sim.house import clearance, Furniture, generate_house, House, ROBOT_RADIUS, Room
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import clearance, Furniture, House, ROBOT_RADIUS, Room
 import numpy as np
 import pytest
 

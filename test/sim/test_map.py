@@ -1,8 +1,9 @@
 """The plan of a house: what stands where is drawn there, in its colour."""
 
-from janusvln_ros.sim.house import free_start, generate_house
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import free_start
 from janusvln_ros.sim.map import draw_map, HouseMap, Path
-from janusvln_ros.sim.shapes import RGB
+from janusvln_ros.sim.primitives import RGB
 import numpy as np
 import pytest
 

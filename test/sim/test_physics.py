@@ -2,15 +2,8 @@
 
 import math
 
-from janusvln_ros.sim.house import (
-    clearance,
-    free_start,
-    Furniture,
-    generate_house,
-    House,
-    ROBOT_RADIUS,
-    Room,
-)
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import clearance, free_start, Furniture, House, ROBOT_RADIUS, Room
 from janusvln_ros.sim.physics import COMMAND_TIMEOUT, MAX_SPEED, MAX_TURN_RATE, PhysicsWorld
 import numpy as np
 import pytest

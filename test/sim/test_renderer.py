@@ -8,25 +8,26 @@ import sys
 
 from janusvln_ros.sim import renderer as renderer_module
 from janusvln_ros.sim.camera import CameraModel, random_camera
+from janusvln_ros.sim.furniture_shapes import furniture_shapes
+from janusvln_ros.sim.generator import generate_house
 from janusvln_ros.sim.house import (
     CATEGORIES,
     clearance,
     COLOURS,
     free_start,
     Furniture,
-    generate_house,
     House,
     Room,
 )
 from janusvln_ros.sim.renderer import Renderer, rooms_in_sight
-from janusvln_ros.sim.shapes import furniture_shapes
 import numpy as np
 import pytest
 
 HASHES = """
 import hashlib
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.sim.house import free_start, generate_house
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import free_start
 from janusvln_ros.sim.world import KinematicWorld
 world = KinematicWorld(generate_house(5), camera=CameraModel(noise=3.0, blur=0.5))
 for seed in (5, 6):
@@ -211,7 +212,8 @@ def test_no_way_to_draw_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch):
         '    if "GL" in str(name) or "OSMesa" in str(name): raise OSError("no library")\n'
         '    return real(name, *arguments, **options)\n'
         'ctypes.CDLL = missing\n'
-        'from janusvln_ros.sim.house import free_start, generate_house\n'
+        'from janusvln_ros.sim.generator import generate_house\n'
+        'from janusvln_ros.sim.house import free_start\n'
         'from janusvln_ros.sim.physics import PhysicsWorld\n'
         'from janusvln_ros.sim.renderer import Renderer\n'
         'house = generate_house(0)\n'

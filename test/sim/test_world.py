@@ -8,15 +8,8 @@ from hypothesis import strategies as st
 from janusvln_ros.actions import Action
 from janusvln_ros.measurement.simulator import measure_steps
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.sim.house import (
-    clearance,
-    free_start,
-    Furniture,
-    generate_house,
-    House,
-    ROBOT_RADIUS,
-    Room,
-)
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import clearance, free_start, Furniture, House, ROBOT_RADIUS, Room
 from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 import pytest

@@ -8,9 +8,10 @@ import math
 from typing import Any
 
 from janusvln_ros.actions import Action
+from janusvln_ros.episodes.landmarks import names
 from janusvln_ros.episodes.scene import HALF_VIEW, Scene
 from janusvln_ros.episodes.splits import reachable, route_of
-from janusvln_ros.episodes.tasks import FORMS, names, possible, Task
+from janusvln_ros.episodes.tasks import FORMS, possible, Task
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.training.data.walks import Question, UNKNOWN
 import numpy as np

@@ -17,7 +17,7 @@ from janusvln_ros.episodes.grammar import TRAINING_PAIRS
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.sim.camera import CameraModel, random_camera
 from janusvln_ros.sim.free_space import FreeSpace
-from janusvln_ros.sim.house import generate_house
+from janusvln_ros.sim.generator import generate_house
 from janusvln_ros.sim.renderer import Renderer
 from janusvln_ros.training.data.labels import (
     COLUMNS,
