@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from janusvln_ros.measurement.parity import find_episodes, read_frame, read_meta, REDUCED_MARGIN
+from janusvln_ros.measurement.differences import REDUCED_MARGIN
+from janusvln_ros.measurement.parity import find_episodes, read_frame, read_meta
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network.quantization import KINDS
 import torch

@@ -50,7 +50,7 @@ class Motion:
     end: int
 
 
-class Odometry:
+class RecordedPath:
     """The path: stamps in ns, x and y in metres, yaw in radians, in the order of recording."""
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class Timeline:
     memory: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
     actions: list[RecordedAction] = field(default_factory=list)
     motions: list[Motion] = field(default_factory=list)
-    path: Odometry = field(default_factory=Odometry)
+    path: RecordedPath = field(default_factory=RecordedPath)
     problems: list[str] = field(default_factory=list)
 
 

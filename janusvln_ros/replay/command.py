@@ -18,8 +18,8 @@ from janusvln_ros.replay.compare import compare, Comparison
 from janusvln_ros.replay.decisions import read_decisions
 from janusvln_ros.replay.inputs import open_recording
 from janusvln_ros.replay.outputs import AnnotatedVideo
-from janusvln_ros.replay.report import Filmstrip, Subject, write_report
-from janusvln_ros.replay.run import DecisionFiles, Keeper, Outcome, Progress, run
+from janusvln_ros.replay.report import ReportHeader, Thumbnails, write_report
+from janusvln_ros.replay.run import DecisionFiles, DecisionSink, Outcome, ProgressBar, run
 from janusvln_ros.replay.selection import RecordedFrames, Selection
 from tqdm import tqdm
 
@@ -144,17 +144,17 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
         raise UsageError('--compare live needs recorded actions in the bag, and --every action')
 
     output.mkdir(parents=True, exist_ok=True)
-    film = Filmstrip()
+    thumbnails = Thumbnails()
     total = len(live) or (recording.count if rule == 'frame' else None)
     bar = tqdm(total=total, unit=' decisions')
-    keepers: list[Keeper] = [DecisionFiles(output), film, Progress(bar)]
+    sinks: list[DecisionSink] = [DecisionFiles(output), thumbnails, ProgressBar(bar)]
     if options.video:
-        keepers.append(AnnotatedVideo(output / 'video.mp4'))
+        sinks.append(AnnotatedVideo(output / 'video.mp4'))
     copy = None
     if options.output_bag:
         copy = recording.result_bag(output / 'bag', options.namespace)
-        keepers.append(copy)
-    outcome = run(policy, recording.frames(copy), selection, keepers)
+        sinks.append(copy)
+    outcome = run(policy, recording.frames(copy), selection, sinks)
 
     outcome.problems = [*recording.problems(), *_missing(selection), *outcome.problems]
     if not outcome.steps and not outcome.interrupted:
@@ -165,14 +165,14 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
         comparisons.append(('the live decisions', compare(ours, live)))
     if other is not None:
         comparisons.append((options.compare, compare(ours, other)))
-    subject = Subject(
+    header = ReportHeader(
         options.input.resolve().name,
         [*_facts(options, policy), ('frames', f'{recording.camera}, decided by --every {rule}')],
         recording.path,
         comparisons,
         policy.random_weights,
     )
-    write_report(output / 'report.html', subject, outcome, film)
+    write_report(output / 'report.html', header, outcome, thumbnails)
     return _finish(options, output, outcome, comparisons)
 
 

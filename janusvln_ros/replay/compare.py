@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from janusvln_ros.actions import ACTION_NAMES
-from janusvln_ros.replay.decisions import Decision, format_stamp
+from janusvln_ros.replay.decisions import DecisionRecord, format_stamp
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Difference:
 
     episode: int
     step: int
-    ours: Decision | None
-    theirs: Decision | None
+    ours: DecisionRecord | None
+    theirs: DecisionRecord | None
 
 
 @dataclass
@@ -72,14 +72,14 @@ class Comparison:
         )
 
 
-def _side(decision: Decision | None) -> tuple[str, str]:
+def _side(decision: DecisionRecord | None) -> tuple[str, str]:
     if decision is None:
         return ('(none)', '-')
     p = decision.probabilities[ACTION_NAMES.index(decision.action)]
     return (decision.action, f'{p:.4f}')
 
 
-def compare(ours: Sequence[Decision], theirs: Sequence[Decision]) -> Comparison:
+def compare(ours: Sequence[DecisionRecord], theirs: Sequence[DecisionRecord]) -> Comparison:
     """Align two series by episode and step and compare them."""
     left = {(d.episode, d.step): d for d in ours}
     right = {(d.episode, d.step): d for d in theirs}

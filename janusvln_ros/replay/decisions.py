@@ -22,7 +22,7 @@ class DecisionFileError(ValueError):
 
 
 @dataclass(frozen=True)
-class Decision:
+class DecisionRecord:
     """
     One decision of a replay.
 
@@ -51,7 +51,7 @@ class Decision:
         )
 
     @classmethod
-    def from_line(cls, line: str) -> Decision:
+    def from_line(cls, line: str) -> DecisionRecord:
         """Parse what `to_line` made. ValueError, KeyError or TypeError for anything else."""
         values = json.loads(line)
         if values['action'] not in ACTION_NAMES:
@@ -82,19 +82,19 @@ def parse_stamp(text: str) -> int:
     return -value if seconds.startswith('-') else value
 
 
-def read_decisions(path: Path) -> list[Decision]:
+def read_decisions(path: Path) -> list[DecisionRecord]:
     """Read a decision file. DecisionFileError names the line that is no decision."""
     return list(_read(path))
 
 
-def _read(path: Path) -> Iterator[Decision]:
+def _read(path: Path) -> Iterator[DecisionRecord]:
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DecisionFileError(f'{path} cannot be read: {error}') from None
     for number, line in enumerate(lines, 1):
         try:
-            yield Decision.from_line(line)
+            yield DecisionRecord.from_line(line)
         except (ValueError, KeyError, TypeError) as error:
             raise DecisionFileError(
                 f'{path}, line {number} is no decision as `janusvln replay` writes it ({error})'

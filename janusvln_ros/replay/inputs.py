@@ -10,7 +10,7 @@ from pathlib import Path
 from janusvln_ros.recordings import frames as sources
 from janusvln_ros.recordings.bag import Bag, is_bag
 from janusvln_ros.recordings.frames import Frame
-from janusvln_ros.recordings.timeline import choose_topics, Odometry, read_timeline
+from janusvln_ros.recordings.timeline import choose_topics, read_timeline, RecordedPath
 from janusvln_ros.replay.outputs import ResultBag
 from janusvln_ros.replay.selection import (
     AfterMotions,
@@ -105,7 +105,7 @@ def _children(path: Path) -> list[Path]:
 class FileRecording:
     """A folder of pictures or a video as the source of a replay."""
 
-    path = Odometry()  # no odometry
+    path = RecordedPath()  # no odometry
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._input: Path = options.input

@@ -11,7 +11,7 @@ import cv2
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.imaging.page import data_url, render
 from janusvln_ros.recordings.frames import Frame
-from janusvln_ros.recordings.timeline import Odometry
+from janusvln_ros.recordings.timeline import RecordedPath
 from janusvln_ros.replay.compare import Comparison
 from janusvln_ros.replay.decisions import format_stamp
 from janusvln_ros.replay.run import Outcome, Step, timing_line
@@ -23,7 +23,7 @@ MAX_PATH_POINTS = 3000
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 72]
 
 
-class Filmstrip:
+class Thumbnails:
     """
     Small pictures of the decisions' frames, evenly thinned out so that memory stays bounded.
 
@@ -60,7 +60,7 @@ def _jpeg(rgb: np.ndarray) -> bytes:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ReportHeader:
     """
     What a report is about.
 
@@ -70,32 +70,36 @@ class Subject:
 
     title: str
     facts: Sequence[tuple[str, str]]
-    path: Odometry
+    path: RecordedPath
     comparisons: Sequence[tuple[str, Comparison]]
     random_weights: bool
 
 
-def write_report(target: Path, subject: Subject, outcome: Outcome, film: Filmstrip) -> None:
+def write_report(
+    target: Path, header: ReportHeader, outcome: Outcome, thumbnails: Thumbnails
+) -> None:
     """Write the report to `target`."""
     steps = outcome.steps
     warnings = list(outcome.problems)
     if outcome.interrupted:
         warnings.insert(0, 'interrupted: only the decisions until then are shown')
-    if subject.random_weights:
+    if header.random_weights:
         warnings.insert(0, 'the checkpoint is a random one: its answers mean nothing')
     data = {
         'episodes': _episodes(steps),
-        'steps': [_step(step, subject.path) for step in steps],
-        'pictures': [[number, data_url('image/jpeg', jpeg)] for number, jpeg in film.pictures],
-        'path': _thinned(subject.path),
+        'steps': [_step(step, header.path) for step in steps],
+        'pictures': [
+            [number, data_url('image/jpeg', jpeg)] for number, jpeg in thumbnails.pictures
+        ],
+        'path': _thinned(header.path),
     }
     page = render(
         'replay/report.html',
-        title=subject.title,
-        tiles=_tiles(subject, steps),
+        title=header.title,
+        tiles=_tiles(header, steps),
         warnings=warnings,
-        facts=subject.facts,
-        comparisons=subject.comparisons,
+        facts=header.facts,
+        comparisons=header.comparisons,
         data=data,
         decisions=''.join(f'{s.decision.to_line()}\n' for s in steps),
         timing=''.join(f'{timing_line(s)}\n' for s in steps),
@@ -118,7 +122,7 @@ def _episodes(steps: Sequence[Step]) -> list[dict]:
     return episodes
 
 
-def _step(step: Step, path: Odometry) -> dict:
+def _step(step: Step, path: RecordedPath) -> dict:
     d, t = step.decision, step.timing
     pose = None if d.stamp is None else path.pose_at(d.stamp)
     return {
@@ -135,7 +139,7 @@ def _step(step: Step, path: Odometry) -> dict:
     }
 
 
-def _thinned(path: Odometry) -> list[list[list[float]]]:
+def _thinned(path: RecordedPath) -> list[list[list[float]]]:
     """Give some MAX_PATH_POINTS points of the path in all, divided where it jumps."""
     share = max(1, -(-len(path) // MAX_PATH_POINTS))
     parts = []
@@ -145,12 +149,12 @@ def _thinned(path: Odometry) -> list[list[list[float]]]:
     return parts
 
 
-def _tiles(subject: Subject, steps: Sequence[Step]) -> list[tuple[str, str]]:
+def _tiles(header: ReportHeader, steps: Sequence[Step]) -> list[tuple[str, str]]:
     """Summarise in a few large numbers: pairs of a number and what it is."""
     tiles = [(str(len(steps)), 'decisions')]
     episodes = len({s.decision.episode for s in steps})
     tiles.append((str(episodes), 'episode' if episodes == 1 else 'episodes'))
-    for name, result in subject.comparisons:
+    for name, result in header.comparisons:
         share = f'{result.percentage:.4g} %' if result.steps else '-'
         tiles.append((share, f'equal to {name}'))
     if steps:
@@ -161,8 +165,8 @@ def _tiles(subject: Subject, steps: Sequence[Step]) -> list[tuple[str, str]]:
         tiles.append((f'{peak} / {steps[-1].timing.memory_capacity}', 'frames in memory, most'))
         bytes_ = max(s.timing.memory_bytes for s in steps)
         tiles.append((_mebibytes(bytes_), 'memory, most'))
-    if len(subject.path):
-        tiles.append((f'{subject.path.length():.2f} m', 'driven'))
+    if len(header.path):
+        tiles.append((f'{header.path.length():.2f} m', 'driven'))
     return tiles
 
 

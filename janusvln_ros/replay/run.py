@@ -14,7 +14,7 @@ from janusvln_ros.imaging.encodings import ImageError
 from janusvln_ros.policy import JanusPolicy
 from janusvln_ros.recordings.frames import Frame, shortened
 from janusvln_ros.recordings.timeline import RecordedAction
-from janusvln_ros.replay.decisions import Decision
+from janusvln_ros.replay.decisions import DecisionRecord
 from janusvln_ros.replay.selection import Chosen, Selection
 import numpy as np
 
@@ -34,12 +34,12 @@ class Timing:
 class Step:
     """A decision, what it cost, and the recorded one where there is any."""
 
-    decision: Decision
+    decision: DecisionRecord
     timing: Timing
     recorded: RecordedAction | None
 
 
-class Keeper(Protocol):
+class DecisionSink(Protocol):
     """Keeps decisions as they are taken: a file, a video, a bag."""
 
     def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:
@@ -63,7 +63,10 @@ class Outcome:
 
 
 def run(
-    policy: JanusPolicy, frames: Iterator[Frame], selection: Selection, keepers: Sequence[Keeper]
+    policy: JanusPolicy,
+    frames: Iterator[Frame],
+    selection: Selection,
+    sinks: Sequence[DecisionSink],
 ) -> Outcome:
     """
     Decide from the chosen frames, one after another, as the live navigator would.
@@ -104,13 +107,13 @@ def run(
                 step = _decide(policy, chosen, number, frame, rgb)
                 number += 1
                 outcome.steps.append(step)
-                for keeper in keepers:
-                    keeper.add(step, frame, rgb)
+                for sink in sinks:
+                    sink.add(step, frame, rgb)
     except KeyboardInterrupt:
         outcome.interrupted = True
     finally:
-        for keeper in keepers:
-            keeper.close()
+        for sink in sinks:
+            sink.close()
     outcome.problems = shortened(left_out)
     return outcome
 
@@ -124,7 +127,7 @@ def _decide(
     usage = policy.memory_usage()
     probabilities = tuple(float(np.float32(answer.probabilities[a])) for a in Action)
     return Step(
-        Decision(
+        DecisionRecord(
             chosen.episode, chosen.instruction, number, frame.index, frame.stamp,
             ACTION_NAMES[answer.action], probabilities,
         ),
@@ -167,7 +170,7 @@ def timing_line(step: Step) -> str:
     )
 
 
-class Progress:
+class ProgressBar:
     """Shows decisions on the terminal as they are taken."""
 
     def __init__(self, bar: object) -> None:

@@ -16,7 +16,7 @@ from typing import Protocol
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.recordings.frames import Frame
 from janusvln_ros.recordings.timeline import Motion, RecordedAction, Timeline
-from janusvln_ros.replay.decisions import Decision, format_stamp
+from janusvln_ros.replay.decisions import DecisionRecord, format_stamp
 
 MAX_DISORDER = 2 * 10**9  # ns that an action may be recorded before its image
 MAX_LAG = 60 * 10**9  # ns that it may be recorded later, besides its decision's time
@@ -100,10 +100,10 @@ class RecordedFrames:
             if first > 0
         ]
 
-    def recorded_decisions(self) -> list[Decision]:
+    def recorded_decisions(self) -> list[DecisionRecord]:
         """Give the actions whose frames have not come, in the form of a replay's decisions."""
         return [
-            Decision(
+            DecisionRecord(
                 self._episodes[a.instruction_id].episode,
                 self._episodes[a.instruction_id].instruction,
                 a.step,

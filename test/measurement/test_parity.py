@@ -5,7 +5,7 @@ from pathlib import Path
 import shutil
 
 from janusvln_ros.actions import Action
-from janusvln_ros.measurement import parity
+from janusvln_ros.measurement import differences, parity
 import pytest
 from safetensors.torch import load_file, save_file
 import torch
@@ -29,9 +29,9 @@ def test_every_tensor_of_every_step_is_equal(mode):
 def test_bfloat16_takes_the_same_actions(mode):
     report = parity.run_episode(EPISODE, mode, 'cpu', 'bfloat16')
     logits = report.differences['logits0' if mode == 'sampled' else 'logits']
-    assert logits.relative < parity.REDUCED_LOGITS
+    assert logits.relative < differences.REDUCED_LOGITS
     assert report.clear >= 15
-    assert report.agreed >= parity.REDUCED_AGREEMENT * report.clear
+    assert report.agreed >= differences.REDUCED_AGREEMENT * report.clear
 
 
 def test_constrained_and_published_agree_where_the_text_is_an_action():

@@ -7,8 +7,8 @@ from hypothesis import given, strategies
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.replay.compare import compare
 from janusvln_ros.replay.decisions import (
-    Decision,
     DecisionFileError,
+    DecisionRecord,
     format_stamp,
     parse_stamp,
     read_decisions,
@@ -18,7 +18,7 @@ import pytest
 
 FLOAT32 = strategies.floats(0, 1, width=32)
 DECISIONS = strategies.builds(
-    Decision,
+    DecisionRecord,
     episode=strategies.integers(0, 9),
     instruction=strategies.text(),
     step=strategies.integers(0, 500),
@@ -33,13 +33,13 @@ DECISIONS = strategies.builds(
 def test_a_line_gives_back_the_same_decision_and_the_same_line(decision):
     line = decision.to_line()
     assert '\n' not in line and line.isascii()
-    assert Decision.from_line(line) == decision
-    assert Decision.from_line(line).to_line() == line
+    assert DecisionRecord.from_line(line) == decision
+    assert DecisionRecord.from_line(line).to_line() == line
 
 
 def test_a_line_is_plain_json_with_the_shortest_exact_float32():
     p = tuple(float(np.float32(x)) for x in (0.1, 1 / 3, 1e-12, 0.5666667))
-    line = Decision(0, 'go to the "red" chair', 3, 41, 1_700_000_000_000_000_005, 'STOP', p)
+    line = DecisionRecord(0, 'go to the "red" chair', 3, 41, 1_700_000_000_000_000_005, 'STOP', p)
     values = json.loads(line.to_line())
     assert values['stamp'] == '1700000000.000000005'
     assert values['probabilities'] == {
@@ -75,9 +75,11 @@ def test_a_bad_file_is_named_with_its_line(tmp_path):
         read_decisions(tmp_path / 'nowhere.jsonl')
 
 
-def series(count: int) -> list[Decision]:
+def series(count: int) -> list[DecisionRecord]:
     return [
-        Decision(i // 300, 'go', i % 300, 3 * i, 10**9 * i, 'MOVE_FORWARD', (0.1, 0.6, 0.2, 0.1))
+        DecisionRecord(
+            i // 300, 'go', i % 300, 3 * i, 10**9 * i, 'MOVE_FORWARD', (0.1, 0.6, 0.2, 0.1)
+        )
         for i in range(count)
     ]
 

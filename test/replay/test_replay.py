@@ -8,7 +8,7 @@ import av
 import cv2
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.recordings.messages import types_for
-from janusvln_ros.replay.decisions import Decision, read_decisions
+from janusvln_ros.replay.decisions import DecisionRecord, read_decisions
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
@@ -75,7 +75,7 @@ def test_comparison_with_an_earlier_replay(tmp_path, replay, drive, capsys):
     _, folder = replay(bag)
     file = folder / 'decisions.jsonl'
     assert replay(bag, '--compare', str(file), output='again')[0] == 0
-    lines = [Decision.from_line(line) for line in file.read_text().splitlines()]
+    lines = [DecisionRecord.from_line(line) for line in file.read_text().splitlines()]
     lines[7] = replace(lines[7], action='STOP' if lines[7].action != 'STOP' else 'TURN_LEFT')
     other = tmp_path / 'other.jsonl'
     other.write_text(''.join(d.to_line() + '\n' for d in lines))

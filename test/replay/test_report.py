@@ -8,10 +8,10 @@ import shutil
 import subprocess
 
 from janusvln_ros.actions import ACTION_NAMES
-from janusvln_ros.recordings.timeline import Odometry, RecordedAction
+from janusvln_ros.recordings.timeline import RecordedAction, RecordedPath
 from janusvln_ros.replay.compare import compare
-from janusvln_ros.replay.decisions import Decision
-from janusvln_ros.replay.report import Filmstrip, MAX_PATH_POINTS, Subject, write_report
+from janusvln_ros.replay.decisions import DecisionRecord
+from janusvln_ros.replay.report import MAX_PATH_POINTS, ReportHeader, Thumbnails, write_report
 from janusvln_ros.replay.run import Outcome, Step, Timing
 import numpy as np
 import pytest
@@ -20,35 +20,35 @@ NASTY = 'Go to the </script><b onload="x">"red" & \u00e9 chair\' @@DATA@@ <!--'
 BROWSER = shutil.which('chromium') or shutil.which('google-chrome')
 
 
-def outcome(count: int) -> tuple[Outcome, Filmstrip, Odometry]:
+def outcome(count: int) -> tuple[Outcome, Thumbnails, RecordedPath]:
     rng = np.random.default_rng(0)
-    film, path, steps = Filmstrip(), Odometry(), []
+    thumbnails, path, steps = Thumbnails(), RecordedPath(), []
     for i in range(count):
         p = tuple(float(np.float32(v)) for v in rng.dirichlet([1, 1, 1, 1]))
         stamp = 10**18 + i * 10**9
         action = int(np.argmax(p))
-        decision = Decision(i // 50, NASTY, i % 50, 2 * i, stamp, ACTION_NAMES[action], p)
+        decision = DecisionRecord(i // 50, NASTY, i % 50, 2 * i, stamp, ACTION_NAMES[action], p)
         recorded = RecordedAction(stamp, stamp, 'a', i, 1, p, 0.1)
         timing = Timing(0.1 + i / 1e4, {'vision': 0.05}, min(i, 56), 56, 1000 * i)
         step = Step(decision, timing, recorded)
         steps.append(step)
-        film.add(step, None, rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
+        thumbnails.add(step, None, rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
         for j in range(10):
             path.append(stamp + j * 10**8, i + j / 10, np.sin(i / 9), 0.1 * i)
-    return Outcome(steps, ['a note: <1>']), film, path
+    return Outcome(steps, ['a note: <1>']), thumbnails, path
 
 
 def write(target: Path, count: int, random_weights: bool = False) -> str:
-    result, film, path = outcome(count)
+    result, thumbnails, path = outcome(count)
     ours = [step.decision for step in result.steps]
-    subject = Subject(
+    header = ReportHeader(
         'bag <1>',
         [('model', '/a&b')],
-        path if count else Odometry(),
+        path if count else RecordedPath(),
         [('live', compare(ours, ours))],
         random_weights,
     )
-    write_report(target, subject, result, film)
+    write_report(target, header, result, thumbnails)
     return target.read_text(encoding='utf-8')
 
 
@@ -73,20 +73,22 @@ def test_the_report_needs_no_network(tmp_path):
 
 
 def test_pictures_and_path_are_thinned_out_evenly(tmp_path):
-    film = Filmstrip(limit=240)
+    thumbnails = Thumbnails(limit=240)
     rgb = np.zeros((4, 4, 3), np.uint8)
     for i in range(5000):
-        film.add(None, None, rgb)
-        assert len(film.pictures) <= 240
+        thumbnails.add(None, None, rgb)
+        assert len(thumbnails.pictures) <= 240
         if i == 239:
-            assert [n for n, _ in film.pictures] == list(range(240))
-    numbers = [n for n, _ in film.pictures]
+            assert [n for n, _ in thumbnails.pictures] == list(range(240))
+    numbers = [n for n, _ in thumbnails.pictures]
     assert numbers[0] == 0 and len(set(np.diff(numbers))) == 1 and len(numbers) >= 120
     assert numbers[-1] > 4950
-    path = Odometry()
+    path = RecordedPath()
     for i in range(50_000):
         path.append(i * 10**7, i / 1000, 0.0, 0.0)
-    write_report(tmp_path / 'r.html', Subject('a', [], path, [], False), Outcome(), film)
+    write_report(
+        tmp_path / 'r.html', ReportHeader('a', [], path, [], False), Outcome(), thumbnails
+    )
     data = re.search(r'id="data">(.*?)</script>', (tmp_path / 'r.html').read_text(), re.S)[1]
     (points,) = json.loads(data)['path']
     assert MAX_PATH_POINTS / 2 < len(points) <= MAX_PATH_POINTS + 1

@@ -4,7 +4,7 @@ import math
 
 from hypothesis import given, strategies
 from janusvln_ros.recordings.frames import Frame
-from janusvln_ros.recordings.timeline import Motion, Odometry, RecordedAction, Timeline
+from janusvln_ros.recordings.timeline import Motion, RecordedAction, RecordedPath, Timeline
 from janusvln_ros.replay.selection import (
     AfterMotions,
     Episodes,
@@ -159,7 +159,7 @@ def test_a_memory_that_was_emptied_is_noticed(held, resets):
 
 def test_motions_are_found_in_odometry():
     """Two steps of different kinds, noise while standing, and one that never ends."""
-    path, stamp, x, yaw = Odometry(), 0, 0.0, 3.1
+    path, stamp, x, yaw = RecordedPath(), 0, 0.0, 3.1
     for seconds, speed, rate in (
         (1, 0, 0),
         (1, 0.25, 0),
@@ -181,7 +181,7 @@ def test_motions_are_found_in_odometry():
 
 
 def test_poses_that_are_not_finite_are_left_out():
-    path = Odometry()
+    path = RecordedPath()
     path.append(1, math.nan, 0.0, 0.0)
     assert len(path) == 0 and path.motions() == [] and path.pose_at(5) is None
     path.append(2, 1.0, 2.0, 3.0)
@@ -189,10 +189,10 @@ def test_poses_that_are_not_finite_are_left_out():
 
 
 def test_a_jump_divides_the_path_and_is_not_driven():
-    path = Odometry()
+    path = RecordedPath()
     for i in range(20):  # odometry starts anew at the tenth pose
         path.append(i * SECOND // 10, 0.1 * (i % 10) + 3, 0.0, 0.0)
     path.append(-5, 3.9, 0.0, 0.0)  # and here its clock does
     assert path.stretches() == [range(0, 10), range(10, 20), range(20, 21)]
     assert path.length() == pytest.approx(2 * 9 * 0.1)
-    assert Odometry().length() == 0
+    assert RecordedPath().length() == 0
