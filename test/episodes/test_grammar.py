@@ -87,7 +87,7 @@ def test_the_vocabulary_is_small():
 
 
 def test_pairs_are_held_out_evenly():
-    training, held_out = set(grammar.TRAINING_PAIRS), HELD_OUT_PAIRS
+    training, held_out = set(grammar.TRAINING_PAIRS), grammar.HELD_OUT_PAIRS
     assert not training & held_out
     assert training | held_out == set(itertools.product(CATEGORIES, COLOURS))
     for thing in CATEGORIES:
