@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+import math
 
 from janusvln_ros.actions import Action
-from janusvln_ros.motion.types import Result
+from janusvln_ros.motion.types import Mode, Result
 from janusvln_ros.motion.types import State as Motion
+from janusvln_ros.navigation.stuck import StuckDetector, StuckParameters
+from janusvln_ros.parameters import Changes, group, parameter
 
-_TURNS = (Action.TURN_LEFT, Action.TURN_RIGHT)
 _NANO = 1_000_000_000
 _FORGET = _NANO // 2  # an executor that stands this long never received the older episode's action
 
@@ -56,22 +58,56 @@ _FATAL = {
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How long an episode may wait, try and last; seconds, metres, or numbers of actions."""
+class MissionParameters:
+    """How long an episode may wait, try and last; a change holds from the next instruction on."""
 
-    max_steps: int = 400
-    max_duration: float = 1800.0
-    frame_timeout: float = 2.0
-    status_timeout: float = 2.0
-    motion_timeout: float = 30.0
-    spin_steps: int = 30
-    dither_steps: int = 12
-    push_steps: int = 5
-    push_distance: float = 0.05
-    max_failed_motions: int = 5
-    max_recoveries: int = 0
-    continuous: bool = False
-    decision_period: float = 0.5
+    execution_mode: Mode = parameter(
+        Mode.STEP,
+        'step: decide from a frame taken after the last motion ended; continuous: keep '
+        "deciding while the robot moves. The same as motion_executor's.",
+    )
+    decision_period: float = parameter(
+        0.5, 'Least time between decisions in continuous mode.', unit='s', low=0.0, high=60.0
+    )
+    max_steps: int = parameter(
+        400, 'Decisions after which an episode ends with TIMEOUT.', low=1, high=100000
+    )
+    max_duration: float = parameter(
+        1800.0, 'Time after which an episode ends with TIMEOUT.', unit='s', low=1.0, high=1e6
+    )
+    frame_timeout: float = parameter(
+        2.0,
+        'Wait for a usable frame, and age of a frame, that end an episode with INPUT_LOST.',
+        unit='s',
+        low=0.1,
+        high=600.0,
+    )
+    status_timeout: float = parameter(
+        2.0,
+        'Silence or fault of motion_executor that ends an episode with INPUT_LOST.',
+        unit='s',
+        low=0.1,
+        high=600.0,
+    )
+    motion_timeout: float = parameter(
+        30.0,
+        'Wait for the end of a motion that ends an episode with MOTION_FAILED.',
+        unit='s',
+        low=0.5,
+        high=600.0,
+    )
+    max_failed_motions: int = parameter(
+        5,
+        'Motions failing in a row that end an episode with BLOCKED or MOTION_FAILED.',
+        low=1,
+        high=1000,
+    )
+    stuck: StuckParameters = group(StuckParameters, changes=Changes.ALWAYS)
+
+    @property
+    def continuous(self) -> bool:
+        """Tell whether decisions are taken while the robot moves."""
+        return self.execution_mode is Mode.CONTINUOUS
 
 
 @dataclass(frozen=True)
@@ -93,7 +129,7 @@ class MotionReport:
         return self.instruction_id, self.step
 
 
-class Episode:
+class Mission:
     """
     Follow one instruction from its arrival to its outcome.
 
@@ -105,7 +141,7 @@ class Episode:
         self,
         instruction_id: str,
         instruction: str,
-        limits: Limits,
+        parameters: MissionParameters,
         now: int,
         report: MotionReport | None = None,
         awaiting: tuple[str, int] | None = None,
@@ -118,7 +154,7 @@ class Episode:
         """
         self.instruction_id = instruction_id
         self.instruction = instruction
-        self.limits = limits
+        self.parameters = parameters
         self.step = 0
         self.reason = Reason.NONE
         self.message = ''
@@ -133,10 +169,8 @@ class Episode:
         self._decided_at: int | None = None
         self._last_stamp: int | None = None
         self._frame_trouble = ''
-        self._actions: list[int] = []
-        self._pushes = 0
+        self._stuck = StuckDetector(parameters.stuck)
         self._failures = 0
-        self._recoveries = 0
         self._follow_motion(now)
 
     @property
@@ -201,16 +235,16 @@ class Episode:
             return False
         if self._last_stamp is not None and stamp == self._last_stamp:
             return False
-        if now - stamp > self.limits.frame_timeout * _NANO:
+        if now - stamp > self.parameters.frame_timeout * _NANO:
             self._frame_trouble = (
                 f'the newest was taken {(now - stamp) / _NANO:.1f} s ago; '
                 'do the clocks of camera and navigator agree?'
             )
             return False
-        if self.limits.continuous:
+        if self.parameters.continuous:
             return (
                 self._decided_at is None
-                or now - self._decided_at >= self.limits.decision_period * _NANO
+                or now - self._decided_at >= self.parameters.decision_period * _NANO
             )
         if stamp < self.report.motion_end:
             self._frame_trouble = (
@@ -235,17 +269,14 @@ class Episode:
         """
         if self.ended or self._state != State.DECIDING:
             return None
-        trouble = self._stuck(action)
-        if trouble and self._recoveries >= self.limits.max_recoveries:
-            self.end(Reason.STUCK, trouble)
-            return None
+        trouble = self._stuck.trouble(action)
         if trouble:
-            self._recoveries += 1
-            self._actions.clear()
-            self._pushes = 0
-            others = _TURNS if action == Action.MOVE_FORWARD else (Action.MOVE_FORWARD,)
-            action = max(others, key=lambda other: probabilities[other])
-        self._actions.append(action)
+            recovery = self._stuck.recovery(action, probabilities)
+            if recovery is None:
+                self.end(Reason.STUCK, trouble)
+                return None
+            action = recovery
+        self._stuck.acted(action)
         self.awaiting = (self.instruction_id, self.step)
         self.step += 1
         self._frame_trouble = ''
@@ -266,7 +297,7 @@ class Episode:
         self._now = now
         if self.ended or self._state == State.PAUSED:
             return
-        limits, waited = self.limits, now - self._state_since
+        limits, waited = self.parameters, now - self._state_since
         if self._age > limits.max_duration * _NANO:
             self.end(Reason.TIMEOUT, f'not done after {limits.max_duration:g} s')
         elif now - self._reported_at > limits.status_timeout * _NANO:
@@ -301,11 +332,11 @@ class Episode:
             return
         if self.report is None:
             ready = False
-        elif self.limits.continuous:
+        elif self.parameters.continuous:
             ready = self.report.state in (Motion.IDLE, Motion.MOVING, Motion.SETTLING)
         else:
             ready = self.report.state == Motion.IDLE and self.awaiting is None
-        if ready and self.step >= self.limits.max_steps:
+        if ready and self.step >= self.parameters.max_steps:
             self.end(Reason.TIMEOUT, f'not done after {self.step} steps')
         self._enter(State.WAITING_FRAME if ready else State.WAITING_MOTION, now)
 
@@ -316,44 +347,15 @@ class Episode:
         if result in _FATAL:
             self.end(_FATAL[result], f'motion_executor ended the motion with {result.name}{said}')
             return
-        pushed = (
-            self._actions[-1:] == [Action.MOVE_FORWARD]
-            and not report.open_loop
-            and report.progress < self.limits.push_distance
-        )
+        pushed = self._stuck.moved(result, math.inf if report.open_loop else report.progress)
         if result == Result.SUCCEEDED:
             self._failures = 0
         elif not (pushed and result == Result.TIMEOUT):
             self._failures += 1
-        if pushed and result in (Result.SUCCEEDED, Result.TIMEOUT):
-            self._pushes += 1
-        elif self._actions[-1:] == [Action.MOVE_FORWARD] and result == Result.SUCCEEDED:
-            self._pushes = 0
-        if self._failures >= self.limits.max_failed_motions:
+        if self._failures >= self.parameters.max_failed_motions:
             reason = Reason.BLOCKED if result == Result.BLOCKED else Reason.MOTION_FAILED
             self.end(
                 reason,
                 f'{self._failures} motions failed one after another, the last with '
                 f'{result.name}{said}',
             )
-
-    def _stuck(self, action: int) -> str:
-        """Tell in words what the robot would be stuck in if it did this action as well."""
-        limits = self.limits
-        if action == Action.MOVE_FORWARD and self._pushes >= limits.push_steps:
-            return f'{self._pushes} forward motions did not move the robot'
-        if action not in _TURNS:
-            return ''
-        actions = [*self._actions, action]
-        spin = actions[-limits.spin_steps :]
-        if len(spin) == limits.spin_steps and set(spin) == {action}:
-            return f'{limits.spin_steps} turns in one direction without a step forward'
-        dither = actions[-limits.dither_steps :]
-        changes = sum(one != other for one, other in zip(dither, dither[1:]))
-        if (
-            len(dither) == limits.dither_steps
-            and set(dither) <= set(_TURNS)
-            and changes >= limits.dither_steps // 3
-        ):
-            return f'{limits.dither_steps} turns to and fro without a step forward'
-        return ''

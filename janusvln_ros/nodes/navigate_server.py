@@ -1,4 +1,4 @@
-"""The navigate action server: goals that end when the episode does, without a waiting thread."""
+"""The navigate action server: goals that end when the mission does, without a waiting thread."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from janusvln_ros.action import Navigate
-from janusvln_ros.navigation.mission import Reason
+from janusvln_ros.navigation.mission import Mission, Reason
+from janusvln_ros.navigation.session import Order
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
 _RESULT_TIMEOUT = 60  # s that results are kept; clients ask for them when the goal is accepted
-
 _ERRORS = 10000  # Nav2 leaves error codes from here on to other servers
 
 
@@ -28,12 +28,17 @@ class NavigateServer(ActionServer):
         self,
         node: Node,
         *,
-        accepts: Callable[[str], str],
-        starts: Callable[[ServerGoalHandle], None],
-        cancels: Callable[[ServerGoalHandle], None],
+        refusal: Callable[[str], str],
+        begin: Callable[[str, str], None],
+        cancel: Callable[[str], None],
     ) -> None:
-        """accepts(instruction) returns why a goal is refused, or an empty string."""
-        self._accepts, self._starts, self._cancels = accepts, starts, cancels
+        """
+        refusal(instruction) says why a goal is refused, or ''.
+
+        begin(name, instruction) and cancel(name) are told of goals; name: that of the mission.
+        """
+        self._refusal, self._begin, self._cancel = refusal, begin, cancel
+        self._goals: dict[str, ServerGoalHandle] = {}  # accepted and not settled, by name
         super().__init__(
             node,
             Navigate,
@@ -48,8 +53,22 @@ class NavigateServer(ActionServer):
     def notify_execute(self, goal_handle: ServerGoalHandle, execute_callback: Any) -> None:
         """Hold the execution back; `settle` does it."""
 
-    def settle(self, handle: ServerGoalHandle, reason: Reason, message: str, steps: int) -> None:
-        """End a goal with its result."""
+    def tell(self, order: Order) -> None:
+        """Send feedback, if the mission is a goal's."""
+        handle = self._goals.get(order.mission.instruction_id)
+        if handle:
+            handle.publish_feedback(
+                Navigate.Feedback(
+                    step=order.step,
+                    action=order.action,
+                    probabilities=order.probabilities,
+                    latency=order.latency,
+                )
+            )
+
+    def settle(self, mission: Mission) -> None:
+        """Send the result, if the mission is a goal's."""
+        reason, message = mission.reason, mission.message
 
         def finish(handle: ServerGoalHandle) -> Navigate.Result:
             if reason == Reason.SUCCEEDED:
@@ -58,20 +77,24 @@ class NavigateServer(ActionServer):
                 handle.canceled()
             else:
                 handle.abort()
-            result = Navigate.Result(code=int(reason), message=message, steps=steps)
+            result = Navigate.Result(code=int(reason), message=message, steps=mission.step)
             if reason != Reason.SUCCEEDED:
                 result.error_code, result.error_msg = _ERRORS + int(reason), message
             return result
 
-        super().notify_execute(handle, finish)
+        handle = self._goals.pop(mission.instruction_id, None)
+        if handle:
+            super().notify_execute(handle, finish)
 
     def _on_goal(self, goal: Navigate.Goal) -> GoalResponse:
-        return GoalResponse.REJECT if self._accepts(goal.instruction) else GoalResponse.ACCEPT
+        return GoalResponse.REJECT if self._refusal(goal.instruction) else GoalResponse.ACCEPT
 
     def _on_accepted(self, handle: ServerGoalHandle) -> None:
         handle.execute()
-        self._starts(handle)
+        name = bytes(handle.goal_id.uuid).hex()
+        self._goals[name] = handle
+        self._begin(name, handle.request.instruction)
 
     def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
-        self._cancels(handle)
+        self._cancel(bytes(handle.goal_id.uuid).hex())
         return CancelResponse.ACCEPT

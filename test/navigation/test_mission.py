@@ -7,14 +7,15 @@ from janusvln_ros.action import Navigate
 from janusvln_ros.actions import Action
 import janusvln_ros.msg as messages
 from janusvln_ros.navigation.mission import (
-    Episode,
-    Limits,
+    Mission,
+    MissionParameters,
     Motion,
     MotionReport,
     Reason,
     Result,
     State,
 )
+from janusvln_ros.parameters import build
 import pytest
 
 STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = Action
@@ -23,11 +24,13 @@ EVEN = (0.25, 0.25, 0.25, 0.25)
 
 
 class Robot:
-    """Plays camera, clock and executor for one episode; time in seconds."""
+    """Plays camera, clock and executor for one mission; time in seconds."""
 
     def __init__(self, report=MotionReport(), awaiting=None, **limits):  # noqa: B008
         self.now = 100.0
-        self.episode = Episode('a', 'go', Limits(**limits), self.ns(), report, awaiting)
+        self.mission = Mission(
+            'a', 'go', build(MissionParameters, limits), self.ns(), report, awaiting
+        )
 
     def ns(self, offset=0.0):
         return round((self.now + offset) * SECOND)
@@ -35,27 +38,27 @@ class Robot:
     def wait(self, seconds, status=True, step=0.1):
         """Let time pass in small steps, with the executor's heartbeat or without."""
         end = self.now + seconds
-        while self.now < end and not self.episode.ended:
+        while self.now < end and not self.mission.ended:
             self.now += step
-            if status and self.episode.report:
-                self.episode.reported(self.episode.report, self.ns())
-            self.episode.check(self.ns())
+            if status and self.mission.report:
+                self.mission.reported(self.mission.report, self.ns())
+            self.mission.check(self.ns())
 
     def takes(self, offset=0.0):
-        return self.episode.takes_frame(self.ns(offset), self.ns())
+        return self.mission.takes_frame(self.ns(offset), self.ns())
 
     def decide(self, action, probabilities=EVEN):
         self.now += 0.1
-        assert self.takes(), self.episode.state
-        self.episode.begin_decision(self.ns(), self.ns())
-        assert self.episode.state == State.DECIDING
+        assert self.takes(), self.mission.state
+        self.mission.begin_decision(self.ns(), self.ns())
+        assert self.mission.state == State.DECIDING
         self.now += 0.1
-        return self.episode.decided(action, probabilities, self.ns())
+        return self.mission.decided(action, probabilities, self.ns())
 
     def report(self, state=Motion.IDLE, result=Result.SUCCEEDED, progress=0.25, **other):
-        step = self.episode.step - 1 if self.episode.step else 0
+        step = self.mission.step - 1 if self.mission.step else 0
         fields = {'instruction_id': 'a', 'step': step, 'motion_end': self.ns(), **other}
-        self.episode.reported(MotionReport(state, result, progress=progress, **fields), self.ns())
+        self.mission.reported(MotionReport(state, result, progress=progress, **fields), self.ns())
 
     def do(self, action, **report):
         """Decide and carry out one action."""
@@ -66,7 +69,7 @@ class Robot:
         return done
 
     def outcome(self):
-        return self.episode.reason, self.episode.message
+        return self.mission.reason, self.mission.message
 
 
 def test_constants_are_those_of_the_messages():
@@ -90,19 +93,19 @@ def test_constants_are_those_of_the_messages():
 
 def test_decides_moves_and_stops():
     robot = Robot()
-    assert robot.episode.state == State.WAITING_FRAME
+    assert robot.mission.state == State.WAITING_FRAME
     assert robot.do(MOVE_FORWARD) == MOVE_FORWARD
     assert robot.do(TURN_LEFT) == TURN_LEFT
     assert robot.decide(STOP) == STOP
     assert robot.outcome() == (Reason.SUCCEEDED, 'the policy answered STOP')
-    assert robot.episode.step == 3 and robot.episode.state == State.IDLE
+    assert robot.mission.step == 3 and robot.mission.state == State.IDLE
 
 
 def test_frame_taken_before_the_motion_ended_is_not_used():
     robot = Robot()
     robot.decide(MOVE_FORWARD)
     robot.now += 1
-    assert robot.episode.state == State.WAITING_MOTION and not robot.takes()
+    assert robot.mission.state == State.WAITING_MOTION and not robot.takes()
     robot.report(Motion.MOVING, Result.NONE)
     assert not robot.takes()
     robot.report(Motion.SETTLING, Result.NONE)
@@ -127,7 +130,7 @@ def test_status_of_an_older_action_does_not_end_the_wait():
     robot.do(MOVE_FORWARD)
     robot.decide(MOVE_FORWARD)
     robot.report(step=0)
-    assert robot.episode.state == State.WAITING_MOTION
+    assert robot.mission.state == State.WAITING_MOTION
 
 
 def test_one_frame_is_used_once():
@@ -135,7 +138,7 @@ def test_one_frame_is_used_once():
     robot.decide(MOVE_FORWARD)
     stamp = robot.ns(-0.1)
     robot.report(result=Result.DROPPED, motion_end=0)
-    assert not robot.episode.takes_frame(stamp, robot.ns())
+    assert not robot.mission.takes_frame(stamp, robot.ns())
     assert robot.takes()
 
 
@@ -144,7 +147,7 @@ def test_new_episode_waits_for_the_motion_of_the_one_it_replaces():
     robot = Robot(report=moving, awaiting=('old', 4))
     assert not robot.takes()
     robot.report(instruction_id='old', step=4, result=Result.BLOCKED)
-    assert robot.takes() and not robot.episode.ended
+    assert robot.takes() and not robot.mission.ended
 
 
 def test_action_that_the_executor_never_received_is_forgotten():
@@ -167,9 +170,9 @@ def test_action_that_the_executor_never_received_is_forgotten():
 def test_lost_input_ends_the_episode(report, awaiting, status, expected):
     robot = Robot(report, awaiting)
     if report:
-        robot.episode.reported(report, robot.ns())
+        robot.mission.reported(report, robot.ns())
     robot.wait(1.8, status)
-    assert not robot.episode.ended
+    assert not robot.mission.ended
     robot.wait(1.0, status)
     reason, message = robot.outcome()
     assert reason == Reason.INPUT_LOST and expected in message
@@ -183,14 +186,14 @@ def test_unusable_frames_are_explained(offset, says):
     robot.do(MOVE_FORWARD)
     assert not robot.takes(offset)
     robot.wait(3)
-    assert robot.episode.reason == Reason.INPUT_LOST and says in robot.episode.message
+    assert robot.mission.reason == Reason.INPUT_LOST and says in robot.mission.message
 
 
 def test_refused_frames_are_explained():
     robot = Robot()
-    robot.episode.frame_refused('step is 3 bytes')
+    robot.mission.frame_refused('step is 3 bytes')
     robot.wait(3)
-    assert 'step is 3 bytes' in robot.episode.message
+    assert 'step is 3 bytes' in robot.mission.message
 
 
 def test_short_fault_is_waited_out():
@@ -214,7 +217,7 @@ def test_short_fault_is_waited_out():
 def test_result_that_ends_the_episode(result, reason):
     robot = Robot()
     robot.do(MOVE_FORWARD, state=Motion.FAULT, result=result, message='because')
-    assert robot.episode.reason == reason and 'because' in robot.episode.message
+    assert robot.mission.reason == reason and 'because' in robot.mission.message
 
 
 @pytest.mark.parametrize(
@@ -232,15 +235,15 @@ def test_failed_motions_are_tried_again_a_few_times(result, reason):
     robot.do(MOVE_FORWARD)
     for _ in range(2):
         robot.do(TURN_LEFT, result=result, progress=0.1)
-        assert not robot.episode.ended
+        assert not robot.mission.ended
     robot.do(TURN_LEFT, result=result, progress=0.1)
-    assert robot.episode.reason == reason
+    assert robot.mission.reason == reason
 
 
 def test_estop_ends_the_episode_in_any_state():
     robot = Robot()
     robot.report(Motion.ESTOPPED, Result.NONE)
-    assert robot.episode.reason == Reason.ESTOPPED
+    assert robot.mission.reason == Reason.ESTOPPED
 
 
 def test_motion_that_never_ends():
@@ -248,9 +251,9 @@ def test_motion_that_never_ends():
     robot.decide(MOVE_FORWARD)
     robot.report(Motion.MOVING, Result.NONE)
     robot.wait(4.8)
-    assert not robot.episode.ended
+    assert not robot.mission.ended
     robot.wait(1.0)
-    assert robot.episode.reason == Reason.MOTION_FAILED
+    assert robot.mission.reason == Reason.MOTION_FAILED
 
 
 def test_too_many_steps_end_after_the_last_motion():
@@ -258,7 +261,7 @@ def test_too_many_steps_end_after_the_last_motion():
     robot.do(MOVE_FORWARD)
     robot.do(MOVE_FORWARD)
     robot.decide(MOVE_FORWARD)
-    assert not robot.episode.ended
+    assert not robot.mission.ended
     robot.report()
     assert robot.outcome() == (Reason.TIMEOUT, 'not done after 3 steps')
 
@@ -266,33 +269,33 @@ def test_too_many_steps_end_after_the_last_motion():
 def test_too_long_an_episode_without_its_pauses():
     robot = Robot(max_duration=10.0, frame_timeout=100.0)
     robot.wait(6)
-    robot.episode.pause(robot.ns())
+    robot.mission.pause(robot.ns())
     robot.wait(60)
-    robot.episode.resume(robot.ns())
+    robot.mission.resume(robot.ns())
     robot.wait(3.5)
-    assert not robot.episode.ended
+    assert not robot.mission.ended
     robot.wait(1)
     assert robot.outcome() == (Reason.TIMEOUT, 'not done after 10 s')
 
 
 def test_decision_that_a_pause_overtook_is_not_carried_out():
     robot = Robot()
-    robot.episode.begin_decision(robot.ns(), robot.ns())
-    robot.episode.pause(robot.ns())
-    assert robot.episode.decided(MOVE_FORWARD, EVEN, robot.ns()) is None
+    robot.mission.begin_decision(robot.ns(), robot.ns())
+    robot.mission.pause(robot.ns())
+    assert robot.mission.decided(MOVE_FORWARD, EVEN, robot.ns()) is None
     robot.wait(60)
-    assert robot.episode.state == State.PAUSED
-    robot.episode.resume(robot.ns())
+    assert robot.mission.state == State.PAUSED
+    robot.mission.resume(robot.ns())
     robot.now += 0.1
     assert robot.takes()
 
 
 def test_decision_after_the_end_is_not_carried_out():
     robot = Robot()
-    robot.episode.begin_decision(robot.ns(), robot.ns())
-    robot.episode.end(Reason.CANCELED, 'canceled')
-    assert robot.episode.decided(MOVE_FORWARD, EVEN, robot.ns()) is None
-    robot.episode.end(Reason.TIMEOUT, 'later')
+    robot.mission.begin_decision(robot.ns(), robot.ns())
+    robot.mission.end(Reason.CANCELED, 'canceled')
+    assert robot.mission.decided(MOVE_FORWARD, EVEN, robot.ns()) is None
+    robot.mission.end(Reason.TIMEOUT, 'later')
     assert robot.outcome() == (Reason.CANCELED, 'canceled')
 
 
@@ -312,7 +315,7 @@ def test_stuck_robot_ends_the_episode(actions, report, says):
     for action in actions[:-1]:
         assert robot.do(action, **report) == action
     assert robot.decide(actions[-1]) is None
-    assert robot.episode.reason == Reason.STUCK and says in robot.episode.message
+    assert robot.mission.reason == Reason.STUCK and says in robot.mission.message
 
 
 @pytest.mark.parametrize(
@@ -328,7 +331,7 @@ def test_stuck_robot_ends_the_episode(actions, report, says):
 def test_robot_that_gets_on_is_left_alone(actions, report):
     robot = Robot(spin_steps=5, dither_steps=6, push_steps=3)
     assert [robot.do(action, **report) for action in actions] == actions
-    assert robot.episode.reason in (Reason.NONE, Reason.SUCCEEDED)
+    assert robot.mission.reason in (Reason.NONE, Reason.SUCCEEDED)
 
 
 def test_recovery_takes_the_likeliest_other_action_a_bounded_number_of_times():
@@ -343,11 +346,11 @@ def test_recovery_takes_the_likeliest_other_action_a_bounded_number_of_times():
     robot.report()
     for _ in range(4):
         robot.do(TURN_LEFT)
-    assert robot.decide(TURN_LEFT) is None and robot.episode.reason == Reason.STUCK
+    assert robot.decide(TURN_LEFT) is None and robot.mission.reason == Reason.STUCK
 
 
 def test_continuous_mode_decides_while_the_robot_moves_at_its_period():
-    robot = Robot(continuous=True, decision_period=0.5)
+    robot = Robot(execution_mode='continuous', decision_period=0.5)
     robot.decide(MOVE_FORWARD)
     robot.report(Motion.MOVING, Result.NONE)
     assert not robot.takes()
@@ -356,21 +359,21 @@ def test_continuous_mode_decides_while_the_robot_moves_at_its_period():
 
 
 def test_instruction_that_comes_before_the_clock_waits_for_it():
-    episode = Episode('a', 'go', Limits(), 0)
-    episode.check(0)
-    episode.check(50 * SECOND)
-    assert not episode.ended
-    episode.check(53 * SECOND)
-    assert episode.reason == Reason.INPUT_LOST
+    mission = Mission('a', 'go', MissionParameters(), 0)
+    mission.check(0)
+    mission.check(50 * SECOND)
+    assert not mission.ended
+    mission.check(53 * SECOND)
+    assert mission.reason == Reason.INPUT_LOST
 
 
 def test_clock_that_jumps_back_restarts_the_waits():
     robot = Robot()
     robot.now = 50.0
     robot.wait(1.5)
-    assert not robot.episode.ended
+    assert not robot.mission.ended
     robot.wait(1.0)
-    assert robot.episode.reason == Reason.INPUT_LOST
+    assert robot.mission.reason == Reason.INPUT_LOST
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -379,14 +382,14 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize(steps=st.integers(1, 6), pushes=st.integers(1, 3), recoveries=st.integers(0, 2))
     def start(self, steps, pushes, recoveries):
         self.robot = Robot(max_steps=steps, push_steps=pushes, max_recoveries=recoveries)
-        self.episode = self.robot.episode
+        self.mission = self.robot.mission
         self.sent = 0
         self.running = False
 
     @rule(seconds=st.sampled_from([0.01, 0.3, 3.0, -1.0, 40.0]))
     def time_passes(self, seconds):
         self.robot.now += seconds
-        self.episode.check(self.robot.ns())
+        self.mission.check(self.robot.ns())
 
     @rule(
         state=st.sampled_from(Motion),
@@ -395,40 +398,40 @@ class AnyOrder(RuleBasedStateMachine):
         progress=st.sampled_from([0.0, 0.25, float('nan'), -1.0]),
     )
     def executor_reports(self, state, result, right, progress):
-        step = self.episode.step - 1 if right and self.episode.step else 77
+        step = self.mission.step - 1 if right and self.mission.step else 77
         self.robot.report(state, result, progress, step=step)
 
     @rule(offset=st.sampled_from([-5.0, -0.2, 0.0, 0.2]))
     def frame_comes(self, offset):
         if not self.running and self.robot.takes(offset):
-            report = self.episode.report
-            assert report.state == Motion.IDLE and self.episode.awaiting is None
+            report = self.mission.report
+            assert report.state == Motion.IDLE and self.mission.awaiting is None
             assert self.robot.ns(offset) >= report.motion_end
-            self.episode.begin_decision(self.robot.ns(offset), self.robot.ns())
+            self.mission.begin_decision(self.robot.ns(offset), self.robot.ns())
             self.running = True
 
     @rule(action=st.integers(0, 3))
     def policy_answers(self, action):
         if self.running:
             self.running = False
-            allowed = self.episode.state == State.DECIDING
-            done = self.episode.decided(action, EVEN, self.robot.ns())
+            allowed = self.mission.state == State.DECIDING
+            done = self.mission.decided(action, EVEN, self.robot.ns())
             assert allowed or done is None
             self.sent += done is not None
 
     @rule()
     def pause(self):
-        self.episode.pause(self.robot.ns())
+        self.mission.pause(self.robot.ns())
 
     @rule()
     def resume(self):
-        self.episode.resume(self.robot.ns())
+        self.mission.resume(self.robot.ns())
 
     @invariant()
     def bounded(self):
-        if hasattr(self, 'episode'):
-            assert self.sent == self.episode.step <= self.episode.limits.max_steps
-            assert self.episode.ended == bool(self.episode.message)
+        if hasattr(self, 'mission'):
+            assert self.sent == self.mission.step <= self.mission.parameters.max_steps
+            assert self.mission.ended == bool(self.mission.message)
 
 
 AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -13,8 +13,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from janusvln_ros.action import Navigate
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST
-from janusvln_ros.nodes.navigator_parameters import NavigatorParameters
 from janusvln_ros.policy.load import load_policy
+from janusvln_ros.policy.options import PolicyOptions
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
@@ -258,7 +258,7 @@ def test_configure_fails_with_the_reason_and_can_be_tried_again(robot, start):
     assert robot.lifecycle_state() == 'unconfigured'
     robot.wait(lambda: robot.diagnostics and robot.value('last error'), 'error')
     assert robot.value('last error') == 'cannot configure: there is nothing in it'
-    value = ParameterValue(type=4, string_value='script')
+    value, other = (ParameterValue(type=4, string_value=text) for text in ('script', 'other'))
     reply = robot.call(
         SetParameters,
         'navigator/set_parameters',
@@ -269,7 +269,7 @@ def test_configure_fails_with_the_reason_and_can_be_tried_again(robot, start):
     reply = robot.call(
         SetParameters,
         'navigator/set_parameters',
-        parameters=[Parameter(name='checkpoint', value=value)],
+        parameters=[Parameter(name='checkpoint', value=other)],
     )
     assert 'deactivate and clean up first' in reply.results[0].reason
 
@@ -279,7 +279,7 @@ def test_autostart_that_fails_ends_the_process(start):
 
 
 def test_pruning_needs_windowed_memory():
-    parameters = NavigatorParameters(
+    parameters = PolicyOptions(
         checkpoint='random', device='cpu', threads=1, memory_mode='windowed', kept_fraction=0.5
     )
     assert load_policy(parameters).memory.prunes

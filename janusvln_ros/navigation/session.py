@@ -1,0 +1,287 @@
+"""
+One robot's instructions from arrival to outcome, between the thread that hears and the worker.
+
+The hearing thread tells what came; the worker asks for work and hands in what was decided. One
+lock guards all of it, also what the outlet is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import threading
+from typing import Any, Protocol
+
+from janusvln_ros.actions import Action
+from janusvln_ros.navigation.decider import Answer
+from janusvln_ros.navigation.mission import Mission, MissionParameters, MotionReport, Reason, State
+from janusvln_ros.policy.interface import MemoryUsage
+
+_EMPTY = MemoryUsage(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture as it came; times in ns."""
+
+    message: Any  # with the fields of sensor_msgs/Image or CompressedImage
+    stamp: int  # when it was taken
+    arrived: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """An action for the robot; frame is what it was decided from, None for a STOP of our own."""
+
+    mission: Mission
+    step: int
+    action: Action
+    probabilities: Sequence[float]  # of the four actions in order
+    seconds: float = 0.0  # that the policy took
+    latency: float = 0.0  # s, from the frame's stamp
+    frame: Frame | None = None
+    memory: MemoryUsage = _EMPTY  # afterwards
+
+
+class Outlet(Protocol):
+    """What a session tells; called with the lock held, by either thread: it must not wait."""
+
+    def began(self, mission: Mission) -> None:
+        """Tell of a new mission."""
+
+    def send(self, order: Order) -> None:
+        """Have the robot do something."""
+
+    def settled(self, mission: Mission) -> None:
+        """Tell the outcome of a mission."""
+
+    def changed(self, session: Session) -> None:
+        """Tell that something may have changed."""
+
+    def refused(self, why: str) -> None:
+        """Tell of a frame that cannot be used."""
+
+    def failed(self, why: str) -> None:
+        """Tell of an error of the policy."""
+
+
+class Session:
+    """The newest frame, the newest motion report, the mission, and whose turn it is."""
+
+    def __init__(self, outlet: Outlet, now: Callable[[], int]) -> None:
+        """now: time in ns by the clock of the stamps."""
+        self.lock = threading.Condition()  # guards all that follows
+        self.active = False
+        self.mission: Mission | None = None
+        self.frame: Frame | None = None
+        self.memory = _EMPTY
+        self._outlet, self._now = outlet, now
+        self._report: MotionReport | None = None
+        self._settled = True  # the outcome of the mission has been told
+        self._remembered: Mission | None = None  # whose frames the policy's memory holds
+        self._closing = False
+
+    @property
+    def state(self) -> State:
+        """Return what is waited for."""
+        if not self.active:
+            return State.INACTIVE
+        return self.mission.state if self.mission else State.IDLE
+
+    @property
+    def running(self) -> bool:
+        """Tell whether a mission is under way."""
+        return self.mission is not None and not self.mission.ended
+
+    # What is heard
+
+    def activate(self) -> None:
+        """Wait for an instruction; what was heard before does not count."""
+        with self.lock:
+            self.frame = self._report = None
+            self.active = True
+            self._update()
+
+    def deactivate(self, message: str) -> None:
+        """End the mission, if there is one, and take no other."""
+        with self.lock:
+            if self.mission:
+                self.mission.end(Reason.CANCELED, message)
+            self.active = False
+            self._update()
+
+    def begin(self, name: str, instruction: str, parameters: MissionParameters) -> None:
+        """Follow an instruction instead of the one before."""
+        with self.lock:
+            awaiting = None
+            if self.mission:
+                self.mission.end(Reason.PREEMPTED, 'a newer instruction replaced this one')
+                self._settle()
+                awaiting = self.mission.awaiting
+            self.mission = Mission(
+                name, instruction.strip(), parameters, self._now(), self._report, awaiting
+            )
+            self._settled = False
+            self._outlet.began(self.mission)
+            self._update()
+
+    def cancel(self, name: str, message: str) -> None:
+        """End the mission of this name, if it is under way."""
+        with self.lock:
+            if self.mission and self.mission.instruction_id == name:
+                self.mission.end(Reason.CANCELED, message)
+                self._update()
+
+    def pause(self) -> bool:
+        """Take no decisions until resume; False without a mission."""
+        with self.lock:
+            if self.running:
+                self.mission.pause(self._now())
+                self._update()
+            return self.running
+
+    def resume(self) -> bool:
+        """Go on; False if nothing is paused."""
+        with self.lock:
+            paused = self.running and self.mission.state == State.PAUSED
+            if paused:
+                self.mission.resume(self._now())
+                self._update()
+            return paused
+
+    def forget(self) -> bool:
+        """Have the policy's memory emptied before the next decision; False without a mission."""
+        with self.lock:
+            self._remembered = None
+            self.lock.notify_all()
+            return self.running
+
+    def on_frame(self, message: Any, stamp: int) -> None:
+        """Take in a frame taken at stamp, ns."""
+        with self.lock:
+            self.frame = Frame(message, stamp, self._now())
+            self.lock.notify_all()
+
+    def on_motion(self, report: MotionReport) -> None:
+        """Take in what motion_executor says."""
+        with self.lock:
+            self._report = report
+            if self.mission:
+                self.mission.reported(report, self._now())
+            self._update()
+
+    def check(self) -> None:
+        """Let time pass."""
+        with self.lock:
+            if self.mission:
+                self.mission.check(self._now())
+            self._update()
+
+    # The worker's side
+
+    def wait_for_work(self) -> tuple[Mission, Frame | None] | None:
+        """
+        Wait until there is something to do for the policy.
+
+        A mission without a frame: its memory is to be emptied; with one: to decide. None: to end.
+        """
+        with self.lock:
+            while not self._closing:
+                if self.running and self._remembered is not self.mission:
+                    return self.mission, None
+                frame = self.frame
+                if self.running and frame and self.mission.takes_frame(frame.stamp, self._now()):
+                    return self.mission, frame
+                self.lock.wait()
+            return None
+
+    def forgotten(self, mission: Mission, memory: MemoryUsage) -> None:
+        """Note that the policy's memory is empty for a mission."""
+        with self.lock:
+            self._remembered, self.memory = mission, memory
+            self._update()
+
+    def refuse(self, mission: Mission, frame: Frame, why: str) -> None:
+        """Note that a frame cannot be used."""
+        with self.lock:
+            mission.frame_refused(why)
+            if self.frame is frame:
+                self.frame = None
+            self._outlet.refused(why)
+
+    def begin_decision(self, mission: Mission, frame: Frame) -> bool:
+        """Note that the policy is at work; False if things have changed in the meantime."""
+        with self.lock:
+            now = self._now()
+            if (
+                mission is not self.mission
+                or mission is not self._remembered
+                or not mission.takes_frame(frame.stamp, now)
+            ):
+                return False
+            mission.begin_decision(frame.stamp, now)
+            self._update()
+            return True
+
+    def decided(self, mission: Mission, frame: Frame, answer: Answer) -> Order | None:
+        """Take in a decision; return what the robot was told to do, if anything."""
+        with self.lock:
+            self.memory = answer.memory
+            step, now, order = mission.step, self._now(), None
+            if mission is self.mission:
+                action = mission.decided(answer.action, answer.probabilities, now)
+                if action is not None:
+                    order = Order(
+                        mission,
+                        step,
+                        action,
+                        answer.probabilities,
+                        answer.seconds,
+                        (now - frame.stamp) / 1e9,
+                        frame,
+                        answer.memory,
+                    )
+                    self._outlet.send(order)
+            self._update()
+            return order
+
+    def failed(self, mission: Mission, error: Exception) -> None:
+        """End a mission, since the policy raised an error."""
+        with self.lock:
+            why = f'{type(error).__name__}: {error}'
+            self._outlet.failed(f'policy: {why}')
+            mission.end(Reason.POLICY_ERROR, why)
+            self._remembered = mission
+            self._update()
+
+    def close(self) -> None:
+        """Have the worker end; a later worker begins with nothing remembered."""
+        with self.lock:
+            self._closing = True
+            self.lock.notify_all()
+
+    def open(self) -> None:
+        """Make ready for a worker."""
+        with self.lock:
+            self._closing = False
+            self._remembered = self.frame = None
+            self.memory = _EMPTY
+
+    # With the lock held
+
+    def _update(self) -> None:
+        """Follow up on any change of state."""
+        self._settle()
+        self._outlet.changed(self)
+        self.lock.notify_all()
+
+    def _settle(self) -> None:
+        """Tell the outcome of a mission that has ended."""
+        mission = self.mission
+        if self._settled or not mission.ended:
+            return
+        self._settled = True
+        if mission.reason not in (Reason.SUCCEEDED, Reason.PREEMPTED):
+            self._outlet.send(Order(mission, mission.step, Action.STOP, (1.0, 0.0, 0.0, 0.0)))
+            mission.awaiting = (mission.instruction_id, mission.step)
+        self._outlet.settled(mission)

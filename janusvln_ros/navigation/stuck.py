@@ -1,0 +1,99 @@
+"""Whether a robot gets on: turns without a step forward, and pushes that do not move it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from janusvln_ros.actions import Action, FORWARD_STEP
+from janusvln_ros.motion.types import Result
+from janusvln_ros.parameters import parameter
+
+_TURNS = (Action.TURN_LEFT, Action.TURN_RIGHT)
+
+
+@dataclass(frozen=True)
+class StuckParameters:
+    """What counts as stuck, and how often a way out is tried."""
+
+    spin_steps: int = parameter(
+        30, 'Turns in one direction in a row that count as STUCK.', low=2, high=100000
+    )
+    dither_steps: int = parameter(
+        12, 'Turns in a row, to and fro, that count as STUCK.', low=4, high=100000
+    )
+    push_steps: int = parameter(
+        5, 'Forward motions without movement that count as STUCK.', low=1, high=100000
+    )
+    push_distance: float = parameter(
+        0.05,
+        'Movement below which a forward motion was none.',
+        unit='m',
+        low=0.0,
+        high=FORWARD_STEP,
+    )
+    max_recoveries: int = parameter(
+        0,
+        'Times that a stuck robot takes its likeliest other action before STUCK.',
+        low=0,
+        high=1000,
+    )
+
+
+class StuckDetector:
+    """Hears of every action of an episode and of every end of a motion."""
+
+    def __init__(self, parameters: StuckParameters) -> None:
+        self._parameters = parameters
+        self._actions: list[int] = []
+        self._pushes = 0
+        self._recoveries = 0
+
+    def acted(self, action: int) -> None:
+        """Note an action that was sent."""
+        self._actions.append(action)
+
+    def moved(self, result: Result, progress: float) -> bool:
+        """Note how the last action ended; tell whether it was a push that moved nothing."""
+        forward = self._actions[-1:] == [Action.MOVE_FORWARD]
+        pushed = forward and progress < self._parameters.push_distance
+        if pushed and result in (Result.SUCCEEDED, Result.TIMEOUT):
+            self._pushes += 1
+        elif forward and result == Result.SUCCEEDED:
+            self._pushes = 0
+        return pushed
+
+    def trouble(self, action: int) -> str:
+        """Say what the robot would be stuck in if it did this action as well, or ''."""
+        limits = self._parameters
+        if action == Action.MOVE_FORWARD and self._pushes >= limits.push_steps:
+            return f'{self._pushes} forward motions did not move the robot'
+        if action not in _TURNS:
+            return ''
+        actions = [*self._actions, action]
+        spin = actions[-limits.spin_steps :]
+        if len(spin) == limits.spin_steps and set(spin) == {action}:
+            return f'{limits.spin_steps} turns in one direction without a step forward'
+        dither = actions[-limits.dither_steps :]
+        changes = sum(one != other for one, other in zip(dither, dither[1:]))
+        if (
+            len(dither) == limits.dither_steps
+            and set(dither) <= set(_TURNS)
+            and changes >= limits.dither_steps // 3
+        ):
+            return f'{limits.dither_steps} turns to and fro without a step forward'
+        return ''
+
+    def recovery(self, action: int, probabilities: Sequence[float]) -> Action | None:
+        """
+        Return what to do instead of an action that is trouble; None once all tries are used up.
+
+        probabilities: of the four actions in order. The robot starts afresh then.
+        """
+        if self._recoveries >= self._parameters.max_recoveries:
+            return None
+        self._recoveries += 1
+        self._actions.clear()
+        self._pushes = 0
+        others = _TURNS if action == Action.MOVE_FORWARD else (Action.MOVE_FORWARD,)
+        return max(others, key=lambda other: probabilities[other])

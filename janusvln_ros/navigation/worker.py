@@ -1,0 +1,66 @@
+"""The thread that runs the policy, always on the newest frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import threading
+
+from janusvln_ros.imaging.encodings import ImageError, to_rgb
+from janusvln_ros.navigation.decider import Decider
+from janusvln_ros.navigation.mission import Mission
+from janusvln_ros.navigation.session import Frame, Order, Session
+import numpy as np
+
+
+class Worker:
+    """Does what a session has for its policy until it is stopped."""
+
+    def __init__(
+        self, session: Session, decider: Decider, sent: Callable[[Order, np.ndarray], None]
+    ) -> None:
+        """sent: told of every order with its picture, uint8 (H, W, 3), after it went out."""
+        self._session, self._decider, self._sent = session, decider, sent
+        session.open()
+        self._thread = threading.Thread(target=self._think, name='policy', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, after the step that it is at."""
+        self._session.close()
+        self._thread.join()
+
+    def _think(self) -> None:
+        while work := self._session.wait_for_work():
+            mission, frame = work
+            if frame is None:
+                self._forget(mission)
+            else:
+                self._look(mission, frame)
+
+    def _forget(self, mission: Mission) -> None:
+        """Empty the policy's memory for a mission."""
+        try:
+            memory = self._decider.reset(mission.instruction)
+        except Exception as error:  # whatever a policy raises must not end the thread
+            self._session.failed(mission, error)
+        else:
+            self._session.forgotten(mission, memory)
+
+    def _look(self, mission: Mission, frame: Frame) -> None:
+        """Take one decision from a frame, unless things have changed in the meantime."""
+        try:
+            rgb = to_rgb(frame.message)
+            self._decider.check(rgb)
+        except ImageError as error:
+            self._session.refuse(mission, frame, str(error))
+            return
+        if not self._session.begin_decision(mission, frame):
+            return
+        try:
+            answer = self._decider.decide(rgb)
+        except Exception as error:  # whatever a policy raises must not end the thread
+            self._session.failed(mission, error)
+            return
+        order = self._session.decided(mission, frame, answer)
+        if order:
+            self._sent(order, rgb)
