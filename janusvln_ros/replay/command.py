@@ -10,6 +10,7 @@ from pathlib import Path
 import re
 import sys
 
+from janusvln_ros.navigation.decider import PolicyError
 from janusvln_ros.parameters import add_options, chosen, flatten
 from janusvln_ros.policy.janus import JanusPolicy
 from janusvln_ros.policy.load import load_policy
@@ -103,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
             return _replay(options, resources)
     except KeyboardInterrupt:  # before the first decision
         return 130
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, PolicyError) as error:
         print(f'janusvln replay: {error}', file=sys.stderr)
         return 2
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
-from time import perf_counter
 from typing import Protocol
 
-from janusvln_ros.actions import Action, ACTION_NAMES
 from janusvln_ros.imaging.encodings import ImageError
-from janusvln_ros.policy import JanusPolicy
+from janusvln_ros.navigation.decider import Decider
+from janusvln_ros.policy.interface import Policy
 from janusvln_ros.recordings.frames import Frame, shortened
 from janusvln_ros.recordings.timeline import RecordedAction
 from janusvln_ros.replay.decisions import DecisionRecord
@@ -63,10 +62,7 @@ class Outcome:
 
 
 def run(
-    policy: JanusPolicy,
-    frames: Iterator[Frame],
-    selection: Selection,
-    sinks: Sequence[DecisionSink],
+    policy: Policy, frames: Iterator[Frame], selection: Selection, sinks: Sequence[DecisionSink]
 ) -> Outcome:
     """
     Decide from the chosen frames, one after another, as the live navigator would.
@@ -78,8 +74,9 @@ def run(
     """
     outcome = Outcome()
     left_out: list[str] = []
+    decider = Decider(policy)
     episode: int | None = None
-    number, shape = 0, None
+    number = 0
     try:
         for frame in frames:
             choices = selection.choose(frame)
@@ -92,19 +89,18 @@ def run(
                 continue
             for chosen in choices:
                 begins = chosen.episode != episode
-                if not begins and rgb.shape != shape:
-                    left_out.append(
-                        f'frame {frame.index} is left out: {rgb.shape[1]}x{rgb.shape[0]} pixels '
-                        f'in an episode of {shape[1]}x{shape[0]}'
-                    )
-                    continue
-                if begins or chosen.forget:
-                    policy.reset(chosen.instruction)
                 if begins:
-                    episode, shape, number = chosen.episode, rgb.shape, 0
+                    episode, number = chosen.episode, 0
+                if begins or chosen.forget:
+                    decider.reset(chosen.instruction)
+                try:
+                    decider.check(rgb)
+                except ImageError as error:
+                    left_out.append(f'frame {frame.index} is left out: {error}')
+                    continue
                 if chosen.recorded is not None:
                     number = chosen.recorded.step
-                step = _decide(policy, chosen, number, frame, rgb)
+                step = _decide(decider, chosen, number, frame, rgb)
                 number += 1
                 outcome.steps.append(step)
                 for sink in sinks:
@@ -118,22 +114,21 @@ def run(
     return outcome
 
 
-def _decide(
-    policy: JanusPolicy, chosen: Chosen, number: int, frame: Frame, rgb: np.ndarray
-) -> Step:
-    begin = perf_counter()
-    answer = policy.step(rgb)
-    seconds = perf_counter() - begin
-    usage = policy.memory_usage()
-    probabilities = tuple(float(np.float32(answer.probabilities[a])) for a in Action)
+def _decide(decider: Decider, chosen: Chosen, number: int, frame: Frame, rgb: np.ndarray) -> Step:
+    answer = decider.decide(rgb)
     return Step(
         DecisionRecord(
-            chosen.episode, chosen.instruction, number, frame.index, frame.stamp,
-            ACTION_NAMES[answer.action], probabilities,
+            chosen.episode,
+            chosen.instruction,
+            number,
+            frame.index,
+            frame.stamp,
+            answer.action.name,
+            tuple(float(np.float32(p)) for p in answer.probabilities),
         ),
-        Timing(seconds, dict(answer.timings), usage.frames, usage.capacity, usage.bytes),
+        Timing(answer.seconds, dict(answer.decision.timings), *answer.memory),
         chosen.recorded,
-    )  # fmt: skip
+    )
 
 
 class DecisionFiles:

@@ -262,7 +262,7 @@ def test_a_damaged_picture_is_left_out(tmp_path, replay, drive, capsys):
     assert [d.frame for d in read_decisions(folder / 'decisions.jsonl')] == [0, 2]
     error = capsys.readouterr().err
     assert '1.png is no picture that can be read' in error
-    assert 'frame 3 is left out: 160x100 pixels in an episode of 160x120' in error
+    assert 'frame 3 is left out: frame of 160x100 pixels in an episode of 160x120' in error
 
 
 def test_ctrl_c_keeps_what_was_decided(tmp_path, replay, drive, monkeypatch):
