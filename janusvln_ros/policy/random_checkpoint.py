@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import json
 from pathlib import Path
 import tempfile
+from typing import Any
 
 from janusvln_ros.policy import prompt
 from janusvln_ros.policy.network import checkpoint
@@ -69,12 +70,8 @@ SENTENCES = (
 )
 VOCABULARY = 768
 
-VISION = {
-    'depth': 4,
-    'hidden_size': 128,
-    'intermediate_size': 256,
-    'num_heads': 4,
-    'out_hidden_size': 256,
+# What small models share with the published one, in numbers as in names.
+COMMON_VISION = {
     'hidden_act': 'silu',
     'in_channels': 3,
     'in_chans': 3,
@@ -83,9 +80,23 @@ VISION = {
     'spatial_patch_size': 14,
     'temporal_patch_size': 2,
     'tokens_per_second': 2,
+    'model_type': 'qwen2_5_vl',
+}
+COMMON_LANGUAGE = {
+    'hidden_act': 'silu',
+    'rms_norm_eps': 1e-6,
+    'max_position_embeddings': 128000,
+    'use_sliding_window': False,
+    'tie_word_embeddings': False,
+}
+VISION = {
+    'depth': 4,
+    'hidden_size': 128,
+    'intermediate_size': 256,
+    'num_heads': 4,
+    'out_hidden_size': 256,
     'window_size': 56,
     'fullatt_block_indexes': [1, 3],
-    'model_type': 'qwen2_5_vl',
 }
 LANGUAGE = {
     'hidden_size': 256,
@@ -93,13 +104,9 @@ LANGUAGE = {
     'num_hidden_layers': 4,
     'num_attention_heads': 8,
     'num_key_value_heads': 2,
-    'hidden_act': 'silu',
-    'rms_norm_eps': 1e-6,
     'rope_theta': 1000000.0,
     'rope_scaling': {'type': 'default', 'rope_type': 'default', 'mrope_section': [4, 6, 6]},
-    'max_position_embeddings': 128000,
-    'use_sliding_window': False,
-    'tie_word_embeddings': False,
+    'vocab_size': VOCABULARY,
 }
 GEOMETRY = {
     'img_size': 224,
@@ -122,39 +129,50 @@ def write_random_checkpoint(folder: str | Path, seed: int = LIVELY_SEED) -> Path
     FileExistsError rather than overwrite.
     """
     tokenizer = train_tokenizer()
-    marks = {
-        name: tokenizer.token_to_id(token)
-        for name, token in (
-            ('bos_token_id', '<|endoftext|>'),
-            ('pad_token_id', '<|endoftext|>'),
-            ('eos_token_id', '<|im_end|>'),
-            ('vision_start_token_id', '<|vision_start|>'),
-            ('vision_end_token_id', '<|vision_end|>'),
-            ('vision_token_id', '<|vision_pad|>'),
-            ('image_token_id', '<|image_pad|>'),
-            ('video_token_id', '<|video_pad|>'),
-        )
-    }
     config = {
-        'architectures': ['Qwen2_5_VLForConditionalGenerationForJanusVLN'],
-        'model_type': 'qwen2_5_vl',
-        **LANGUAGE,
-        **marks,
-        'vocab_size': VOCABULARY,
-        'vision_config': VISION,
-        'lam': 0.2,
-        'reference_frame': 'first',
-        'vggt_merger_hidden_dim': 256,
-        'torch_dtype': 'float32',
-        'image_width': 224,
+        **small_config(tokenizer, LANGUAGE, VISION, merger=256, image_width=224),
         'janusvln_random': True,
     }
     model = checkpoint.build(JanusConfig.from_dicts(config, GEOMETRY))
     with tempfile.TemporaryDirectory() as companions:
-        write_companions(Path(companions), tokenizer, marks)
+        write_companions(Path(companions), tokenizer, config)
         return checkpoint.write(
             folder, config, random_tensors(model, seed), companions=[companions]
         )
+
+
+def small_config(
+    tokenizer: Tokenizer,
+    language: dict[str, Any],
+    vision: dict[str, Any],
+    *,
+    merger: int,
+    image_width: int,
+) -> dict[str, Any]:
+    """Make the config.json of a small model from the numbers that are its own."""
+    marks = {
+        'bos': 'endoftext',
+        'pad': 'endoftext',
+        'eos': 'im_end',
+        'vision_start': 'vision_start',
+        'vision_end': 'vision_end',
+        'vision': 'vision_pad',
+        'image': 'image_pad',
+        'video': 'video_pad',
+    }
+    return {
+        'architectures': ['Qwen2_5_VLForConditionalGenerationForJanusVLN'],
+        'model_type': 'qwen2_5_vl',
+        **COMMON_LANGUAGE,
+        **language,
+        **{f'{n}_token_id': tokenizer.token_to_id(f'<|{t}|>') for n, t in marks.items()},
+        'vision_config': {**COMMON_VISION, **vision},
+        'lam': 0.2,
+        'reference_frame': 'first',
+        'vggt_merger_hidden_dim': merger,
+        'torch_dtype': 'float32',
+        'image_width': image_width,
+    }
 
 
 def random_tensors(
@@ -205,7 +223,7 @@ def train_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def write_companions(folder: Path, tokenizer: Tokenizer, marks: dict[str, int]) -> None:
+def write_companions(folder: Path, tokenizer: Tokenizer, config: dict[str, Any]) -> None:
     """Write the small files: tokenizer, chat template, generation, pixels, geometry."""
     tokenizer.save(str(folder / 'tokenizer.json'))
     tokenizer.model.save(str(folder))  # vocab.json, merges.txt
@@ -240,9 +258,9 @@ def write_companions(folder: Path, tokenizer: Tokenizer, marks: dict[str, int]) 
         },
         'chat_template.json': {'chat_template': CHAT_TEMPLATE},
         'generation_config.json': {
-            'bos_token_id': marks['bos_token_id'],
-            'pad_token_id': marks['pad_token_id'],
-            'eos_token_id': [marks['eos_token_id'], marks['bos_token_id']],
+            'bos_token_id': config['bos_token_id'],
+            'pad_token_id': config['pad_token_id'],
+            'eos_token_id': [config['eos_token_id'], config['bos_token_id']],
             'do_sample': True,
             'repetition_penalty': 1.05,
             'temperature': 1e-6,

@@ -22,7 +22,13 @@ from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION, SYSTEM
-from janusvln_ros.policy.random_checkpoint import NOT_SPECIAL, SPECIAL, WORDS, write_companions
+from janusvln_ros.policy.random_checkpoint import (
+    NOT_SPECIAL,
+    small_config,
+    SPECIAL,
+    WORDS,
+    write_companions,
+)
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, Regex, Tokenizer, trainers
 import torch
 from torch import nn
@@ -35,27 +41,6 @@ SENTENCES = (SYSTEM, BEFORE_INSTRUCTION, AFTER_INSTRUCTION, *(action.name for ac
 _ROPE = {
     'rope_theta': 1000.0,
     'rope_scaling': {'type': 'default', 'rope_type': 'default', 'mrope_section': [4, 4, 8]},
-}
-_LANGUAGE = {
-    'hidden_act': 'silu',
-    'rms_norm_eps': 1e-6,
-    'max_position_embeddings': 128000,
-    'use_sliding_window': False,
-    'tie_word_embeddings': False,
-    'vocab_size': VOCABULARY,
-    **_ROPE,
-}
-_VISION = {
-    'hidden_act': 'silu',
-    'in_channels': 3,
-    'in_chans': 3,
-    'patch_size': 14,
-    'spatial_merge_size': 2,
-    'spatial_patch_size': 14,
-    'temporal_patch_size': 2,
-    'tokens_per_second': 2,
-    'window_size': 112,
-    'model_type': 'qwen2_5_vl',
 }
 
 
@@ -137,39 +122,20 @@ def write_fresh_checkpoint(folder: str | Path, size: str = 'small', seed: int = 
         raise ValueError(f'no size {size!r}; there are {", ".join(SIZES)}')
     numbers = SIZES[size]
     tokenizer = train_tokenizer()
-    marks = {
-        name: tokenizer.token_to_id(token)
-        for name, token in (
-            ('bos_token_id', '<|endoftext|>'),
-            ('pad_token_id', '<|endoftext|>'),
-            ('eos_token_id', '<|im_end|>'),
-            ('vision_start_token_id', '<|vision_start|>'),
-            ('vision_end_token_id', '<|vision_end|>'),
-            ('vision_token_id', '<|vision_pad|>'),
-            ('image_token_id', '<|image_pad|>'),
-            ('video_token_id', '<|video_pad|>'),
-        )
-    }
-    config = {
-        'architectures': ['Qwen2_5_VLForConditionalGenerationForJanusVLN'],
-        'model_type': 'qwen2_5_vl',
-        **_LANGUAGE,
-        **numbers.language,
-        **marks,
-        'vision_config': {**_VISION, **numbers.vision},
-        'lam': 0.2,
-        'reference_frame': 'first',
-        'vggt_merger_hidden_dim': numbers.merger,
-        'torch_dtype': 'float32',
-        'image_width': IMAGE_WIDTH,
-    }
+    config = small_config(
+        tokenizer,
+        {'vocab_size': VOCABULARY, **_ROPE, **numbers.language},
+        {'window_size': 112, **numbers.vision},
+        merger=numbers.merger,
+        image_width=IMAGE_WIDTH,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = JanusModel(JanusConfig.from_dicts(config, numbers.geometry))
         initialise(model)
     with tempfile.TemporaryDirectory() as companions:
         files = Path(companions)
-        write_companions(files, tokenizer, marks)
+        write_companions(files, tokenizer, config)
         _change(files / 'tokenizer_config.json', tokenizer_class='PreTrainedTokenizerFast')
         _change(files / 'generation_config.json', repetition_penalty=1.0)
         (files / 'vggt_config.json').write_text(json.dumps(numbers.geometry, indent=2) + '\n')
