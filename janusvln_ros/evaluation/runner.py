@@ -84,15 +84,17 @@ class Run:
         }
 
 
-def evaluate(run: Run, *, processes: int = 1, quiet: bool = False) -> list[dict[str, Any]]:
+def evaluate(
+    run: Run, *, processes: int = 1, quiet: bool = False, share: tuple[int, int] | None = None
+) -> list[dict[str, Any]]:
     """
     Run what is left of an evaluation and return all records that there are, in order of episodes.
 
-    With torchrun's RANK and WORLD_SIZE set, this process takes every WORLD_SIZEth episode.
+    share: (k, n) for every nth episode from the kth on; default: torchrun's RANK and WORLD_SIZE.
     Raises ValueError where the folder holds another run, RuntimeError where another process writes
     the same results or a worker died; KeyboardInterrupt passes. Finished episodes are kept.
     """
-    rank, world_size = rank_and_size()
+    rank, world_size = share or rank_and_size()
     run.folder.mkdir(parents=True, exist_ok=True)
     check_settings(run)
     with _locked(run.folder / f'results-{rank}.jsonl') as stream:

@@ -31,6 +31,9 @@ from tqdm import tqdm
 # One process is what `no_dist` says; torch warns of it at every save.
 warnings.filterwarnings('ignore', 'torch.distributed is disabled, unavailable or uninitialized')
 
+# Files and threads of a process that saves: one thread is busier with sums of bytes than a disk.
+_WRITERS = 8
+
 LATEST = 'latest'  # file that names the folder of the last complete checkpoint
 
 
@@ -164,8 +167,8 @@ def train(
                 if (step + 1) % config.log_every == 0:
                     bar.set_postfix_str(log.flush(step + 1))
             late = step + 1 == config.steps or time.monotonic() - saved > config.save_every
-            stop = agree(interrupt.noted, device)
-            if stop or agree(late, device):
+            stop = agree(interrupt.noted)
+            if stop or agree(late):
                 _save(network, optimiser, folder, step + 1)
                 measured = probe(step + 1) if probe is not None and not stop else {}
                 if log is not None and measured:
@@ -219,7 +222,7 @@ def _save(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path, st
         shutil.rmtree(target, ignore_errors=True)
     checkpoint.save(
         {'network': model, 'optimiser': moments, 'step': step},
-        checkpoint_id=target,
+        storage_writer=checkpoint.FileSystemWriter(target, thread_count=_WRITERS),
         no_dist=world() == 1,
     )
     if rank() == 0:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import contextmanager
+from datetime import timedelta
 import os
+from pathlib import Path
 
+from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.network.geometry import Block as GeometryBlock
 from janusvln_ros.policy.network.language import DecoderLayer
@@ -17,11 +20,14 @@ from janusvln_ros.policy.network.semantics import Block as VisionBlock
 import torch
 from torch import distributed, nn
 from torch.distributed.algorithms._checkpoint import checkpoint_wrapper
+from torch.distributed.checkpoint import HuggingFaceStorageReader, load
+from torch.distributed.checkpoint.state_dict import get_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, MixedPrecisionPolicy
 
 UNITS = (DecoderLayer, VisionBlock, GeometryBlock)  # sharded one by one
 _GIB = 2**30
+_waiting: list[distributed.ProcessGroup] = []  # in which all processes wait for each other
 
 
 def rank() -> int:
@@ -49,10 +55,13 @@ def processes(device: str) -> Iterable[torch.device]:
         torch.cuda.set_device(local)
     if started:
         distributed.init_process_group('nccl' if local.type == 'cuda' else 'gloo')
+        # Others may wait for hours for what one of them collects or measures.
+        _waiting.append(distributed.new_group(backend='gloo', timeout=timedelta(days=7)))
     try:
         yield local
     finally:
         if started:
+            _waiting.clear()
             distributed.destroy_process_group()
 
 
@@ -64,7 +73,11 @@ def checkpoint_activations(network: nn.Module) -> None:
 
 
 def shard(network: nn.Module, device: torch.device, dtype: str) -> None:
-    """Shard a network over all processes, block by block; the rest with the whole."""
+    """
+    Shard a network over all processes, block by block; the rest with the whole.
+
+    What is on the meta device stays there.
+    """
     mesh = init_device_mesh(device.type, (world(),))
     # The geometry encoder's residual stream is float32 also where weights are not.
     policy = MixedPrecisionPolicy(cast_forward_inputs=False)
@@ -78,12 +91,31 @@ def shard(network: nn.Module, device: torch.device, dtype: str) -> None:
     fully_shard(network, mesh=mesh, mp_policy=policy)
 
 
-def agree(flag: bool, device: torch.device) -> bool:
-    """Tell all processes what one of them noted."""
+def read_weights(network: nn.Module, device: torch.device, folder: Path) -> None:
+    """
+    Fill the model of a sharded network, which is on the meta device, from a checkpoint.
+
+    A process reads only what it keeps. CheckpointError as of `checkpoint.load`.
+    """
+    for module in network.modules():
+        if any(parameter.is_meta for parameter in module.parameters(recurse=False)):
+            module.to_empty(device=device, recurse=False)
+    state = {
+        name.removeprefix('model.'): tensor
+        for name, tensor in get_model_state_dict(network).items()
+        if name.startswith('model.')
+    }
+    wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    checkpoint.check(wanted, checkpoint.tensor_files(folder), origin=str(folder))
+    load(state, storage_reader=HuggingFaceStorageReader(str(folder)))
+
+
+def agree(flag: bool = False) -> bool:
+    """Wait for all processes, for as long as it takes; tell whether one of them said true."""
     if not distributed.is_initialized():
         return flag
-    value = torch.tensor(float(flag), device=device)
-    distributed.all_reduce(value, distributed.ReduceOp.MAX)
+    value = torch.tensor(float(flag))
+    distributed.all_reduce(value, distributed.ReduceOp.MAX, group=_waiting[0])
     return bool(value)
 
 

@@ -30,7 +30,7 @@ def closed_loop(
         tuple(probe.get('categories', CATEGORIES)),
         probe.get('episodes', 20),
     )
-    records = evaluate(run, processes=processes, quiet=True)
+    records = evaluate(run, processes=processes, quiet=True, share=(0, 1))
     return {
         f'closed_loop_{name}': sum(record[name] for record in records) / len(records)
         for name in ('sr', 'spl', 'ne')

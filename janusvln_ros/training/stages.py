@@ -37,7 +37,15 @@ from janusvln_ros.training.data.sources import (
 from janusvln_ros.training.export import export, replace_checkpoint
 from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
 from janusvln_ros.training.loop import Data, LoopConfig, train
-from janusvln_ros.training.parallel import checkpoint_activations, estimate, rank, shard, world
+from janusvln_ros.training.parallel import (
+    agree,
+    checkpoint_activations,
+    estimate,
+    rank,
+    read_weights,
+    shard,
+    world,
+)
 from janusvln_ros.training.pretrain import PretrainingNetwork, ViewBatches
 import torch
 from torch import nn
@@ -79,8 +87,10 @@ class StageContext:
         )
 
     def load(self, folder: Path) -> JanusModel:
-        """Load a checkpoint to train it."""
+        """Load a checkpoint to train it; its weights come later where processes share them."""
         config = JanusConfig.from_folder(folder)
+        if world() > 1:
+            return checkpoint.build(config)
         return checkpoint.load(folder, config, self.device, torch.float32)
 
 
@@ -295,14 +305,16 @@ class Dagger:
         folder = context.folder
         for number in range(1, self.rounds + 1):
             place = folder / f'round_{number}'
-            if not (place / DONE).exists():
+            if not agree(rank() == 0 and (place / DONE).exists()):
                 if rank() == 0:
                     self._walk(start, folder / 'walks', number, context.cores)
+                agree()
                 data = (*self.imitate.data, {'walks': str(folder / 'walks')})
                 imitate = replace(self.imitate, start=str(start), data=data)
                 if not imitate.run(replace(context, folder=place)):
                     return False
-                (place / DONE).write_text('')
+                if rank() == 0:
+                    (place / DONE).write_text('')
             start = place / CHECKPOINT
         if rank() == 0:
             shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
@@ -333,19 +345,23 @@ KINDS: dict[str, type[Stage]] = {
     'dagger': Dagger,
     'ship': Ship,
 }
+_TOGETHER = (Pretrain, Imitate, Dagger)  # the others are run by one of several processes
 
 
 def run_stage(
     stages: Mapping[str, Stage], name: str, output: Path, device: torch.device, cores: int
 ) -> bool:
     """Run a stage, unless it is done; tell whether it was finished (and not stopped by Ctrl-C)."""
-    folder = output / name
-    if (folder / DONE).exists():
+    folder, stage = output / name, stages[name]
+    if agree(rank() == 0 and (folder / DONE).exists()):
         return True
     before = tuple(stages)[: tuple(stages).index(name)]
-    finished = stages[name].run(StageContext(output, folder, before, device, cores))
+    finished = True
+    if rank() == 0 or isinstance(stage, _TOGETHER):
+        finished = stage.run(StageContext(output, folder, before, device, cores))
     if finished and rank() == 0:
         (folder / DONE).write_text('')
+    agree()
     return finished
 
 
@@ -359,23 +375,29 @@ def _train(
 ) -> bool:
     """Train a network in the stage's folder, and write its checkpoint there."""
     folder, device = context.folder, context.device
-    network.to(device).train()
-    if world() > 1:
-        if loop.batches % world():
-            raise ValueError(
-                f'{loop.batches} batches to a step cannot be shared by {world()} processes'
-            )
+    if world() == 1:
+        network.to(device)
+    elif loop.batches % world():
+        raise ValueError(
+            f'{loop.batches} batches to a step cannot be shared by {world()} processes'
+        )
+    else:
         shard(network, device, loop.dtype)
+        read_weights(network, device, start)
+    network.train()
+    exported = -1
 
     def measure(step: int) -> dict[str, float]:
+        nonlocal exported
         export(network, folder / CHECKPOINT, start)
-        if not probe or rank() > 0:
-            return {}
-        from janusvln_ros.training.probe import closed_loop
+        exported, scores = step, {}
+        if probe and rank() == 0:
+            from janusvln_ros.training.probe import closed_loop
 
-        return closed_loop(
-            folder / CHECKPOINT, folder / 'probes' / f'{step:08}', probe, context.cores
-        )
+            place = folder / 'probes' / f'{step:08}'
+            scores = closed_loop(folder / CHECKPOINT, place, probe, context.cores)
+        agree()
+        return scores
 
     # For short sequences torch's own products are faster on a CPU than its flash attention.
     backends = (
@@ -385,5 +407,6 @@ def _train(
     )
     with sdpa_kernel(backends):
         finished = train(network, data, loop, folder, device=device, probe=measure)
-    export(network, folder / CHECKPOINT, start)
+    if exported < loop.steps:
+        export(network, folder / CHECKPOINT, start)
     return finished

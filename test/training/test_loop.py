@@ -256,25 +256,9 @@ def test_a_killed_or_interrupted_command_goes_on(fresh, walks, tmp_path, whole, 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_processes_learn_what_one_does(fresh, walks, tmp_path):
+def test_two_processes_learn_what_one_does(fresh, walks, tmp_path, torchrun):
     losses = []
-    for name, launcher in (
-        ('one', ()),
-        # --standalone, on machines too that cannot resolve their own name
-        (
-            'two',
-            (
-                sys.executable,
-                '-m',
-                'torch.distributed.run',
-                '--rdzv-backend=c10d',
-                '--rdzv-endpoint=127.0.0.1:0',
-                '--local-addr=127.0.0.1',
-                '--nproc_per_node=2',
-                '-m',
-            ),
-        ),
-    ):
+    for name, launcher in (('one', ()), ('two', torchrun)):
         config = _config(tmp_path, fresh, walks, name, steps=4)
         result = subprocess.run(
             _command(config, *launcher),

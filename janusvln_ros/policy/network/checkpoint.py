@@ -8,7 +8,7 @@ from, so that the published code finds them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import json
 from pathlib import Path
 import shutil
@@ -250,26 +250,43 @@ def write(
     partial = folder.with_name(folder.name + '.partial')
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    shards = list(_write_shards(partial, tensors))
+    for number, (path, _, _) in enumerate(shards):
+        path.rename(partial / shard_name(number, len(shards)))
+    describe(partial, config, [(names, nbytes) for _, names, nbytes in shards], companions)
+    partial.rename(folder)
+    return folder
+
+
+def shard_name(number: int, count: int) -> str:
+    """Name one of `count` files of tensors, counted from 0."""
+    return SINGLE if count == 1 else f'model-{number + 1:05}-of-{count:05}.safetensors'
+
+
+def describe(
+    folder: Path,
+    config: Mapping[str, Any],
+    shards: Sequence[tuple[Sequence[str], int]],
+    companions: Iterable[str | Path],
+) -> None:
+    """Write what stands beside the files of tensors: each has some names and bytes."""
     for companion in companions:
         for file in Path(companion).iterdir():
             if file.suffix in ('.json', '.jinja', '.txt') and file.name not in (
                 INDEX,
                 'config.json',
             ):
-                shutil.copyfile(file, partial / file.name)
-    (partial / 'config.json').write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
-    weight_map, size = {}, 0
-    shards = list(_write_shards(partial, tensors))
-    for number, (path, names, nbytes) in enumerate(shards, start=1):
-        name = SINGLE if len(shards) == 1 else f'model-{number:05}-of-{len(shards):05}.safetensors'
-        path.rename(partial / name)
-        weight_map |= dict.fromkeys(names, name)
-        size += nbytes
+                shutil.copyfile(file, folder / file.name)
+    (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
     if len(shards) > 1:
+        weight_map = {
+            name: shard_name(number, len(shards))
+            for number, (names, _) in enumerate(shards)
+            for name in names
+        }
+        size = sum(nbytes for _, nbytes in shards)
         index = {'metadata': {'total_size': size}, 'weight_map': weight_map}
-        (partial / INDEX).write_text(json.dumps(index, indent=2) + '\n', encoding='utf-8')
-    partial.rename(folder)
-    return folder
+        (folder / INDEX).write_text(json.dumps(index, indent=2) + '\n', encoding='utf-8')
 
 
 def _write_shards(

@@ -1,0 +1,36 @@
+"""Run by torchrun: every process holds its part of a network that was read from a checkpoint."""
+
+from pathlib import Path
+import sys
+
+from janusvln_ros.policy.memory import MemoryConfig
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.training.export import export
+from janusvln_ros.training.imitation import ImitationNetwork, PARTS
+from janusvln_ros.training.parallel import processes, read_weights, shard, world
+import torch
+
+
+def main(source: Path, target: Path, shard_bytes: int) -> None:
+    """Read a checkpoint, compare what is held with what is in it, and write it again."""
+    checkpoint.SHARD_BYTES = shard_bytes
+    with processes('cpu') as device:
+        config = JanusConfig.from_folder(source)
+        network = ImitationNetwork(
+            checkpoint.build(config), trained=PARTS, memory=MemoryConfig('windowed'), auxiliary=0.3
+        )
+        shard(network, device, 'float32')
+        read_weights(network, device, source)
+        held = sum(p.to_local().numel() for p in network.parameters())
+        assert held < 1.1 / world() * sum(p.numel() for p in network.parameters())
+        whole = checkpoint.load(source, config, device, torch.float32).state_dict()
+        for name, tensor in network.model.state_dict().items():
+            assert torch.equal(tensor.full_tensor(), whole[name]), name
+        export(network, target, source)
+        again = checkpoint.load(target, config, device, torch.float32).state_dict()
+        assert all(torch.equal(again[name], value) for name, value in whole.items())
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
