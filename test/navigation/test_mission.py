@@ -1,8 +1,5 @@
 """The episode's state machine: waits, time-outs, stuck robots, and what must never happen."""
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, rule, RuleBasedStateMachine
 from janusvln_ros.action import Navigate
 from janusvln_ros.actions import Action
 import janusvln_ros.msg as messages
@@ -15,61 +12,10 @@ from janusvln_ros.navigation.mission import (
     Result,
     State,
 )
-from janusvln_ros.parameters import build
+from mission_robot import EVEN, Robot, SECOND
 import pytest
 
 STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = Action
-SECOND = 1_000_000_000
-EVEN = (0.25, 0.25, 0.25, 0.25)
-
-
-class Robot:
-    """Plays camera, clock and executor for one mission; time in seconds."""
-
-    def __init__(self, report=MotionReport(), awaiting=None, **limits):  # noqa: B008
-        self.now = 100.0
-        self.mission = Mission(
-            'a', 'go', build(MissionParameters, limits), self.ns(), report, awaiting
-        )
-
-    def ns(self, offset=0.0):
-        return round((self.now + offset) * SECOND)
-
-    def wait(self, seconds, status=True, step=0.1):
-        """Let time pass in small steps, with the executor's heartbeat or without."""
-        end = self.now + seconds
-        while self.now < end and not self.mission.ended:
-            self.now += step
-            if status and self.mission.report:
-                self.mission.reported(self.mission.report, self.ns())
-            self.mission.check(self.ns())
-
-    def takes(self, offset=0.0):
-        return self.mission.takes_frame(self.ns(offset), self.ns())
-
-    def decide(self, action, probabilities=EVEN):
-        self.now += 0.1
-        assert self.takes(), self.mission.state
-        self.mission.begin_decision(self.ns(), self.ns())
-        assert self.mission.state == State.DECIDING
-        self.now += 0.1
-        return self.mission.decided(action, probabilities, self.ns())
-
-    def report(self, state=Motion.IDLE, result=Result.SUCCEEDED, progress=0.25, **other):
-        step = self.mission.step - 1 if self.mission.step else 0
-        fields = {'instruction_id': 'a', 'step': step, 'motion_end': self.ns(), **other}
-        self.mission.reported(MotionReport(state, result, progress=progress, **fields), self.ns())
-
-    def do(self, action, **report):
-        """Decide and carry out one action."""
-        done = self.decide(action)
-        if done is not None:
-            self.now += 1.0
-            self.report(**report)
-        return done
-
-    def outcome(self):
-        return self.mission.reason, self.mission.message
 
 
 def test_constants_are_those_of_the_messages():
@@ -299,56 +245,6 @@ def test_decision_after_the_end_is_not_carried_out():
     assert robot.outcome() == (Reason.CANCELED, 'canceled')
 
 
-@pytest.mark.parametrize(
-    'actions, report, says',
-    [
-        ([TURN_LEFT] * 5, {}, '5 turns in one direction'),
-        ([TURN_RIGHT] * 5, {}, '5 turns in one direction'),
-        ([TURN_LEFT, TURN_RIGHT] * 2, {}, '4 turns to and fro'),
-        ([TURN_LEFT, TURN_LEFT, TURN_RIGHT, TURN_RIGHT], {}, '4 turns to and fro'),
-        ([MOVE_FORWARD] * 4, {'progress': 0.01}, '3 forward motions did'),
-        ([MOVE_FORWARD] * 4, {'progress': 0.0, 'result': Result.TIMEOUT}, '3 forward motions did'),
-    ],
-)
-def test_stuck_robot_ends_the_episode(actions, report, says):
-    robot = Robot(spin_steps=5, dither_steps=4, push_steps=3, max_failed_motions=99)
-    for action in actions[:-1]:
-        assert robot.do(action, **report) == action
-    assert robot.decide(actions[-1]) is None
-    assert robot.mission.reason == Reason.STUCK and says in robot.mission.message
-
-
-@pytest.mark.parametrize(
-    'actions, report',
-    [
-        ([TURN_LEFT] * 4 + [MOVE_FORWARD] + [TURN_LEFT] * 4, {}),
-        ([TURN_LEFT, TURN_LEFT, TURN_LEFT, TURN_RIGHT, MOVE_FORWARD] * 3, {}),
-        ([MOVE_FORWARD] * 20, {}),
-        ([MOVE_FORWARD] * 20, {'progress': 0.0, 'open_loop': True}),
-        ([MOVE_FORWARD] * 3 + [STOP], {'progress': 0.0}),
-    ],
-)
-def test_robot_that_gets_on_is_left_alone(actions, report):
-    robot = Robot(spin_steps=5, dither_steps=6, push_steps=3)
-    assert [robot.do(action, **report) for action in actions] == actions
-    assert robot.mission.reason in (Reason.NONE, Reason.SUCCEEDED)
-
-
-def test_recovery_takes_the_likeliest_other_action_a_bounded_number_of_times():
-    robot = Robot(spin_steps=5, push_steps=3, max_recoveries=2)
-    for _ in range(3):
-        robot.do(MOVE_FORWARD, progress=0.0)
-    assert robot.decide(MOVE_FORWARD, (0.05, 0.6, 0.15, 0.2)) == TURN_RIGHT
-    robot.report()
-    for _ in range(4):
-        robot.do(TURN_LEFT)
-    assert robot.decide(TURN_LEFT) == MOVE_FORWARD
-    robot.report()
-    for _ in range(4):
-        robot.do(TURN_LEFT)
-    assert robot.decide(TURN_LEFT) is None and robot.mission.reason == Reason.STUCK
-
-
 def test_continuous_mode_decides_while_the_robot_moves_at_its_period():
     robot = Robot(execution_mode='continuous', decision_period=0.5)
     robot.decide(MOVE_FORWARD)
@@ -374,65 +270,3 @@ def test_clock_that_jumps_back_restarts_the_waits():
     assert not robot.mission.ended
     robot.wait(1.0)
     assert robot.mission.reason == Reason.INPUT_LOST
-
-
-class AnyOrder(RuleBasedStateMachine):
-    """Whatever comes in whatever order, no frame from before a motion's end is decided on."""
-
-    @initialize(steps=st.integers(1, 6), pushes=st.integers(1, 3), recoveries=st.integers(0, 2))
-    def start(self, steps, pushes, recoveries):
-        self.robot = Robot(max_steps=steps, push_steps=pushes, max_recoveries=recoveries)
-        self.mission = self.robot.mission
-        self.sent = 0
-        self.running = False
-
-    @rule(seconds=st.sampled_from([0.01, 0.3, 3.0, -1.0, 40.0]))
-    def time_passes(self, seconds):
-        self.robot.now += seconds
-        self.mission.check(self.robot.ns())
-
-    @rule(
-        state=st.sampled_from(Motion),
-        result=st.sampled_from(Result),
-        right=st.booleans(),
-        progress=st.sampled_from([0.0, 0.25, float('nan'), -1.0]),
-    )
-    def executor_reports(self, state, result, right, progress):
-        step = self.mission.step - 1 if right and self.mission.step else 77
-        self.robot.report(state, result, progress, step=step)
-
-    @rule(offset=st.sampled_from([-5.0, -0.2, 0.0, 0.2]))
-    def frame_comes(self, offset):
-        if not self.running and self.robot.takes(offset):
-            report = self.mission.report
-            assert report.state == Motion.IDLE and self.mission.awaiting is None
-            assert self.robot.ns(offset) >= report.motion_end
-            self.mission.begin_decision(self.robot.ns(offset), self.robot.ns())
-            self.running = True
-
-    @rule(action=st.integers(0, 3))
-    def policy_answers(self, action):
-        if self.running:
-            self.running = False
-            allowed = self.mission.state == State.DECIDING
-            done = self.mission.decided(action, EVEN, self.robot.ns())
-            assert allowed or done is None
-            self.sent += done is not None
-
-    @rule()
-    def pause(self):
-        self.mission.pause(self.robot.ns())
-
-    @rule()
-    def resume(self):
-        self.mission.resume(self.robot.ns())
-
-    @invariant()
-    def bounded(self):
-        if hasattr(self, 'mission'):
-            assert self.sent == self.mission.step <= self.mission.parameters.max_steps
-            assert self.mission.ended == bool(self.mission.message)
-
-
-AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-TestAnyOrder = AnyOrder.TestCase

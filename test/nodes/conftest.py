@@ -1,4 +1,4 @@
-"""What tests of motion_executor as a process share: a base beside it, and a bench for both."""
+"""What tests of nodes as processes share: who plays the parts beside them."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,8 @@ import sys
 
 from bench import Bench
 import pytest
+from ros import Peers, spinning
+from waiting import wait_for
 
 HERE = Path(__file__).parent
 
@@ -42,3 +44,53 @@ def robot(ros_domain, start_command, script):
     yield start
     for bench in benches:
         bench.close()
+
+
+@pytest.fixture
+def peers(ros_domain):
+    """Give camera, executor and user of a navigator."""
+    with spinning(Peers, ros_domain) as node:
+        yield node
+
+
+@pytest.fixture
+def start_navigator(start_process):
+    """Give a function that starts a navigator; by default with a scripted policy."""
+
+    def start(*parameters, checkpoint='script', autostart=True):
+        words = [
+            word
+            for name in (
+                f'checkpoint:={checkpoint}',
+                f'autostart:={autostart}',
+                'device:=cpu',
+                'threads:=1',
+                *parameters,
+            )
+            for word in ('-p', name)
+        ]
+        script = HERE / 'scripted_navigator.py'
+        command = (
+            [sys.executable, '-m', 'janusvln_ros.cli', 'navigator']
+            if checkpoint == 'random'
+            else [sys.executable, str(script)]
+        )
+        return start_process([*command, '--ros-args', *words])
+
+    return start
+
+
+@pytest.fixture
+def ready(peers, start_navigator):
+    """Give a function that starts an active navigator."""
+
+    def ready(*parameters, **options):
+        process = start_navigator(*parameters, **options)
+        wait_for(
+            lambda: peers.idle() and peers.instruction.get_subscription_count(),
+            'active navigator',
+            150,
+        )
+        return process
+
+    return ready

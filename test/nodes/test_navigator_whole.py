@@ -6,22 +6,22 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 from geometry_msgs.msg import Twist
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.nodes.common.conversions import yaw
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST
 from janusvln_ros.sim.generator import generate_house
 from janusvln_ros.sim.house import clearance
 from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from ros import spinning
 from std_msgs.msg import Bool, String
+from waiting import wait_for
 
 pytestmark = pytest.mark.ros
 HERE = Path(__file__).parent
@@ -49,8 +49,8 @@ class Watcher(Node):
         self.create_subscription(MotionStatus, 'motion_status', self.on_motion, LATEST)
 
     def on_pose(self, message):
-        position, turn = message.pose.pose.position, message.pose.pose.orientation
-        self.poses.append((position.x, position.y, 2 * math.atan2(turn.z, turn.w)))
+        position = message.pose.pose.position
+        self.poses.append((position.x, position.y, yaw(message.pose.pose.orientation)))
         self.speeds.append((abs(message.twist.twist.linear.x), abs(message.twist.twist.angular.z)))
 
     def on_command(self, message):
@@ -64,10 +64,7 @@ class Watcher(Node):
         self.motion = message
 
     def wait(self, condition, what, patience=PATIENCE):
-        end = time.monotonic() + patience
-        while not condition():
-            assert time.monotonic() < end, f'{what} did not come; {self.status} {self.motion}'
-            time.sleep(0.01)
+        wait_for(condition, what, patience)
 
     def ready(self):
         return (
@@ -148,18 +145,8 @@ def cable(ros_domain, monkeypatch):
 
 @pytest.fixture
 def watcher(ros_domain):
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=ros_domain)
-    node = Watcher(context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
-    yield node
-    executor.shutdown()
-    thread.join()
-    node.destroy_node()
-    context.shutdown()
+    with spinning(Watcher, ros_domain) as node:
+        yield node
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import math
 import os
 import signal
 import subprocess
-import threading
 import time
 
 import cv2
 from geometry_msgs.msg import Twist, TwistStamped
 from janusvln_ros.msg import MotionStatus, NavigationAction
+from janusvln_ros.nodes.common.conversions import seconds, yaw
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.generator import generate_house
 from janusvln_ros.sim.house import clearance, free_start
@@ -18,13 +18,13 @@ from janusvln_ros.sim.renderer import Renderer
 from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from ros import spinning
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
+from waiting import wait_for
 
 pytestmark = pytest.mark.ros
 PATIENCE = 30.0  # s of wall time, on a busy machine
@@ -32,13 +32,8 @@ RELIABLE = QoSProfile(depth=30, reliability=ReliabilityPolicy.RELIABLE)
 HOUSE = generate_house(0, rooms=3)  # the node's default
 
 
-def seconds(stamp) -> float:
-    return stamp.sec + stamp.nanosec * 1e-9
-
-
 def yaw_of(odometry: Odometry) -> float:
-    q = odometry.pose.pose.orientation
-    return 2 * math.atan2(q.z, q.w)
+    return yaw(odometry.pose.pose.orientation)
 
 
 def place_of(odometry: Odometry) -> tuple[float, float]:
@@ -77,10 +72,7 @@ class Listener(Node):
         return heard
 
     def wait(self, condition, what):
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end, f'{what} did not come'
-            time.sleep(0.01)
+        wait_for(condition, what, PATIENCE)
 
     def wait_simulated(self, duration):
         """Wait until the simulation has gone on by `duration` seconds."""
@@ -105,18 +97,8 @@ class Listener(Node):
 
 @pytest.fixture
 def listener(ros_domain):
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = Listener(context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
-    yield node
-    executor.shutdown()
-    thread.join()
-    node.destroy_node()
-    rclpy.try_shutdown(context=context)
+    with spinning(Listener, ros_domain) as node:
+        yield node
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import json
 import signal
-import time
 
 import av
 from janusvln_ros.system.processes import NodeProcesses
 import pytest
+from waiting import wait_for
 
 pytestmark = pytest.mark.ros
 PATIENCE = 150.0  # s of wall time, on a busy machine
@@ -36,16 +36,9 @@ def demo(start_command, marked, tmp_path):
     return demo
 
 
-def wait_for(condition, seconds, text):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, text.read_text()
-        time.sleep(0.05)
-
-
 def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
     process, running, text = demo('--max-steps', '3', '--count', '2')
-    wait_for(lambda: process.poll() is not None, PATIENCE, text)
+    wait_for(lambda: process.poll() is not None, 'end of the demo', PATIENCE)
     printed = text.read_text()
     assert process.returncode == 0, printed
     assert not running()
@@ -81,10 +74,10 @@ def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
 )
 def test_no_process_outlives_the_demo(demo, moment, number, code):
     process, running, text = demo('--max-steps', '100')
-    wait_for(lambda: len(running()) >= 4 and moment in text.read_text(), PATIENCE, text)
+    wait_for(lambda: len(running()) >= 4 and moment in text.read_text(), moment, PATIENCE)
     process.send_signal(number)
     assert process.wait(30) == code, text.read_text()
-    wait_for(lambda: not running(), 15, text)
+    wait_for(lambda: not running(), 'end of all processes', 15)
 
 
 def test_demo_says_why_a_node_failed(demo, tmp_path):

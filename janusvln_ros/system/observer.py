@@ -1,0 +1,149 @@
+"""The demo's eyes: what the nodes say, where the robot truly is, and a film of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+import threading
+
+from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.episodes.vln_ce import Episode
+from janusvln_ros.imaging.encodings import to_rgb
+from janusvln_ros.imaging.overlay import annotate
+from janusvln_ros.imaging.video import VideoWriter
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.navigation.mission import Reason
+from janusvln_ros.nodes.common.conversions import seconds, yaw
+from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
+from nav_msgs.msg import Odometry
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+CAMERA_RATE = 10.0  # Hz; the video has as many frames a second
+
+
+@dataclass
+class Run:
+    """One instruction: what was asked, and what came of it."""
+
+    instruction: str
+    episode: Episode  # gives the house; its goal counts if the instruction is its own
+    start: tuple[float, float, float]  # x, y in m, yaw in rad
+    poses: list[tuple[float, float, float]] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)  # s, image stamp to action
+    times: list[float] = field(default_factory=list)  # s, the policy's part of it
+    status: NavigatorStatus | None = None  # the last one
+
+    @property
+    def has_goal(self) -> bool:
+        """Tell whether it is known where the instruction leads."""
+        return self.instruction == self.episode.instruction.text
+
+    @property
+    def distance(self) -> float:
+        """Metres driven."""
+        points = np.array([pose[:2] for pose in [self.start, *self.poses]])
+        return float(np.hypot(*np.diff(points, axis=0).T).sum())
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, in one word."""
+        return Reason(self.status.reason).name if self.status else 'INTERRUPTED'
+
+
+class Observer(Node):
+    """Watches the other nodes from outside, as a user would, and films what the camera sees."""
+
+    def __init__(self, video: Path) -> None:
+        super().__init__('demo')
+        self.pose: tuple[float, float, float] | None = None
+        self.status: NavigatorStatus | None = None
+        self.motion: MotionStatus | None = None
+        self.frames = 0
+        self.run: Run | None = None
+        self.actions: list[tuple[NavigationAction, float]] = []  # with its latency, s
+        self._video_path, self._video = video, None
+        self._lock = threading.Lock()  # guards the video
+        self._instruction = self.create_publisher(String, 'instruction', RELIABLE)
+        self.create_subscription(Image, 'image', self._on_image, qos_profile_sensor_data)
+        self.create_subscription(Odometry, 'ground_truth', self._on_pose, qos_profile_sensor_data)
+        self.create_subscription(MotionStatus, 'motion_status', self._on_motion, LATEST)
+        self.create_subscription(NavigatorStatus, 'navigator_status', self._on_status, LATCHED)
+        self.create_subscription(NavigationAction, 'navigation_action', self._on_action, RELIABLE)
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether all three nodes are at work."""
+        return (
+            self.pose is not None
+            and self.motion is not None
+            and self.frames > 0
+            and self.motion.state == MotionStatus.STATE_IDLE
+            and self.status is not None
+            and self.status.state == NavigatorStatus.STATE_IDLE
+            and self._instruction.get_subscription_count() > 0
+        )
+
+    def forget(self) -> None:
+        """Wait for a new simulator to be heard; its poses are not those of the run before."""
+        self.run = self.pose = self.motion = None
+        self.frames = 0
+
+    def begin(self, run: Run) -> None:
+        """Send an instruction."""
+        self.actions.clear()
+        self.run = run
+        self._instruction.publish(String(data=run.instruction))
+
+    def close_video(self) -> None:
+        """Finish the file; later frames are dropped."""
+        with self._lock:
+            self.run = None
+            if self._video:
+                self._video.close()
+                self._video = None
+
+    def _on_image(self, message: Image) -> None:
+        self.frames += 1
+        with self._lock:
+            if not self.run:
+                return
+            facts = {'step': 0, 'action_name': '', 'probabilities': (0, 0, 0, 0)}
+            if self.actions:
+                action, latency = self.actions[-1]
+                facts = {
+                    'step': action.step,
+                    'action_name': ACTION_NAMES[action.action],
+                    'probabilities': action.probabilities,
+                    'latency': latency,
+                }
+            frame = annotate(to_rgb(message), instruction=self.run.instruction, **facts)
+            if not self._video:
+                self._video = VideoWriter(
+                    self._video_path, CAMERA_RATE, (frame.shape[1], frame.shape[0])
+                )
+            self._video.write(frame)
+
+    def _on_pose(self, message: Odometry) -> None:
+        position = message.pose.pose.position
+        self.pose = (position.x, position.y, yaw(message.pose.pose.orientation))
+        if self.run:
+            self.run.poses.append(self.pose)
+
+    def _on_motion(self, message: MotionStatus) -> None:
+        self.motion = message
+
+    def _on_status(self, message: NavigatorStatus) -> None:
+        self.status = message
+        if self.run and message.instruction == self.run.instruction and message.reason:
+            self.run.status = message
+
+    def _on_action(self, message: NavigationAction) -> None:
+        latency = self.get_clock().now().nanoseconds * 1e-9 - seconds(message.header.stamp)
+        if self.run and message.decision_time > 0:  # not the STOP of a canceled episode
+            self.run.latencies.append(latency)
+            self.run.times.append(message.decision_time)
+            self.actions.append((message, latency))
