@@ -140,8 +140,9 @@ def _build(kind: type[T], values: Mapping[str, Any]) -> T:
             made[entry.name] = _build(entry.metadata['group'], values)
         elif entry.name in values:
             value = values[entry.name]
-            enum = isinstance(entry.default, Enum)
-            made[entry.name] = type(entry.default)(value) if enum else value
+            default: Any = entry.default
+            enum = isinstance(default, Enum)
+            made[entry.name] = type(default)(value) if enum else value
     return kind(**made)
 
 

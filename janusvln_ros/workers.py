@@ -61,7 +61,7 @@ def in_processes(
     )
     left = iter(tasks)
 
-    def submit(count: int) -> set[Future]:
+    def submit(count: int) -> set[Future[Any]]:
         # Workers inherit it: Ctrl-C goes to all processes, but this one decides.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -69,7 +69,7 @@ def in_processes(
         finally:
             signal.signal(signal.SIGINT, handler)
 
-    running: set[Future] = set()
+    running: set[Future[Any]] = set()
     try:
         running |= submit(processes)
         while running:

@@ -49,7 +49,7 @@ def named_in_sight(
 ) -> Iterator[tuple[Furniture, Noun]]:
     """Give the things of a room (default: the one at x, y) in sight that have a name, and it."""
     if room is None:
-        room = scene.house.room_at(x, y).index
+        room = scene.room_at(x, y).index
     for piece in scene.house.furniture:
         if piece.room == room and scene.sees(x, y, piece):
             for noun in names(scene, piece):
@@ -72,7 +72,7 @@ def alike_in_sight(scene: Scene, x: float, y: float) -> Iterator[tuple[Noun, lis
     None of the room's things that the noun fits may be out of sight, none in sight may be in
     another room.
     """
-    room = scene.house.room_at(x, y).index
+    room = scene.room_at(x, y).index
     pieces = [p for p in scene.house.furniture if p.room == room]
     nouns = {Noun(p.category): None for p in pieces} | {
         Noun(p.category, p.colour): None for p in pieces
@@ -98,7 +98,8 @@ def doors_in_sight(scene: Scene, x: float, y: float) -> Iterator[tuple[Door, int
 def behind_doors(scene: Scene, x: float, y: float) -> Iterator[tuple[Door, Furniture, Noun]]:
     """Give doors in sight and things that are seen from behind them, if the door leads there."""
     for door, room in doors_in_sight(scene, x, y):
-        for piece, noun in named_in_sight(scene, *scene.behind(door, room)[0], room):
+        there = scene.behind(door, room)[0]
+        for piece, noun in named_in_sight(scene, there[0], there[1], room):
             if leads_by(scene, scene.around(piece), x, y, [door]):
                 yield door, piece, noun
 

@@ -13,7 +13,7 @@ import re
 from janusvln_ros.episodes import grammar
 from janusvln_ros.sim.free_space import DistanceField, FreeSpace, places_around
 from janusvln_ros.sim.generator import generate_house, GENERATOR_VERSION
-from janusvln_ros.sim.house import clearance, Door, Furniture, House, WALL_HEIGHT
+from janusvln_ros.sim.house import clearance, Door, Furniture, House, Room, WALL_HEIGHT
 import numpy as np
 
 CAMERA_HEIGHT = 1.25  # m
@@ -75,6 +75,13 @@ class Scene:
             )
         ]
 
+    def room_at(self, x: float, y: float) -> Room:
+        """Give the room of a place where a robot stands; ValueError inside walls and outside."""
+        room = self.house.room_at(x, y)
+        if room is None:
+            raise ValueError(f'({x:.2f}, {y:.2f}) is in no room of house {self.house.seed}')
+        return room
+
     def field_from(self, x: float, y: float) -> DistanceField:
         """Give the distances from a place; the last one is kept."""
         if self._from is None or self._from[0] != (x, y):
@@ -120,7 +127,8 @@ class Scene:
         )
 
     def _box(self, piece: Furniture) -> np.ndarray:
-        return self._obstacles[self._walls + piece.index][None]
+        box: np.ndarray = self._obstacles[self._walls + piece.index][None]
+        return box
 
     def sees(self, x: float, y: float, piece: Furniture) -> bool:
         """

@@ -24,6 +24,7 @@ from janusvln_ros.episodes.vln_ce import (
     Goal,
     GroundTruth,
     Instruction,
+    Position,
     to_habitat,
     yaw_to_rotation,
 )
@@ -222,7 +223,12 @@ def _episode(
     ), truth
 
 
-def _habitat(points: np.ndarray) -> tuple:
+def _rounded(position: Position) -> Position:
+    x, y, z = (round(float(v), 4) for v in position)
+    return x, y, z
+
+
+def _habitat(points: np.ndarray) -> tuple[Position, ...]:
     return tuple(to_habitat(round(float(x), 4), round(float(y), 4)) for x, y in points)
 
 
@@ -250,10 +256,10 @@ def reachable(scene: Scene, form: str, task: Task, x: float, y: float) -> list[n
     """Give the task's route with all places that can be reached; None for one that will not do."""
     from_start = scene.field_from(x, y)
     route = []
-    for place in (*task.visits, task.goal):
+    for places in (*task.visits, task.goal):
         place = [
             point
-            for point in place
+            for point in places
             if scene.space.clearance_at(point) > ROBOT_RADIUS and from_start.reaches(*point)
         ]
         if not place:
@@ -315,14 +321,13 @@ def roll_out(
     world.load(scene.house)
     world.reset(x, y, heading)
     expert = Expert(scene.space, route)
-    locations, actions = [to_habitat(x, y)], []
+    locations = [to_habitat(x, y)]
+    actions: list[int] = []
     while len(actions) < _MOST_STEPS:
         action = expert.act(*world.pose)
         actions.append(action)
         if action == Action.STOP:
-            return GroundTruth(
-                tuple(tuple(round(float(v), 4) for v in p) for p in locations), tuple(actions)
-            )
+            return GroundTruth(tuple(map(_rounded, locations)), tuple(actions))
         world.step(action)
         position = to_habitat(*world.pose[:2])
         if position != locations[-1]:

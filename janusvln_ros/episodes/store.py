@@ -61,7 +61,7 @@ def stored_episode(split: Split, number: int) -> tuple[Episode, GroundTruth]:
 @lru_cache(maxsize=1)
 def _folder() -> Path:
     digest = hashlib.sha256(
-        b''.join(Path(module.__file__).read_bytes() for module in _BUILDERS)
+        b''.join(Path(str(module.__file__)).read_bytes() for module in _BUILDERS)
     ).hexdigest()[:12]
     base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     return base / 'janusvln_ros' / 'episodes' / digest

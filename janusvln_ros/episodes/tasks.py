@@ -122,7 +122,8 @@ def door_door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
         for second, last in doors_in_sight(scene, *scene.behind(first, room)[0]):
             if second.index == first.index:
                 continue
-            for a, a_noun in named_in_sight(scene, *scene.behind(second, last)[0], last):
+            there = scene.behind(second, last)[0]
+            for a, a_noun in named_in_sight(scene, there[0], there[1], last):
                 if leads_by(scene, scene.around(a), x, y, [first, second]):
                     yield Task(
                         {'a': a_noun, 'door': door_noun(first), 'exit': door_noun(second)},
@@ -135,7 +136,8 @@ def side_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Choose the left or the right one of two things that are alike."""
     for noun, ordered in in_order(scene, x, y):
         if len(ordered) == 2:
-            for piece, other, side in ((*ordered, 'left'), (*ordered[::-1], 'right')):
+            left, right = ordered
+            for piece, other, side in ((left, right, 'left'), (right, left, 'right')):
                 yield Task(
                     {'a': noun, 'side': side},
                     scene.around(piece),
@@ -164,7 +166,7 @@ def nth_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
 
 def side_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Choose the left or the right one of a room's two doors."""
-    room = scene.house.room_at(x, y)
+    room = scene.room_at(x, y)
     doors = scene.house.doors_of(room.index)
     if len(doors) != 2 or not all(scene.sees_door(x, y, door) for door in doors):
         return
@@ -185,7 +187,7 @@ def side_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
 
 def nth_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Count the doors on one side of a corridor, looking along it."""
-    room = scene.house.room_at(x, y)
+    room = scene.room_at(x, y)
     if room.kind != 'corridor':
         return
     along_x = room.x1 - room.x0 > room.y1 - room.y0

@@ -204,7 +204,8 @@ def _write_json(path: Path, content: Any) -> None:
 def _position(value: Sequence[float]) -> Position:
     if len(value) != 3 or not all(math.isfinite(v) for v in value):
         raise ValueError(f'{value!r} is not a position of three finite numbers')
-    return tuple(float(v) for v in value)
+    x, y, z = map(float, value)
+    return x, y, z
 
 
 def _episode(entry: Mapping[str, Any]) -> Episode:

@@ -107,7 +107,7 @@ class HouseEnvironment:
 
     def other_instruction(self) -> str:
         """Give the instruction of an episode of another category, always the same one."""
-        number = (self.episode.episode_id + self.split.size // 2 + 3) % self.split.size
+        number = (int(self.episode.episode_id) + self.split.size // 2 + 3) % self.split.size
         return stored_episode(self.split, number)[0].instruction.text
 
     def close(self) -> None:

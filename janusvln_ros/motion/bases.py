@@ -119,7 +119,8 @@ class VelocityBase:
 
     def drives_forward(self, now: float) -> bool:
         """Tell whether what is left of the motion goes forward."""
-        return self._tracker.drives and self._tracker.goal.along(self.predicted(now)) > 0.0
+        goal = self._tracker.goal
+        return goal is not None and self._tracker.drives and goal.along(self.predicted(now)) > 0.0
 
     def refusal(self, request: Request) -> str:
         """Return why a request cannot move the goal on, or ''."""
@@ -213,7 +214,8 @@ class VelocityBase:
 
     def take_up_again(self) -> None:
         """Go to the goal once more."""
-        self._tracker.follow(self._tracker.goal)
+        if self._tracker.goal is not None:
+            self._tracker.follow(self._tracker.goal)
 
     def progress(self, request: Request) -> float | None:
         """Return what has been done (m or rad) of a request, along its direction."""

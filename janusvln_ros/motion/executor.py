@@ -108,10 +108,11 @@ class Executor:
     def on_e_stop(self, pressed: bool, now: float) -> None:
         """Halt at once when pressed; releasing the button does not undo that."""
         self.e_stop.on_e_stop(pressed)
-        if pressed:
+        e_stop = self.e_stop.verdict(now)
+        if pressed and e_stop is not None:
             self.base.send_stop()
             self._zero_until = now + self.config.supervisor.zero_hold
-            self._halt(self.e_stop.verdict(now), now)
+            self._halt(e_stop, now)
 
     def fail(self, reason: str) -> None:
         """Halt at once for a reason found outside, and refuse actions for the recovery time."""

@@ -72,9 +72,9 @@ class PoseBuffer:
             self._poses.popleft()
 
     @property
-    def stamp(self) -> float | None:
-        """Return the stamp of the newest pose in seconds; None when empty."""
-        return self._stamps[-1] if self._stamps else None
+    def stamp(self) -> float:
+        """Return the stamp of the newest pose in seconds; -inf when empty."""
+        return self._stamps[-1] if self._stamps else -math.inf
 
     @property
     def pose(self) -> Pose | None:

@@ -7,6 +7,7 @@ move forward" never moves a robot.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import math
 import re
 
@@ -185,7 +186,7 @@ class _Words:
         self._sentence = sentence
         self.rest = words
 
-    def take_any(self, phrases: object, unless: tuple[str, ...] = ()) -> str:
+    def take_any(self, phrases: Iterable[str], unless: tuple[str, ...] = ()) -> str:
         """Take the first of the phrases that comes next, if any does, and return it."""
         for phrase in phrases:
             words = phrase.split()

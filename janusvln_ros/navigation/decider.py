@@ -46,7 +46,7 @@ class Decider:
 
     def check(self, rgb: np.ndarray) -> None:
         """Raise ImageError for a frame, uint8 (H, W, 3), that does not fit its episode."""
-        if rgb.shape != (self._shape or rgb.shape):
+        if self._shape is not None and rgb.shape != self._shape:
             raise ImageError(
                 f'frame of {rgb.shape[1]}x{rgb.shape[0]} pixels in an episode of '
                 f'{self._shape[1]}x{self._shape[0]}'

@@ -246,9 +246,10 @@ class Mission:
                 self._decided_at is None
                 or now - self._decided_at >= self.parameters.decision_period * _NANO
             )
-        if stamp < self.report.motion_end:
+        motion_end = self.report.motion_end if self.report else 0
+        if stamp < motion_end:
             self._frame_trouble = (
-                f'the newest was taken {(self.report.motion_end - stamp) / _NANO:.2f} s '
+                f'the newest was taken {(motion_end - stamp) / _NANO:.2f} s '
                 'before the last motion ended; do the clocks of camera and robot agree?'
             )
             return False
@@ -298,6 +299,7 @@ class Mission:
         if self.ended or self._state == State.PAUSED:
             return
         limits, waited = self.parameters, now - self._state_since
+        message = self.report.message if self.report else ''
         if self._age > limits.max_duration * _NANO:
             self.end(Reason.TIMEOUT, f'not done after {limits.max_duration:g} s')
         elif now - self._reported_at > limits.status_timeout * _NANO:
@@ -308,7 +310,7 @@ class Mission:
         elif self._fault_since is not None and (
             now - self._fault_since > limits.status_timeout * _NANO
         ):
-            self.end(Reason.INPUT_LOST, f'motion_executor takes no action: {self.report.message}')
+            self.end(Reason.INPUT_LOST, f'motion_executor takes no action: {message}')
         elif self._state == State.WAITING_FRAME and waited > limits.frame_timeout * _NANO:
             self.end(
                 Reason.INPUT_LOST,

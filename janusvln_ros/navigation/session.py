@@ -89,9 +89,14 @@ class Session:
         return self.mission.state if self.mission else State.IDLE
 
     @property
+    def current(self) -> Mission | None:
+        """Give the mission under way, if there is one."""
+        return None if self.mission is None or self.mission.ended else self.mission
+
+    @property
     def running(self) -> bool:
         """Tell whether a mission is under way."""
-        return self.mission is not None and not self.mission.ended
+        return self.current is not None
 
     # What is heard
 
@@ -135,19 +140,21 @@ class Session:
     def pause(self) -> bool:
         """Take no decisions until resume; False without a mission."""
         with self.lock:
-            if self.running:
-                self.mission.pause(self._now())
+            mission = self.current
+            if mission:
+                mission.pause(self._now())
                 self._update()
             return self.running
 
     def resume(self) -> bool:
         """Go on; False if nothing is paused."""
         with self.lock:
-            paused = self.running and self.mission.state == State.PAUSED
-            if paused:
-                self.mission.resume(self._now())
-                self._update()
-            return paused
+            mission = self.current
+            if mission is None or mission.state != State.PAUSED:
+                return False
+            mission.resume(self._now())
+            self._update()
+            return True
 
     def forget(self) -> bool:
         """Have the policy's memory emptied before the next decision; False without a mission."""
@@ -187,11 +194,11 @@ class Session:
         """
         with self.lock:
             while not self._closing:
-                if self.running and self._remembered is not self.mission:
-                    return self.mission, None
-                frame = self.frame
-                if self.running and frame and self.mission.takes_frame(frame.stamp, self._now()):
-                    return self.mission, frame
+                mission, frame = self.current, self.frame
+                if mission and self._remembered is not mission:
+                    return mission, None
+                if mission and frame and mission.takes_frame(frame.stamp, self._now()):
+                    return mission, frame
                 self.lock.wait()
             return None
 
@@ -234,7 +241,7 @@ class Session:
                     order = Order(
                         mission,
                         step,
-                        action,
+                        Action(action),
                         answer.probabilities,
                         answer.seconds,
                         (now - frame.stamp) / 1e9,
@@ -278,7 +285,7 @@ class Session:
     def _settle(self) -> None:
         """Tell the outcome of a mission that has ended."""
         mission = self.mission
-        if self._settled or not mission.ended:
+        if self._settled or mission is None or not mission.ended:
             return
         self._settled = True
         if mission.reason not in (Reason.SUCCEEDED, Reason.PREEMPTED):

@@ -15,9 +15,10 @@ import sys
 import time
 import uuid
 
+from janusvln_ros.motion.types import Result
 from janusvln_ros.msg import MotionStatus
 from janusvln_ros.navigation.decider import Decider
-from janusvln_ros.navigation.mission import MissionParameters, MotionReport, Result
+from janusvln_ros.navigation.mission import MissionParameters, MotionReport
 from janusvln_ros.navigation.session import Session
 from janusvln_ros.navigation.worker import Worker
 from janusvln_ros.nodes.common.conversions import nanoseconds

@@ -8,7 +8,7 @@ reads the new frame's block and the instruction against remembered keys and valu
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from janusvln_ros.policy.attention import MemoryAttention
 from janusvln_ros.policy.decoding import AnswerTree, MAX_NEW_TOKENS
@@ -237,7 +237,7 @@ class Context:
 class SampledContext(Context):
     """Semantics of evenly sampled frames, read anew at each step (the released model)."""
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.features = FeatureMemory(self.config.resident_frames, self.model.device)
         self._positions: dict[int, torch.Tensor] = {}  # by number of images
@@ -268,7 +268,7 @@ class WindowedContext(Context):
     gap of the evicted frames.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         prompt, config, model = self.prompt, self.config, self.model
         suffix = (prompt.advance + torch.arange(len(prompt.suffix))).expand(3, -1)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from janusvln_ros.sim.house import clearance, House, ROBOT_RADIUS, WALL_THICKNESS
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse import csgraph
 
@@ -68,14 +69,14 @@ class FreeSpace:
         return np.where(inside, values, 0.0)
 
     def line_is_free(
-        self, start: np.ndarray, end: np.ndarray, clearance: float | None = None
+        self, start: ArrayLike, end: ArrayLike, clearance: float | None = None
     ) -> bool:
         """Tell whether a straight way has `clearance` (default: the robot) all along."""
-        start, end = np.asarray(start), np.asarray(end)
+        first, last = np.asarray(start), np.asarray(end)
         needed = self.robot_radius if clearance is None else clearance
-        count = 2 + int(np.hypot(*(end - start)) / (self.resolution / 2))
+        count = 2 + int(np.hypot(*(last - first)) / (self.resolution / 2))
         along = np.linspace(0.0, 1.0, count)[:, None]
-        return bool((self.clearance_at(start + along * (end - start)) >= needed).all())
+        return bool((self.clearance_at(first + along * (last - first)) >= needed).all())
 
     def field(self, goals: np.ndarray, *, comfortable: bool = False) -> DistanceField:
         """

@@ -54,11 +54,10 @@ class _Builder:
         emission: float = 0.12,
     ) -> None:
         """Add a box by its extents (from, to) along the three axes."""
-        spans = (x, y, z)
         self._add(
             'box',
-            tuple((b - a) / 2 for a, b in spans),
-            tuple((a + b) / 2 for a, b in spans),
+            ((x[1] - x[0]) / 2, (y[1] - y[0]) / 2, (z[1] - z[0]) / 2),
+            ((x[0] + x[1]) / 2, (y[0] + y[1]) / 2, (z[0] + z[1]) / 2),
             rgb,
             emission,
         )

@@ -371,7 +371,7 @@ def _passage_check(room: Room, doors: list[Door]) -> Callable[[list[Furniture]],
             alone = np.zeros_like(taken)
             corners = np.round((piece.corners() - origin) / _GRID).astype(np.int32)
             cv2.fillConvexPoly(alone, corners, 1)
-            if not (alone & near).any():
+            if not np.logical_and(alone, near).any():
                 return False
         return True
 

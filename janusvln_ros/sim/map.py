@@ -131,9 +131,9 @@ class HouseMap:
 
     def _names(self, room: Room, pieces: list[Furniture]) -> None:
         """Write the names of a room and its furniture where the least furniture is in the way."""
-        places = [(x, y) for y in (1, -1, 0, 0.5, -0.5) for x in (-1, 1, 0)]
+        within = [(x, y) for y in (1, -1, 0, 0.5, -0.5) for x in (-1, 1, 0)]
         extents = np.array([room.x1 - room.x0, room.y1 - room.y0]) / 2
-        self._name(room.kind, room, room.centre + extents * places, 0.19, _FAINT, pieces)
+        self._name(room.kind, room, room.centre + extents * within, 0.19, _FAINT, pieces)
         for piece in pieces:
             middle, reach = np.array([piece.x, piece.y]), _reach(piece)
             size = self._extents(piece.category, 0.17) / 2
@@ -166,7 +166,7 @@ class HouseMap:
 
     def _furniture(self, piece: Furniture) -> None:
         rgb = _bytes(RGB[piece.colour])
-        edge = tuple(round(0.55 * value) for value in rgb)
+        edge = round(0.55 * rgb[0]), round(0.55 * rgb[1]), round(0.55 * rgb[2])
         column, row = self.pixel(piece.x, piece.y)
         if piece.is_round:
             radius = piece.half_x * self.scale
@@ -333,4 +333,5 @@ def _dashes(
 
 def _bytes(rgb: tuple[float, float, float]) -> tuple[int, int, int]:
     """Turn 0 to 1 into 0 to 255."""
-    return tuple(round(255 * value) for value in rgb)
+    red, green, blue = (round(255 * value) for value in rgb)
+    return red, green, blue

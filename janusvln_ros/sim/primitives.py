@@ -38,4 +38,5 @@ class Shape:
 
 def scaled(rgb: tuple[float, ...], factor: float) -> tuple[float, float, float]:
     """Make a colour darker or brighter."""
-    return tuple(min(c * factor, 1.0) for c in rgb)
+    red, green, blue = (min(c * factor, 1.0) for c in rgb)
+    return red, green, blue

@@ -6,8 +6,10 @@ The shapes are for the eye only; what a robot runs into is House.obstacles.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 import math
+from typing import Any
 
 from janusvln_ros.sim import textures
 from janusvln_ros.sim.furniture_shapes import furniture_shapes
@@ -96,7 +98,7 @@ def house_lights(house: House) -> list[Light]:
 # --- rooms
 
 
-def _pick(rng: np.random.Generator, options: tuple) -> tuple | str:
+def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
     """Pick one of several."""
     return options[int(rng.integers(len(options)))]
 

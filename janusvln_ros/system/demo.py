@@ -8,6 +8,8 @@ shows what happens, and writes an annotated video, a map and a bag.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+import io
 import json
 import math
 from pathlib import Path
@@ -95,7 +97,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the demo; 0 when it ran to its end, 1 when a node failed, 130 after Ctrl-C."""
     arguments = parser().parse_args(argv)
-    sys.stdout.reconfigure(line_buffering=True)  # steps are seen at once, also through a pipe
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # steps are seen at once, also through a pipe
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -223,7 +226,7 @@ def _drive(
         rclpy.shutdown()
 
 
-def _wait(nodes: NodeProcesses, condition: object, timeout: float) -> None:
+def _wait(nodes: NodeProcesses, condition: Callable[[], object], timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         nodes.check()
@@ -322,8 +325,8 @@ def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> N
     )
     asked = [record for record in records if record['goal_reached'] is not None]
     if asked:
-        reached = sum(record['goal_reached'] for record in asked)
-        print(f'\n  {reached} of {len(asked)} instructions followed to their goal')
+        followed = sum(bool(record['goal_reached']) for record in asked)
+        print(f'\n  {followed} of {len(asked)} instructions followed to their goal')
     print(
         f'\n  video    {arguments.out / "video.mp4"}\n  map      {arguments.out / "map.png"}\n'
         f'  bag      {arguments.out / "bag"}\n  summary  {arguments.out / "summary.json"}'

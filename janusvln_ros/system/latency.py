@@ -205,11 +205,11 @@ def _report(bench: Bench, arguments: argparse.Namespace) -> None:
         ('image to action less policy', bench.latencies),
         ('policy', bench.policy_times),
     ):
-        result[name] = {
+        result[name] = percentiles = {
             f'p{percent}_ms': round(1000 * float(np.percentile(values, percent)), 2)
             for percent in (50, 95, 99)
         }
-        print(f'{name:28}' + ''.join(f'{value:7.2f} ms' for value in result[name].values()))
+        print(f'{name:28}' + ''.join(f'{value:7.2f} ms' for value in percentiles.values()))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + '\n')
 

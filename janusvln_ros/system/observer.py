@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 import threading
+from typing import Any
 
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.episodes.vln_ce import Episode
@@ -65,7 +66,8 @@ class Observer(Node):
         self.frames = 0
         self.run: Run | None = None
         self.actions: list[tuple[NavigationAction, float]] = []  # with its latency, s
-        self._video_path, self._video = video, None
+        self._video_path = video
+        self._video: VideoWriter | None = None
         self._lock = threading.Lock()  # guards the video
         self._instruction = self.create_publisher(String, 'instruction', RELIABLE)
         self.create_subscription(Image, 'image', self._on_image, qos_profile_sensor_data)
@@ -111,7 +113,7 @@ class Observer(Node):
         with self._lock:
             if not self.run:
                 return
-            facts = {'step': 0, 'action_name': '', 'probabilities': (0, 0, 0, 0)}
+            facts: dict[str, Any] = {'step': 0, 'action_name': '', 'probabilities': (0, 0, 0, 0)}
             if self.actions:
                 action, latency = self.actions[-1]
                 facts = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import csv
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -59,7 +60,7 @@ class Log:
             self._board.close()
 
 
-def _board(folder: Path, start: int):  # noqa: ANN202, a SummaryWriter or None
+def _board(folder: Path, start: int) -> Any:
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from janusvln_ros.policy.network.config import GeometryConfig
 from janusvln_ros.policy.network.layers import LayerNorm, rotate
@@ -96,7 +96,7 @@ class Block(nn.Module):
         self.mlp = MLP(dim, mlp_ratio * dim)
         self.ls2 = LayerScale(dim)
 
-    def forward(self, x: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         dtype = self.ls1.gamma.dtype
         x = x + self.ls1(self.attn(self.norm1(x).to(dtype), *args, **kwargs))
         return x + self.ls2(self.mlp(self.norm2(x).to(dtype)))
