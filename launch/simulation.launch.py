@@ -26,7 +26,7 @@ ARGUMENTS = (
         choices=COMPUTERS,
         description='What the policy runs on: config/computers/<this>.yaml.',
     ),
-    DeclareLaunchArgument('house_seed', default_value='0', description='Number of the house.'),
+    DeclareLaunchArgument('house_seed', default_value='1', description='Number of the house.'),
     DeclareLaunchArgument('rooms', default_value='3', description='Rooms of the house, 1 to 6.'),
     DeclareLaunchArgument(
         'scene',

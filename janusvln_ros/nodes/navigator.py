@@ -151,6 +151,11 @@ class Navigator(LifecycleNode):
             self.create_subscription(String, 'instruction', self._on_instruction, RELIABLE),
         ]
         self._session.activate()
+        topic = self.resolve_topic_name('instruction')
+        self.get_logger().info(
+            f'ready: send an instruction on {topic}, as by\n  ros2 topic pub --once {topic} '
+            'std_msgs/msg/String "{data: \'go to the door\'}"'
+        )
         return _SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -224,6 +229,11 @@ class Navigator(LifecycleNode):
         return problem
 
     def _begin(self, name: str, instruction: str) -> None:
+        if unknown := self._policy.unknown_words(instruction):
+            self.get_logger().warning(
+                f'the checkpoint never saw the words: {", ".join(unknown)}; '
+                'docs/instructions.md tells which it knows'
+            )
         self._session.begin(name, instruction, self._declared.value.mission)
 
     def _on_pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -74,9 +74,11 @@ class NavigatorOutputs:
 
     def settled(self, mission: Mission) -> None:
         """Tell how a mission ended."""
+        # Whether the policy stopped at the right place, nobody here knows.
+        how = 'ended' if mission.reason == Reason.SUCCEEDED else mission.reason.name
         self._node.get_logger().info(
-            f'episode {mission.instruction_id[:8]}: {mission.reason.name} '
-            f'after {mission.step} steps: {mission.message}'
+            f'episode {mission.instruction_id[:8]}: {how} after {mission.step} steps: '
+            f'{mission.message}'
         )
         self._goals.settle(mission)
 

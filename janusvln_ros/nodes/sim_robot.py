@@ -19,11 +19,13 @@ import time
 from builtin_interfaces.msg import Time as TimeMessage
 import cv2
 from geometry_msgs.msg import Quaternion, TransformStamped, Twist, TwistStamped
-from janusvln_ros.episodes.scene import house_of
+from janusvln_ros.episodes.scene import house_of, Scene
+from janusvln_ros.episodes.suggestions import missing, suggestions
+from janusvln_ros.msg import NavigatorStatus
 from janusvln_ros.nodes.common.conversions import to_image, to_quaternion, to_stamp
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
-from janusvln_ros.nodes.common.qos import LATEST, RELIABLE
+from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
 from janusvln_ros.parameters import parameter
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.generator import generate_house
@@ -55,7 +57,7 @@ class Settings:
     scene: str = parameter(
         '', 'scene_id of an episode, whose house is taken; empty: house_seed and rooms.'
     )
-    house_seed: int = parameter(0, 'Seed of the house.', low=0, high=2**31 - 1)
+    house_seed: int = parameter(1, 'Seed of the house.', low=0, high=2**31 - 1)
     rooms: int = parameter(3, 'Rooms of the house.', low=1, high=6)
     start_pose: str = parameter(
         '', 'Start as "x y yaw" in m and rad; empty: a free place in the first room.'
@@ -155,12 +157,9 @@ class SimRobot(Node):
             LATEST,
         )
         self.create_service(Trigger, 'reset', self._on_reset)
-        x, y, yaw = self._start_pose
-        rooms = len(self._house.rooms)
-        self.get_logger().info(
-            f'house {self._house.seed} with {rooms} rooms and {len(self._house.furniture)} pieces '
-            f'of furniture, robot at ({x:.2f}, {y:.2f}), yaw {yaw:.2f}'
-        )
+        self._asked = ''  # the last instruction's id
+        self.create_subscription(NavigatorStatus, 'navigator_status', self._on_navigator, LATCHED)
+        self._introduce()
 
     def start(self) -> None:
         """Begin to simulate."""
@@ -176,7 +175,35 @@ class SimRobot(Node):
             if thread.is_alive():
                 thread.join(timeout=5.0)
 
+    def _introduce(self) -> None:
+        """Log where the robot is, what stands there, and what to ask it for."""
+        house, (x, y, yaw) = self._house, self._start_pose
+        doors = ', '.join(f'{door.colour} door' for door in house.doors)
+        lines = [f'house {house.seed}, robot at ({x:.2f}, {y:.2f}), yaw {yaw:.2f}; in it:']
+        for room in house.rooms:
+            pieces = [f'{p.colour} {p.category}' for p in house.furniture if p.room == room.index]
+            here = ' (the robot is here)' if room.contains(x, y) else ''
+            lines.append(f'  {room.kind}{here}: {", ".join(pieces) or "nothing"}')
+        lines += [f'  between the rooms: {doors}'] if doors else []
+        if said := suggestions(Scene(house), x, y, yaw):
+            topic = self.resolve_topic_name('instruction')
+            lines += ['to try:'] + [
+                f'  ros2 topic pub --once {topic} std_msgs/msg/String "{{data: \'{text}\'}}"'
+                for text in said
+            ]
+        self.get_logger().info('\n'.join(lines))
+
     # ---- inputs ----
+
+    def _on_navigator(self, status: NavigatorStatus) -> None:
+        """Warn of an instruction that names what is not in the house."""
+        if status.instruction_id == self._asked:
+            return
+        self._asked = status.instruction_id
+        if absent := missing(self._house, status.instruction):
+            self.get_logger().warning(
+                f'"{status.instruction}": in this house there is no {" and no ".join(absent)}'
+            )
 
     def _on_velocity(self, message: Twist | TwistStamped) -> None:
         twist = message.twist if self._settings.stamped_cmd_vel else message

@@ -44,6 +44,9 @@ class Policy(Protocol):
     def reset(self, instruction: str) -> None:
         """Begin a new episode: the memory is empty."""
 
+    def unknown_words(self, instruction: str) -> list[str]:
+        """Give the words of an instruction that the policy never saw, as far as can be told."""
+
     def step(self, rgb: np.ndarray) -> Decision:
         """Decide on the next frame, uint8 (H, W, 3), RGB; ValueError for anything else."""
 

@@ -157,6 +157,10 @@ class JanusPolicy:
         self._suffix = self.encoder.suffix(instruction)
         self.episode = None
 
+    def unknown_words(self, instruction: str) -> list[str]:
+        """Give the words of an instruction that the checkpoint's training never had."""
+        return self.encoder.unknown_words(instruction)
+
     def memory_usage(self) -> MemoryUsage:
         """Tell how full the memory is; zeros before an episode's first frame."""
         if self.episode is None:

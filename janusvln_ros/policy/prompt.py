@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import json
 from pathlib import Path
+import re
 
 from janusvln_ros.policy.network.config import CheckpointError, read_json
 from janusvln_ros.policy.preprocessing import Grid
@@ -32,6 +33,7 @@ AFTER_INSTRUCTION = (
     ' \n You should take one of the following actions:\n'
     ' MOVE_FORWARD\n TURN_LEFT\n TURN_RIGHT\n STOP.'
 )
+MOST_OWN_WORDS = 10_000  # tokens of a tokenizer that was made for one training's texts alone
 MOST_TOKENS = 16384  # of an instruction with the sentences around it
 IMAGE = '<|vision_start|><|image_pad|><|vision_end|>'
 
@@ -148,6 +150,22 @@ class PromptEncoder:
                 f'the instruction is too long: {len(ids)} tokens; at most {MOST_TOKENS} are read'
             )
         return (*ids, *self._end)
+
+    def unknown_words(self, instruction: str) -> list[str]:
+        """
+        Give the words that the tokenizer has to spell, where it was made for its own texts alone.
+
+        There, every word of the training is one token. A language model's tokenizer spells many
+        words that it has seen: nothing can be told by it, and none are given.
+        """
+        if len(self.tokenizer) > MOST_OWN_WORDS:
+            return []
+        words = dict.fromkeys(re.findall(r'[^\W\d_]+', instruction.lower()))
+        return [
+            word
+            for word in words
+            if len(self._plain.encode(f' {word}', add_special_tokens=False).ids) > 1
+        ]
 
     def prompt(self, suffix: tuple[int, ...], grid: Grid) -> Prompt:
         """Put a prompt together for images of one grid."""

@@ -262,7 +262,8 @@ def _follow(nodes: NodeProcesses, observer: Observer, run: Run, label: str, step
                 shown += 1
                 bar.update()
             time.sleep(0.02)
-    tqdm.write(f'  {run.outcome}: {run.status.message}')
+    ended = '' if run.outcome == Reason.SUCCEEDED.name else f'{run.outcome}: '
+    tqdm.write(f'  {ended}{run.status.message}')
 
 
 def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> None:

@@ -26,6 +26,9 @@ class ScriptedPolicy:
         self.words = instruction.split()
         self.frames = self.position = 0
 
+    def unknown_words(self, instruction):
+        return [word for word in instruction.split() if word == 'fridge']
+
     def memory_usage(self):
         return SimpleNamespace(frames=self.frames, capacity=56, bytes=1000 * self.frames)
 

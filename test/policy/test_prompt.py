@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 import unicodedata
 
+from janusvln_ros.episodes.grammar import vocabulary
 from janusvln_ros.measurement.parity import read_meta
 from janusvln_ros.policy import prompt
 from janusvln_ros.policy.network.config import CheckpointError
@@ -89,6 +90,13 @@ def test_text_that_is_no_unicode_is_refused(encoder):
 def test_instruction_beyond_reason_is_refused(encoder):
     with pytest.raises(ValueError, match='too long: .* at most 16384'):
         encoder.suffix('Go on and on. ' * 20000)
+
+
+def test_words_that_training_never_had_are_told():
+    tiny = PromptEncoder(Path(__file__).parents[2] / 'models' / 'janusvln-tiny')
+    assert tiny.unknown_words('Go to the red chair, then go BACK to the 2nd door.') == ['nd']
+    assert tiny.unknown_words('Find the fridge, then the red fridge') == ['fridge']
+    assert not [w for w in vocabulary('en') if tiny.unknown_words(w)]
 
 
 def test_positions_follow_the_rule_for_images(encoder):
