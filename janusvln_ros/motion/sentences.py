@@ -1,5 +1,5 @@
 """
-Sentences to commands: "move forward 75 cm", "turn left thirty degrees", "stop".
+Sentences to commands: "move forward 75 cm", "go back a bit, then turn left thirty degrees".
 
 A sentence is understood as a whole or not at all: what is left over is an error, so that "do not
 move forward" never moves a robot.
@@ -65,6 +65,18 @@ _SIDES = {
 }
 
 
+_EXAMPLES = '"move forward 50 cm", "turn left 30 degrees", "a bit to the left", "stop"'
+_MOST_STEPS = 10  # of one sentence
+# Between two steps: "then" anywhere; a full stop, a comma or "and" where a step may begin.
+_NEXT = re.compile(
+    r'[\s,;.!]*\b(?:and )?then\b[\s,]*|(?:[.;!,]\s+(?:and )?|\s+and )(?=(?:'
+    + '|'.join(
+        sorted((*_PREFIXES, *_STOPS, *_MOVES, *_TURNS, *_BITS), key=len, reverse=True)
+    ).replace(' ', r'\s+')
+    + r')\b)'
+)
+
+
 class SentenceError(ValueError):
     """A sentence that is no command; the message names the sentence and what is wrong."""
 
@@ -73,12 +85,39 @@ def parse(
     sentence: str, step_length: float = FORWARD_STEP, step_angle: float = TURN_STEP
 ) -> Command:
     """
-    Return the command (m or rad) that a sentence asks for.
+    Return the command (m or rad) that a sentence of one step asks for.
 
     Without an amount, or with "a bit", it is one step (step_length, step_angle): the policy's
     own actions. Raises SentenceError.
     """
-    text = sentence.lower().replace('°', ' degrees ').replace('_', ' ')
+    return _command(sentence, sentence, step_length, step_angle)
+
+
+def parse_steps(
+    sentence: str, step_length: float = FORWARD_STEP, step_angle: float = TURN_STEP
+) -> list[Command]:
+    """
+    Return the commands that a sentence of one or more steps asks for, in order.
+
+    "stop" may only be the last one. Raises SentenceError, also where only one step of several is
+    not understood.
+    """
+    steps = _NEXT.split(' '.join(sentence.lower().split()))
+    if len(steps) > _MOST_STEPS:
+        raise SentenceError(
+            f'cannot obey "{sentence}": it has {len(steps)} steps; at most {_MOST_STEPS}'
+        )
+    if len(steps) == 1:
+        return [parse(sentence, step_length, step_angle)]
+    commands = [_command(sentence, step, step_length, step_angle) for step in steps]
+    if any(command.kind is Kind.STOP for command in commands[:-1]):
+        raise SentenceError(f'cannot obey "{sentence}": something comes after "stop"')
+    return commands
+
+
+def _command(sentence: str, step: str, step_length: float, step_angle: float) -> Command:
+    """Parse one step of a sentence."""
+    text = step.lower().replace('°', ' degrees ').replace('_', ' ')
     text = re.sub(r'(?<=[a-z])-(?=[a-z])|[:"]|[.,!;]+(?!\d)', ' ', text)
     words = _Words(sentence, re.sub(r'(?<=\d)(?=[a-z])', ' ', text).split())
     while words.take_any(_PREFIXES):
@@ -92,8 +131,20 @@ def parse(
             command = _motion(words, Kind.TURN, _SIDES, _RADIANS, step_angle)
     elif words.take_any(sorted(_STOPS, key=len, reverse=True)):
         command = Command(Kind.STOP)
+    elif words.take_any(_BITS):  # "a bit to the left"
+        turned = words.take_any(_SIDES)
+        ahead = '' if turned else words.take_any(_AHEAD)
+        if not turned and not ahead:
+            raise words.error(f'no direction; one would understand {_EXAMPLES}')
+        command = (
+            Command(Kind.TURN, _SIDES[turned] * step_angle)
+            if turned
+            else Command(Kind.MOVE, _AHEAD[ahead] * step_length)
+        )
     else:
-        raise words.error('it begins with neither move, turn nor stop')
+        raise words.error(
+            f'it begins with neither move, turn nor stop; one would understand {_EXAMPLES}'
+        )
     if words.rest:
         raise words.error(f'"{" ".join(words.rest)}" is left over')
     return command

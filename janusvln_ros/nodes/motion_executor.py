@@ -22,7 +22,8 @@ from janusvln_ros.motion.bases import Output
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.executor import Executor
-from janusvln_ros.motion.sentences import parse, SentenceError
+from janusvln_ros.motion.sentences import parse_steps, SentenceError
+from janusvln_ros.motion.sequence import Sequence
 from janusvln_ros.motion.types import Mode, Request, Result, State, Status, Velocity
 from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.common.conversions import seconds, to_quaternion, to_stamp, yaw
@@ -95,6 +96,7 @@ class MotionExecutor(Node):
         ).value
         self._fixed = parameters.node
         self._core = Executor(parameters.executor)
+        self._sequence = Sequence()
         self._session_id = uuid.uuid4().hex
         self._odometry_frame = 'odom'
         self._published: Status | None = None
@@ -167,13 +169,15 @@ class MotionExecutor(Node):
 
     def _on_sentence(self, message: String) -> None:
         self._rates['action'].count()
-        request, step = Request(Command(Kind.STOP)), self._core.config.step
+        step = self._core.config.step
         try:
-            command = parse(message.data, step.step_length, step.step_angle)
+            commands = parse_steps(message.data, step.step_length, step.step_angle)
         except SentenceError as error:
-            self._refuse(request, error)
+            self._sequence.drop()
+            self._refuse(Request(Command(Kind.STOP)), error)
         else:
-            self._take(replace(request, command=command, action=int(command.action)))
+            requests = [Request(each, action=int(each.action)) for each in commands]
+            self._take(self._sequence.begin(requests))
 
     def _take(self, request: Request) -> None:
         reason = self._core.on_request(request, self._now())
@@ -249,6 +253,9 @@ class MotionExecutor(Node):
         self._updated_at = time.monotonic()
         self._rates['control'].count()
         velocity = self._core.update(self._now())
+        following = self._sequence.advance(self._core.status)
+        if following is not None:
+            self._take(following)
         if velocity is not None:
             self._publish_velocity(velocity)
         self._publish_command()

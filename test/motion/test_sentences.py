@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from janusvln_ros.actions import Action
 from janusvln_ros.motion.commands import Command, Kind
-from janusvln_ros.motion.sentences import parse, SentenceError
+from janusvln_ros.motion.sentences import parse, parse_steps, SentenceError
 import pytest
 
 MOVES = {
@@ -35,6 +35,8 @@ TURNS = {
     'turn left twenty-five degrees': 25.0,
     'spin clockwise one hundred and eighty degrees': -180.0,
     'turn left slightly': 15.0,
+    'a bit to the left': 15.0,
+    'a little right': -15.0,
     'turn a little to the right': -15.0,
     'TURN_LEFT': 15.0,
     'turn around': 180.0,
@@ -55,9 +57,16 @@ REFUSED = [
     'move forward -1 m',
     'move forward - 1 m',
     'move forward 0 cm',
-    'move forward 75 cm and turn left',
+    'move forward 75 cm or turn left',
     'stop and turn left',
-    'move forward. stop.',
+    'a bit',
+    'then turn left',
+    'turn left then',
+    'move forward, then do not turn left',
+    'do not turn left. move forward',
+    'if it is free, move forward',
+    'stop, then move forward',
+    'turn left and ' * 10 + 'turn left',
     'move forward 1e3 m',
     'move forward nan m',
     'move forward inf m',
@@ -97,8 +106,30 @@ def test_stops(sentence):
 @pytest.mark.parametrize('sentence', REFUSED)
 def test_what_is_not_understood_is_an_error_that_names_it(sentence):
     with pytest.raises(SentenceError) as error:
-        parse(sentence)
+        parse_steps(sentence)
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('sentence', 'steps'),
+    [
+        ('go forward 75 cm, then turn left 30 degrees', ['F 75', 'L 30']),
+        ('Move forward a hundred and twenty cm and turn right.', ['F 120', 'R 15']),
+        ('Turn right. Go forward 1.5 m. Then stop.', ['R 15', 'F 150', 'S']),
+        ('a bit to the left; please move forward two and a half m', ['L 15', 'F 250']),
+        ('turn around and then go straight', ['L 180', 'F 25']),
+        ('turn left 45°, turn left 45°', ['L 45', 'L 45']),
+    ],
+)
+def test_steps_come_one_after_another(sentence, steps):
+    said = []
+    for command in parse_steps(sentence):
+        amount = command.amount * (100 if command.kind is Kind.MOVE else 180 / math.pi)
+        letter = {Kind.MOVE: 'F', Kind.STOP: 'S'}.get(command.kind, 'L' if amount > 0 else 'R')
+        said.append('S' if letter == 'S' else f'{letter} {abs(amount):.0f}')
+    assert said == steps
+    with pytest.raises(SentenceError):
+        parse(sentence)
 
 
 def test_a_bit_is_one_step():
@@ -114,22 +145,24 @@ def test_our_own_sentences_are_understood(kind, amount, sign):
 
 WORDS = st.sampled_from(
     'move turn stop go forward left right around by a bit half and not please 5 0.25 cm m'
-    ' degrees twenty hundred point three back . - ° , do never 1e9 nan'.split()
+    ' degrees twenty hundred point three back . - ° , do never 1e9 nan then ;'.split()
 )
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=7).map(' '.join)))
+@given(st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=9).map(' '.join)))
 def test_nothing_but_a_whole_command_moves(text):
     try:
-        command = parse(text)
+        commands = parse_steps(text)
     except SentenceError:
         return
-    assert math.isfinite(command.amount)
-    assert (command.amount == 0.0) == (command.kind is Kind.STOP)
     words = set(text.lower().split())
     assert not words & {'not', 'never', 'do', 'nan', '1e9', '-'}
-    assert parse(command.sentence).kind is command.kind
+    assert Kind.STOP not in [command.kind for command in commands[:-1]]
+    for command in commands:
+        assert math.isfinite(command.amount)
+        assert (command.amount == 0.0) == (command.kind is Kind.STOP)
+        assert parse(command.sentence).kind is command.kind
 
 
 def test_actions_are_commands():

@@ -97,10 +97,16 @@ def test_wrong_actions_do_not_move_the_robot(robot):
 
 def test_sentences_move_the_robot(robot):
     bench = robot()
-    bench.sentences.publish(String(data='turn left thirty degrees'))
-    wait_for(lambda: bench.status.result == MotionStatus.RESULT_SUCCEEDED, 'the turn')
-    assert bench.pose[2] == pytest.approx(math.radians(30.0), abs=math.radians(1.5))
-    assert bench.status.action == NavigationAction.TURN_LEFT
+    bench.sentences.publish(String(data='turn left thirty degrees, then go forward 25 cm'))
+    wait_for(
+        lambda: (
+            bench.status.result == MotionStatus.RESULT_SUCCEEDED
+            and bench.status.action == NavigationAction.MOVE_FORWARD
+        ),
+        'both steps',
+    )
+    assert bench.pose[2] == pytest.approx(math.radians(30.0), abs=math.radians(2.5))
+    assert math.hypot(*bench.pose[:2]) == pytest.approx(0.25, abs=0.03)
 
 
 def test_open_loop_where_it_is_allowed(robot):
