@@ -31,6 +31,7 @@ from janusvln_ros.parameters import Changes, group, parameter
 from janusvln_ros.policy.interface import Policy
 from janusvln_ros.policy.load import load_policy
 from janusvln_ros.policy.options import PolicyOptions
+from janusvln_ros.policy.settings import settings_of
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage, Image
@@ -132,6 +133,7 @@ class Navigator(LifecycleNode):
             self.get_logger().warning(
                 'this checkpoint has RANDOM weights: the robot will not follow the instruction'
             )
+        self._outputs.loaded(settings_of(options, self._policy))
         self._worker = Worker(self._session, Decider(self._policy), self._outputs.draw)
         return _SUCCESS
 

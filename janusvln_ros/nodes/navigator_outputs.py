@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import sys
 import uuid
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.msg import NavigationAction, NavigatorStatus
@@ -41,6 +42,7 @@ class NavigatorOutputs:
         )
         self._debug = node.create_lifecycle_publisher(Image, 'debug_image', SENSOR)
         self._status = node.create_publisher(NavigatorStatus, 'navigator_status', LATCHED)
+        self._settings = node.create_publisher(DiagnosticStatus, 'policy_settings', LATCHED)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', RELIABLE)
 
     def began(self, mission: Mission) -> None:
@@ -71,6 +73,11 @@ class NavigatorOutputs:
                 session_id=self.session_id,
             )
         )
+
+    def loaded(self, settings: Mapping[str, str]) -> None:
+        """Publish what the policy runs with, for recordings."""
+        values = [KeyValue(key=key, value=value) for key, value in settings.items()]
+        self._settings.publish(DiagnosticStatus(name='policy', values=values))
 
     def settled(self, mission: Mission) -> None:
         """Tell how a mission ended."""

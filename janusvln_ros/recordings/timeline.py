@@ -125,7 +125,8 @@ class Timeline:
 
     `instructions` are (time of recording in ns, sentence). From the navigator's status come
     `sentences`, the instructions of episodes by their ids, and `memory`, pairs of steps taken and
-    frames remembered. `motions` come from the motion status. `problems` tell what could not be
+    frames remembered. `motions` come from the motion status, `settings`, what the policy ran with,
+    from the navigator, one for each time that it loaded others. `problems` tell what could not be
     read.
     """
 
@@ -135,6 +136,7 @@ class Timeline:
     actions: list[RecordedAction] = field(default_factory=list)
     motions: list[Motion] = field(default_factory=list)
     path: RecordedPath = field(default_factory=RecordedPath)
+    settings: list[dict[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -148,6 +150,7 @@ class Topics:
     navigator_status: str | None
     motion_status: str | None
     odometry: str | None
+    settings: str | None = None
 
 
 def choose_topics(
@@ -207,16 +210,19 @@ def choose_topics(
     if need_instruction or instruction is not None:
         sentence = one('the instruction', (topics.INSTRUCTION,), '--instruction-topic',
                        instruction, 'instruction')  # fmt: skip
+    status = one('the navigator', (topics.NAVIGATOR_STATUS,), '--namespace', None,
+                 'navigator_status')  # fmt: skip
+    settings = f'{status.rpartition("/")[0]}/policy_settings' if status else ''
     return Topics(
         image=camera,
         instruction=sentence,
         action=one('the actions', (topics.NAVIGATION_ACTION,), '--namespace', None,
                    'navigation_action'),
-        navigator_status=one('the navigator', (topics.NAVIGATOR_STATUS,), '--namespace', None,
-                             'navigator_status'),
+        navigator_status=status,
         motion_status=one('the motion', (topics.MOTION_STATUS,), '--namespace', None,
                           'motion_status'),
         odometry=one('the odometry', (topics.ODOMETRY,), '--odom-topic', odometry, 'odom'),
+        settings=settings if settings in bag.topics else None,
     )  # fmt: skip
 
 
@@ -233,7 +239,7 @@ def read_timeline(bag: Bag, chosen: Topics) -> Timeline:
         name
         for name in (
             chosen.instruction, chosen.action, chosen.navigator_status, chosen.motion_status,
-            chosen.odometry,
+            chosen.odometry, chosen.settings,
         )
         if name is not None
     ]  # fmt: skip
@@ -276,6 +282,10 @@ def _add(timeline: Timeline, chosen: Topics, name: str, m: object, logged: int) 
             timeline.sentences[m.instruction_id] = m.instruction
             held = timeline.memory.setdefault(m.instruction_id, set())
             held.add((m.step, m.memory_frames))
+    elif name == chosen.settings:
+        settings = {pair.key: pair.value for pair in m.values}
+        if settings not in timeline.settings:
+            timeline.settings.append(settings)
     else:
         p, q = m.pose.pose.position, m.pose.pose.orientation
         yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))

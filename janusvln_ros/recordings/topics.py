@@ -11,6 +11,7 @@ IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 INSTRUCTION = 'std_msgs/msg/String'
 ODOMETRY = 'nav_msgs/msg/Odometry'
+SETTINGS = 'diagnostic_msgs/msg/DiagnosticStatus'
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class RecordedTopic:
     latched: bool = False
 
 
-# The first five decide what a replay does; the others are for the eye.
+# The first seven decide what a replay does; the others are for the eye.
 TOPICS = (
     RecordedTopic('image', IMAGE, 'what the policy sees (or image/compressed, the one in use)'),
     RecordedTopic('instruction', INSTRUCTION, 'where an episode starts, and its sentence'),
@@ -36,6 +37,7 @@ TOPICS = (
     RecordedTopic('navigator_status', NAVIGATOR_STATUS, 'episodes by id and sentence', True),
     RecordedTopic('motion_status', MOTION_STATUS, 'when each motion ended'),
     RecordedTopic('odom', ODOMETRY, 'the path'),
+    RecordedTopic('policy_settings', SETTINGS, 'what the policy ran with', True),
     RecordedTopic('camera_info', 'sensor_msgs/msg/CameraInfo', 'the lens, for projections'),
     RecordedTopic('cmd_vel', 'geometry_msgs/msg/Twist', 'what the base was told'),
     RecordedTopic('mid_level_command', 'janusvln_ros/msg/MidLevelCommand', 'the same in words'),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 import math
 from pathlib import Path
@@ -11,10 +11,12 @@ import re
 import sys
 
 from janusvln_ros.navigation.decider import PolicyError
-from janusvln_ros.parameters import add_options, chosen, flatten
+from janusvln_ros.parameters import add_options, build, flatten, given
 from janusvln_ros.policy.janus import JanusPolicy
 from janusvln_ros.policy.load import load_policy
 from janusvln_ros.policy.options import PolicyOptions
+from janusvln_ros.policy.settings import differences, options_of, settings_of
+from janusvln_ros.recordings.bag import is_bag
 from janusvln_ros.replay.compare import compare, Comparison
 from janusvln_ros.replay.decisions import read_decisions
 from janusvln_ros.replay.inputs import open_recording
@@ -24,6 +26,7 @@ from janusvln_ros.replay.run import DecisionFiles, DecisionSink, Outcome, Progre
 from janusvln_ros.replay.selection import RecordedFrames, Selection
 from tqdm import tqdm
 
+_MODEL = '--model DIR is needed (or --model random to try the plumbing)'
 LIVE = 'live'  # what --compare takes for the decisions in the bag
 _SHOWN_DIFFERENCES = 20
 _EPILOG = """\
@@ -48,7 +51,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('input', type=Path, metavar='INPUT', help='what to replay')
     parser.add_argument(
         '--model', metavar='DIR',
-        help='checkpoint folder, or "random" for the small random weights the demo uses',
+        help='checkpoint folder, or "random" for small random weights; default: the one that '
+        'the bag was recorded with, where that is here',
     )  # fmt: skip
     parser.add_argument('--instruction', help="the sentence to follow, instead of the bag's")
     parser.add_argument(
@@ -75,7 +79,10 @@ def make_parser() -> argparse.ArgumentParser:
     topics.add_argument('--image-topic', metavar='TOPIC')
     topics.add_argument('--instruction-topic', metavar='TOPIC')
     topics.add_argument('--odom-topic', metavar='TOPIC')
-    policy = parser.add_argument_group("policy, the same as the navigator's parameters")
+    policy = parser.add_argument_group(
+        "policy, the same as the navigator's parameters",
+        'Where the bag says what the policy ran with, that is the default.',
+    )
     add_options(policy, PolicyOptions, *(n for n in flatten(PolicyOptions) if n != 'checkpoint'))
     return parser
 
@@ -128,8 +135,8 @@ def _tell(name: str, result: Comparison) -> int:
 
 
 def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
-    if options.model is None:
-        raise UsageError('--model DIR is needed (or --model random to try the plumbing)')
+    if options.model is None and not is_bag(options.input):
+        raise UsageError(_MODEL)
     other = None
     if options.compare not in (None, LIVE):
         other = read_decisions(Path(options.compare))
@@ -137,8 +144,9 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
     if options.output_bag and (output / 'bag').exists():
         raise UsageError(f'{output / "bag"} exists already: remove it or choose another --output')
     recording = open_recording(options, resources)
-    options.checkpoint = options.model
-    policy = load_policy(chosen(PolicyOptions, options))
+    choice = _choice(options, recording.settings)
+    policy = load_policy(choice)
+    changes = differences(settings_of(choice, policy), recording.settings)
     selection, rule = recording.selection(options, policy.memory_usage().capacity)
     live = selection.recorded_decisions() if isinstance(selection, RecordedFrames) else []
     if options.compare == LIVE and not live:
@@ -168,13 +176,37 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
         comparisons.append((options.compare, compare(ours, other)))
     header = ReportHeader(
         options.input.resolve().name,
-        [*_facts(options, policy), ('frames', f'{recording.camera}, decided by --every {rule}')],
+        [
+            *_facts(options, choice, policy),
+            ('since recorded', _changes(changes, recording.settings)),
+            ('frames', f'{recording.camera}, decided by --every {rule}'),
+        ],
         recording.path,
         comparisons,
         policy.random_weights,
     )
     write_report(output / 'report.html', header, outcome, thumbnails)
-    return _finish(options, output, outcome, comparisons)
+    status = _finish(options, output, outcome, comparisons)
+    if live and comparisons[0][1].differences:
+        print(f'settings: {_changes(changes, recording.settings)}')
+    return status
+
+
+def _choice(options: argparse.Namespace, recorded: Mapping[str, str]) -> PolicyOptions:
+    """Choose as the user says, else as recorded, else by default."""
+    checkpoint = options.model or recorded.get('checkpoint', '')
+    if not checkpoint:
+        raise UsageError(_MODEL)
+    if not options.model and checkpoint != 'random' and not Path(checkpoint).is_dir():
+        raise UsageError(f'{_MODEL}: the bag was recorded with {checkpoint}, which is not here')
+    values = options_of(recorded) | given(PolicyOptions, options)
+    return build(PolicyOptions, values | {'checkpoint': checkpoint})
+
+
+def _changes(changes: Sequence[str], recorded: Mapping[str, str]) -> str:
+    if not recorded:
+        return 'the recording does not say what the policy ran with'
+    return '; '.join(changes) or 'all settings are as recorded'
 
 
 def _finish(
@@ -213,7 +245,9 @@ def _missing(selection: Selection) -> list[str]:
     return problems
 
 
-def _facts(options: argparse.Namespace, policy: JanusPolicy) -> list[tuple[str, str]]:
+def _facts(
+    options: argparse.Namespace, choice: PolicyOptions, policy: JanusPolicy
+) -> list[tuple[str, str]]:
     """List what the decisions depend on."""
     memory = policy.memory
     window = f'initial {memory.initial_frames}, recent {memory.recent_frames} frames'
@@ -221,7 +255,7 @@ def _facts(options: argparse.Namespace, policy: JanusPolicy) -> list[tuple[str, 
         window += f', {memory.history_frames} past frames in the prompt'
     return [
         ('recording', str(options.input.resolve())),
-        ('model', options.model),
+        ('model', choice.checkpoint),
         ('device', f'{policy.model.device}, {str(policy.model.dtype).removeprefix("torch.")}'),
         ('image width', f'{policy.image_width} pixels'),
         ('memory', f'{memory.mode}: {window}'),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 from janusvln_ros.recordings import frames as sources
 from janusvln_ros.recordings.bag import Bag, is_bag
@@ -43,6 +44,7 @@ class BagRecording:
         self._reader = sources.ImageReader(self._bag, topics.image)
         self.camera = topics.image
         self.path = self._timeline.path
+        self.settings = dict(next(iter(self._timeline.settings), {}))
         self.count = self._bag.counts.get(self.camera)
 
     def selection(self, options: argparse.Namespace, capacity: int) -> tuple[Selection, str]:
@@ -86,7 +88,13 @@ class BagRecording:
 
     def problems(self) -> list[str]:
         """Tell what was wrong with the bag."""
-        return [*self._bag.problems, *self._timeline.problems, *self._reader.problems]
+        problems = [*self._bag.problems, *self._timeline.problems, *self._reader.problems]
+        if len(self._timeline.settings) > 1:
+            problems.append(
+                f'the policy was loaded {len(self._timeline.settings)} times with different '
+                'settings while this was recorded; those of the first time are used'
+            )
+        return problems
 
     def nothing(self, rule: str) -> str:
         """Say why there was no decision."""
@@ -106,6 +114,7 @@ class FileRecording:
     """A folder of pictures or a video as the source of a replay."""
 
     path = RecordedPath()  # no odometry
+    settings: Mapping[str, str] = MappingProxyType({})  # nor what a policy ran with
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._input: Path = options.input

@@ -50,6 +50,7 @@ def test_every_topic_of_the_table_can_be_announced_and_carries_its_definition(tm
         'action',
         'probabilities',
         'decision_time',
+        'session_id',
     ]
 
 

@@ -309,4 +309,26 @@ def compressed_drive(policy: JanusPolicy) -> Drive:
 @pytest.fixture(scope='session')
 def make_drive(policy: JanusPolicy) -> Callable[..., Drive]:
     """Give the function that records other drives."""
-    return lambda **options: record_drive(policy, **options)
+    return lambda policy=policy, **options: record_drive(policy, **options)
+
+
+@pytest.fixture(scope='session')
+def make_settings() -> Callable[[dict[str, str]], tuple[str, int, object]]:
+    """Give a function that makes the navigator's message of what its policy runs with."""
+
+    def make_message(settings: dict[str, str]) -> tuple[str, int, object]:
+        values = [
+            make('diagnostic_msgs/msg/KeyValue', key=key, value=value)
+            for key, value in settings.items()
+        ]
+        status = make(
+            'diagnostic_msgs/msg/DiagnosticStatus',
+            level=0,
+            name='policy',
+            message='',
+            hardware_id='',
+            values=values,
+        )
+        return '/policy_settings', START - 1, status
+
+    return make_message

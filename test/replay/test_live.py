@@ -10,8 +10,10 @@ import subprocess
 import threading
 import time
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.recordings.bag import Bag
+from janusvln_ros.recordings.topics import TOPICS
 from janusvln_ros.recordings.writer import BagWriter
 from janusvln_ros.replay.decisions import read_decisions
 import pytest
@@ -37,6 +39,8 @@ TYPES = {
     '/instruction': String,
 }
 
+MESSAGES = {'/' + topic.name: topic.msgtype for topic in TOPICS}
+
 
 class Stage:
     """Hears the navigator and writes down, as a bag, what it saw and said."""
@@ -58,6 +62,7 @@ class Stage:
         for topic, kind, qos in (
             ('/navigation_action', NavigationAction, RELIABLE),
             ('/navigator_status', NavigatorStatus, LATCHED),
+            ('/policy_settings', DiagnosticStatus, LATCHED),
         ):
             self.node.create_subscription(
                 kind, topic, lambda data, t=topic, k=kind: self.hear(t, k, data), qos, raw=True
@@ -68,7 +73,9 @@ class Stage:
         self.thread.start()
 
     def hear(self, topic: str, kind: type, data: bytes) -> None:
-        self.writer.write(topic, f'janusvln_ros/msg/{kind.__name__}', data, time.time_ns())
+        self.writer.write(topic, MESSAGES[topic], data, time.time_ns())
+        if kind is DiagnosticStatus:
+            return
         message = deserialize_message(data, kind)
         if kind is NavigatorStatus:
             self.state, stamp = message.state, message.header.stamp
@@ -217,6 +224,7 @@ def test_the_navigator_decides_as_in_the_recording(
     status, folder = replay(tmp_path / 'live', '--compare', 'live')
     assert status == 0
     assert len(read_decisions(folder / 'decisions.jsonl')) == len(drive.decisions)
+    assert 'all settings are as recorded' in (folder / 'report.html').read_text()
 
 
 def played_by_us(live: Stage, bag: Path) -> None:
