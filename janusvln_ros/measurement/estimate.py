@@ -291,9 +291,9 @@ def tiny_config() -> JanusConfig:
     """Return the configuration of the small random checkpoint."""
     config = {
         'model_type': 'qwen2_5_vl',
+        **tiny.COMMON_LANGUAGE,
         **tiny.LANGUAGE,
-        'vocab_size': tiny.VOCABULARY,
-        'vision_config': tiny.VISION,
+        'vision_config': {**tiny.COMMON_VISION, **tiny.VISION},
         'vggt_merger_hidden_dim': 256,
         'image_width': 224,
     }
