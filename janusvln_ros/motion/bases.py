@@ -13,9 +13,18 @@ import math
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.safety.odometry import Odometry
-from janusvln_ros.motion.tracking import CommandHistory, DrivingParameters, Goal, Tracker
+from janusvln_ros.motion.tracking import (
+    CommandHistory,
+    DelayMeter,
+    DrivingParameters,
+    Goal,
+    Tracker,
+)
 from janusvln_ros.motion.types import Mode, Request, Velocity
 from janusvln_ros.parameters import parameter
+
+_DELAY_TOLERANCE = 0.04  # s, a base that is later than it should be by less is not worth a word
+_LONGEST_DELAY = 0.3  # s more than it should be that are made up for
 
 
 class Output(Enum):
@@ -87,12 +96,21 @@ class VelocityBase:
         self.open_loop = False
         self._tracker = Tracker(driving)
         self._history = CommandHistory()
+        self._meter = DelayMeter()
         self._start = Pose()
         self._virtual = Pose()  # dead reckoning on the commands, for open loop
 
-    def configure(self, driving: DrivingParameters, parameters: BaseParameters) -> None:
+    def configure(
+        self, driving: DrivingParameters, parameters: BaseParameters, reverse: bool
+    ) -> None:
         """Take other parameters."""
-        self._tracker.config, self.parameters = driving, parameters
+        self._tracker.config, self._tracker.reverse = driving, reverse
+        self.parameters = parameters
+
+    @property
+    def closed_loop(self) -> bool:
+        """Tell whether odometry is what it drives by."""
+        return not self.open_loop
 
     @property
     def output(self) -> Velocity | None:
@@ -115,7 +133,10 @@ class VelocityBase:
         if self.open_loop or poses.pose is None:
             return self._virtual
         seen = max(min(poses.stamp, now), now - self.odometry.parameters.odometry_timeout)
-        return self._history.predict(poses.pose, seen - self.parameters.actuation_delay)
+        delay = self.parameters.actuation_delay
+        if self._meter.delay > delay + _DELAY_TOLERANCE:
+            delay = min(self._meter.delay, delay + _LONGEST_DELAY)
+        return self._history.predict(poses.pose, seen - delay)
 
     def drives_forward(self, now: float) -> bool:
         """Tell whether what is left of the motion goes forward."""
@@ -142,6 +163,11 @@ class VelocityBase:
         at_rest = motion_end if stands else math.inf
         self._tracker.follow(self._chain(request, now, mode, at_rest))
         self._start = self.predicted(now)
+        if stands:
+            self._meter.begin(
+                None if self.open_loop else self.odometry.poses.pose,
+                request.command.kind is Kind.MOVE,
+            )
         return None
 
     def _chain(self, request: Request, now: float, mode: Mode, at_rest: float) -> Goal:
@@ -170,6 +196,9 @@ class VelocityBase:
         """Note that the velocity was commanded from last to now (s)."""
         dt = now - last
         self._history.add(last, now, self.velocity)
+        poses = self.odometry.poses
+        if poses.pose is not None:
+            self._meter.measure(now, dt, self.velocity, poses.stamp, poses.pose)
         self._virtual = self._virtual.moved(self.velocity.linear * dt, self.velocity.angular * dt)
 
     def drive(self, now: float, dt: float, room: float) -> bool:
@@ -212,10 +241,12 @@ class VelocityBase:
         """Tell whether it stands farther from its goal than the tolerances."""
         return self.goal is not None and not self._tracker.reached(self.predicted(now))
 
-    def take_up_again(self) -> None:
-        """Go to the goal once more."""
-        if self._tracker.goal is not None:
-            self._tracker.follow(self._tracker.goal)
+    def take_up_again(self, now: float) -> bool:
+        """Go to the goal once more, unless the robot may not; return whether it does."""
+        if not self._tracker.can_come_closer(self.predicted(now)):
+            return False
+        self._tracker.follow(self._tracker.goal)
+        return True
 
     def progress(self, request: Request) -> float | None:
         """Return what has been done (m or rad) of a request, along its direction."""
@@ -247,7 +278,7 @@ class CommandBase:
 
     velocity = Velocity()
     output = None
-    open_loop = False
+    open_loop = closed_loop = False
     goal = None
 
     def __init__(
@@ -259,7 +290,9 @@ class CommandBase:
         self._under_way = Request(Command(Kind.STOP))
         self._waiting: Request | None = None
 
-    def configure(self, driving: DrivingParameters, parameters: BaseParameters) -> None:
+    def configure(
+        self, driving: DrivingParameters, parameters: BaseParameters, reverse: bool
+    ) -> None:
         """Take other parameters."""
         self.parameters = parameters
 
@@ -329,8 +362,9 @@ class CommandBase:
         """Trust the base that it is where it was sent."""
         return False
 
-    def take_up_again(self) -> None:
+    def take_up_again(self, now: float) -> bool:
         """Nothing is taken up again."""
+        return False
 
     def progress(self, request: Request) -> float | None:
         """Leave it to the base's answer."""

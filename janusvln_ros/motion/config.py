@@ -11,6 +11,7 @@ from janusvln_ros.motion.safety.clock import ClockParameters
 from janusvln_ros.motion.safety.link import LinkParameters
 from janusvln_ros.motion.safety.obstacles import ObstacleParameters, SensorParameters
 from janusvln_ros.motion.safety.odometry import OdometryParameters, OpenLoopParameters
+from janusvln_ros.motion.safety.response import ResponseParameters
 from janusvln_ros.motion.safety.supervisor import SupervisorParameters
 from janusvln_ros.motion.safety.travel import TravelParameters
 from janusvln_ros.motion.tracking import DrivingParameters
@@ -30,6 +31,7 @@ class ExecutorConfig:
     open_loop: OpenLoopParameters = group(OpenLoopParameters, changes=Changes.WHEN_STANDING)
     travel: TravelParameters = group(TravelParameters, changes=Changes.ALWAYS)
     odometry: OdometryParameters = group(OdometryParameters, changes=Changes.ALWAYS)
+    response: ResponseParameters = group(ResponseParameters, changes=Changes.ALWAYS)
     supervisor: SupervisorParameters = group(SupervisorParameters, changes=Changes.ALWAYS)
     clock: ClockParameters = group(ClockParameters, changes=Changes.ALWAYS)
     link: LinkParameters = group(LinkParameters, changes=Changes.ALWAYS)

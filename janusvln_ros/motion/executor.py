@@ -26,6 +26,7 @@ from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.safety.link import Link
 from janusvln_ros.motion.safety.obstacles import Obstacles
 from janusvln_ros.motion.safety.odometry import Odometry
+from janusvln_ros.motion.safety.response import Response
 from janusvln_ros.motion.safety.supervisor import Supervisor
 from janusvln_ros.motion.safety.travel import Travel
 from janusvln_ros.motion.types import Mode, Request, Result, State, Status, Velocity
@@ -58,11 +59,12 @@ class Executor:
         )
         self.obstacles = Obstacles(config.obstacles, config.sensors.sensors, self.base)
         self.link = Link(config.link)
-        self.travel = Travel(config.travel)
+        self.travel = Travel(self.odometry)
+        self.response = Response(self.odometry)
         self.supervisor = Supervisor(
             config.supervisor,
             always=(self.e_stop, self.clock, *(() if commands else (self.odometry,))),
-            moving=(self.travel, self.obstacles, self.link),
+            moving=(self.response, self.travel, self.obstacles, self.link),
         )
         self._admission = Admission(config.admission, config.age)
         self._phase = _Phase.STANDING
@@ -87,21 +89,29 @@ class Executor:
         if not self.stands and mode is not self.config.admission.execution_mode:
             raise ValueError('the execution mode can only be changed while the robot stands')
         self.config = config
-        self.base.configure(config.driving, config.base)
+        self.base.configure(config.driving, config.base, config.admission.allow_reverse)
         self.odometry.configure(config.odometry, config.open_loop)
-        self.odometry.fastest = Velocity(
-            config.driving.max_linear_speed, config.driving.max_angular_speed
-        )
+        driving = config.driving
+        fastest = Velocity(driving.max_linear_speed, driving.max_angular_speed)
+        braking = Velocity(driving.max_linear_acceleration, driving.max_angular_acceleration)
+        self.odometry.fastest = fastest
+        self.travel.configure(config.travel, config.step, fastest, braking)
+        self.response.configure(config.response, config.base.actuation_delay, fastest, braking)
         self.link.parameters, self.link.needed = config.link, mode is Mode.CONTINUOUS
         self.clock.parameters = config.clock
         self.obstacles.parameters = config.obstacles
-        self.travel.parameters = config.travel
         self.supervisor.parameters = config.supervisor
         self._admission.parameters, self._admission.age = config.admission, config.age
 
-    def on_odometry(self, stamp: float, x: float, y: float, yaw: float, now: float) -> None:
-        """Take the pose (m, m, rad in the odometry frame) that the robot had at `stamp` (s)."""
-        problem = self.odometry.on_odometry(stamp, x, y, yaw, now)
+    def on_odometry(
+        self, stamp: float, x: float, y: float, yaw: float, now: float, problem: str = ''
+    ) -> None:
+        """
+        Take the pose (m, m, rad in the odometry frame) that the robot had at `stamp` (s).
+
+        problem: what odometry.on_frames has said.
+        """
+        problem = problem or self.odometry.on_odometry(stamp, x, y, yaw, now)
         if problem:
             self._halt(self.supervisor.fail(problem, now), now)
 
@@ -118,6 +128,15 @@ class Executor:
         """Halt at once for a reason found outside, and refuse actions for the recovery time."""
         if not math.isinf(self.clock.now):
             self._halt(self.supervisor.fail(reason, self.clock.now), self.clock.now)
+
+    def reset(self) -> tuple[bool, str]:
+        """Undo e-stop and lasting faults, unless it is still pressed; return whether, and why."""
+        done, message = self.e_stop.reset()
+        if done:
+            self.travel.reset()
+            if self.supervisor.reset():
+                message = 'the fault is reset; the robot stands until the next action'
+        return done, message
 
     def on_request(self, request: Request, now: float) -> str:
         """
@@ -236,6 +255,8 @@ class Executor:
         if problem or math.isinf(last):
             return 0.0
         self.base.passed(last, now)
+        self.travel.on_command(self.base.velocity, now - last)
+        self.response.on_command(self.base.velocity, last, now)
         return now - last
 
     def _supervise(self, now: float) -> None:
@@ -245,7 +266,12 @@ class Executor:
         elif self._phase is _Phase.BRAKING or self._expects_goal():
             verdict = self.supervisor.trouble(now)
         else:
-            return
+            verdict = None
+        if verdict is not None and verdict.unanswered and self.base.velocity != Velocity():
+            self.response.watch(now)
+        late = self.response.late(now)
+        if late:
+            verdict = self.supervisor.fail(late, now, lasting=True)
         if verdict is not None and verdict.stop is Stop.BRAKE:
             self._stop(verdict.result, verdict.message, now)
         elif verdict is not None:
@@ -274,26 +300,23 @@ class Executor:
 
     def _begin(self, request: Request, now: float) -> None:
         """Start a motion; in continuous mode, move the goal of the one under way on."""
-        config, command = self.config, request.command
-        waits = self.base.begin(
-            request, now, config.admission.execution_mode, self.stands, self._motion_end
-        )
+        command, mode = request.command, self.config.admission.execution_mode
+        if self.stands:
+            self.response.begin(command.kind, now)
+        waits = self.base.begin(request, now, mode, self.stands, self._motion_end)
         if waits is not None:
             self._request = waits
             return
         self._moving = request
         self._corrections = 0
-        driving = config.driving
-        move = command.kind is Kind.MOVE
-        speed = driving.max_linear_speed if move else driving.max_angular_speed
-        self.travel.begin(abs(command.amount) / speed, now)
+        self.travel.begin(command, now, goes_on=mode is Mode.CONTINUOUS)
         self._enter(_Phase.MOVING, now)
 
     # ---- phases ----
 
     def _enter(self, phase: _Phase, now: float) -> None:
         self._phase, self._phase_since = phase, now
-        self.odometry.in_use = not self.stands and not self.base.open_loop
+        self.odometry.in_use = not self.stands and self.base.closed_loop
 
     def _stop(self, result: Result, message: str, now: float) -> None:
         """Brake within the limits."""
@@ -332,9 +355,12 @@ class Executor:
         if not self.base.has_settled(now - self._phase_since, now):
             return
         if self.base.is_off(now):
-            if self._corrections < _MAX_CORRECTIONS and self.travel.verdict(now) is None:
+            if (
+                self._corrections < _MAX_CORRECTIONS
+                and self.travel.verdict(now) is None
+                and self.base.take_up_again(now)
+            ):
                 self._corrections += 1
-                self.base.take_up_again()
                 self._enter(_Phase.MOVING, now)
                 return
             self._ending = (Result.SUCCEEDED, 'ended outside the tolerances')

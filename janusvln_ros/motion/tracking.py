@@ -16,6 +16,7 @@ _HEADING_GAIN = 3.0  # 1/s, heading error -> turn rate
 _ACROSS_GAIN = 1.5  # rad/m, distance from the line -> heading towards it
 _MAX_CORRECTION = 0.15  # rad, steepest heading towards the line
 _OFF_LINE = 0.02  # m
+_LITTLE_WAY, _LITTLE_TURN = 0.02, 0.04  # m, rad, after which a base has set off
 _ALIGN_ANGLE = 0.17  # rad; farther off the line's direction, the robot turns before it drives
 
 
@@ -142,15 +143,58 @@ class CommandHistory:
         return pose
 
 
+class DelayMeter:
+    """
+    Measures how late (s) odometry answers when the base sets off.
+
+    It compares when a little way has been commanded, and when odometry tells it: what is between
+    is the delay of the base, and that of odometry which is stamped when it arrives.
+    """
+
+    def __init__(self) -> None:
+        self.delay = 0.0  # s, at the last motion from rest
+        self._start: Pose | None = None
+        self._goes_forward = True
+        self._commanded_at: float | None = None
+        self._way = 0.0
+        self._before: tuple[float, float] | None = None  # stamp, way that odometry told
+
+    def begin(self, start: Pose | None, goes_forward: bool) -> None:
+        """Set off from a pose, to drive or to turn; without a pose nothing is measured."""
+        self._start, self._goes_forward = start, goes_forward
+        self._commanded_at, self._way, self._before = None, 0.0, None
+
+    def measure(self, now: float, dt: float, velocity: Velocity, stamp: float, pose: Pose) -> None:
+        """Take the velocity of the last dt (s) until now, and the newest odometry."""
+        if self._start is None:
+            return
+        forward, _, turn = pose.seen_from(self._start)
+        told = abs(forward if self._goes_forward else turn)
+        speed = abs(velocity.linear if self._goes_forward else velocity.angular)
+        little = _LITTLE_WAY if self._goes_forward else _LITTLE_TURN
+        if self._commanded_at is None and self._way + speed * dt >= little:
+            self._commanded_at = now - (self._way + speed * dt - little) / speed
+        self._way += speed * dt
+        if told >= little:
+            if self._commanded_at is not None and self._before is not None:
+                last, before = self._before
+                part = (little - before) / (told - before)
+                self.delay = last + part * (stamp - last) - self._commanded_at
+            self._start = None
+        self._before = (stamp, told)
+
+
 class Tracker:
     """
     Turns the distance to a goal into velocities within the limits.
 
-    The goal can be replaced at any time; the commanded velocity stays continuous.
+    The goal can be replaced at any time; the commanded velocity stays continuous. Without
+    `reverse` a point that has been passed is left behind.
     """
 
-    def __init__(self, config: DrivingParameters) -> None:
+    def __init__(self, config: DrivingParameters, reverse: bool = False) -> None:
         self.config = config
+        self.reverse = reverse
         self.goal: Goal | None = None
         self._driving = False
         self._aligning = False
@@ -185,6 +229,12 @@ class Tracker:
             abs(goal.along(pose)) <= config.position_tolerance
             and abs(goal.pose.yaw - pose.yaw) <= config.angle_tolerance
         )
+
+    def can_come_closer(self, pose: Pose) -> bool:
+        """Tell whether a robot at a pose can do anything about what is left."""
+        ahead = self.goal.along(pose) > -self.config.position_tolerance
+        turned = abs(self.goal.pose.yaw - pose.yaw) <= self.config.angle_tolerance
+        return self.reverse or ahead or not turned
 
     def brake(self, dt: float) -> Velocity:
         """Come to a stop within the limits, whatever the goal; it is done when it rests."""
@@ -237,6 +287,8 @@ class Tracker:
         """Return the signed speed to aim at; 0 when the point has been reached."""
         config, limits = self.config, self.config.linear
         if abs(along) <= max(config.position_tolerance / 4.0, limits.minimum * dt / 2.0):
+            return 0.0
+        if along < 0.0 and not self.reverse:
             return 0.0
         leaving = along * self._linear.speed <= 0.0  # it stands, or has passed the point
         if leaving and abs(along) <= config.position_tolerance:

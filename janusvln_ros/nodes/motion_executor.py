@@ -145,7 +145,12 @@ class MotionExecutor(Node):
         stamp, now = seconds(message.header.stamp), self._now()
         self._odometry_frame = message.header.frame_id or self._odometry_frame
         self._odometry_delay = now - stamp
-        self._core.on_odometry(stamp, position.x, position.y, yaw(q), now)
+        problem = self._core.odometry.on_frames(
+            message.header.frame_id,
+            message.child_frame_id,
+            [message.pose.covariance[7 * axis] for axis in (0, 1, 5)],
+        )
+        self._core.on_odometry(stamp, position.x, position.y, yaw(q), now, problem)
 
     def _on_action(self, message: NavigationAction) -> None:
         self._rates['action'].count()
@@ -217,7 +222,7 @@ class MotionExecutor(Node):
         self._publish_status()
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = self._core.e_stop.reset()
+        response.success, response.message = self._core.reset()
         return response
 
     def start(self) -> None:

@@ -62,7 +62,7 @@ def test_goal_elsewhere_is_turned_to_before_driving():
 
 
 def test_robot_that_went_too_far_comes_back():
-    poses = follow(Tracker(CONFIG), Goal(Pose(), 0.0, drive=True), Pose(x=0.05))
+    poses = follow(Tracker(CONFIG, reverse=True), Goal(Pose(), 0.0, drive=True), Pose(x=0.05))
     assert poses[-1].x == pytest.approx(0.0, abs=CONFIG.position_tolerance)
 
 

@@ -19,11 +19,18 @@ class Stop(IntEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A guard's reason to stop: how, the result of what is under way, and why in words."""
+    """
+    A guard's reason to stop: how, the result of what is under way, and why in words.
+
+    lasting: no motion begins until a person has looked and reset it. unanswered: odometry has
+    not answered to commands; it may yet, too late.
+    """
 
     stop: Stop
     result: Result
     message: str
+    lasting: bool = False
+    unanswered: bool = False
 
 
 class Guard(Protocol):

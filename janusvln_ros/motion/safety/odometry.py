@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 import math
 
 from janusvln_ros.motion.geometry import Pose, PoseBuffer, wrap
@@ -17,6 +18,13 @@ class OdometryParameters:
 
     odometry_timeout: float = parameter(
         0.5, 'Silence of odometry that stops the robot.', unit='s', low=0.02, high=5.0
+    )
+    odometry_delay: float = parameter(
+        0.5,
+        'Odometry that is stamped this much before it arrives, or after, stops the robot.',
+        unit='s',
+        low=0.05,
+        high=60.0,
     )
     odometry_jump: float = parameter(
         0.25,
@@ -52,11 +60,33 @@ class Odometry:
         self.fastest = Velocity()
         self.in_use = False
         self.poses = PoseBuffer()
+        self.total = Pose()  # m forward, m to the left, rad: the sum of all small steps
+        self.moved = PoseBuffer()  # that sum at the stamps of the poses
+        self._frames: tuple[str, str] | None = None
         self._heard_at: float | None = None  # when a newer pose last came
 
     def configure(self, parameters: OdometryParameters, open_loop: OpenLoopParameters) -> None:
         """Take other parameters."""
         self.parameters, self._allow_open_loop = parameters, open_loop.allow_open_loop
+
+    def on_frames(self, frame: str, child: str, variances: Sequence[float]) -> str:
+        """
+        Take what a message says of itself; return what is wrong with it, or ''.
+
+        frame, child: frame_id and child_frame_id. variances: of x, y and yaw; below 0 is
+        "unknown". All messages have to name the same two frames, and two different ones.
+        """
+        if min(variances, default=0.0) < 0.0:
+            return 'odometry says that its pose is unknown (a variance below 0)'
+        if frame and frame == child:
+            return f'odometry is a pose of "{child}" in itself: frame_id has to be fixed'
+        frames, self._frames = self._frames or (frame, child), (frame, child)
+        if frames != self._frames:
+            return (
+                f'odometry changed from {" -> ".join(frames)} to {frame} -> {child}: do two'
+                ' programs publish odom?'
+            )
+        return ''
 
     def on_odometry(self, stamp: float, x: float, y: float, yaw: float, now: float) -> str:
         """
@@ -68,17 +98,26 @@ class Odometry:
         if not pose.is_finite():
             return 'odometry is not finite'
         if self.is_silent(now):
-            self.poses.clear()
+            self._restart()
         problem, last = '', self.poses.pose
         if last is not None:
             dt = stamp - self.poses.stamp
             if dt <= 0.0:
                 return ''
+        if abs(now - stamp) > self.parameters.odometry_delay:
+            return (
+                f'odometry is stamped {now - stamp:.2f} s before it arrives: do the clocks agree,'
+                ' is the network slow?'
+            )
+        if last is not None:
             pose = Pose(x, y, last.yaw + wrap(yaw - last.yaw))
             problem = self._jump(last, pose, dt)
             if problem:
-                self.poses.clear()
+                self._restart()
+            else:
+                self._sum_up(last, pose)
         self.poses.add(stamp, pose)
+        self.moved.add(stamp, self.total)
         self._heard_at = now
         return problem
 
@@ -101,8 +140,18 @@ class Odometry:
 
     def forget(self) -> None:
         """Drop all poses."""
-        self.poses.clear()
+        self._restart()
         self._heard_at = None
+
+    def _restart(self) -> None:
+        self.poses.clear()
+        self.moved.clear()
+
+    def _sum_up(self, last: Pose, pose: Pose) -> None:
+        middle = replace(last, yaw=(last.yaw + pose.yaw) / 2.0)
+        forward, left, _ = pose.seen_from(middle)
+        total = self.total
+        self.total = Pose(total.x + forward, total.y + left, total.yaw + pose.yaw - last.yaw)
 
     def _jump(self, last: Pose, pose: Pose, dt: float) -> str:
         moved = math.hypot(pose.x - last.x, pose.y - last.y)

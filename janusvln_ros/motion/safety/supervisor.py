@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from janusvln_ros.motion.safety.guard import Guard, Stop, Verdict
 from janusvln_ros.motion.types import Result
@@ -44,25 +44,40 @@ class Supervisor:
         self.parameters = parameters
         self.always, self.moving = [*always], [*moving]
         self._fault: tuple[float, str] | None = None  # when, what
+        self._lasting: Verdict | None = None
 
-    def fail(self, reason: str, now: float) -> Verdict:
-        """Note what has just gone wrong: it forbids every motion for the recovery time."""
+    def fail(self, reason: str, now: float, *, lasting: bool = False) -> Verdict:
+        """Note what has just gone wrong: it forbids every motion for a while, or until reset."""
+        verdict = Verdict(Stop.HALT, Result.BAD_INPUT, reason, lasting)
         self._fault = (now, reason)
-        return Verdict(Stop.HALT, Result.BAD_INPUT, reason)
+        return self._kept(verdict) or verdict
+
+    def reset(self) -> bool:
+        """Forget what lasts: a person has looked; return whether there was anything."""
+        lasted, self._lasting = self._lasting is not None, None
+        return lasted
 
     def trouble(self, now: float) -> Verdict | None:
         """Return why the robot must not move at all, or None."""
         e_stop, *others = self.always
-        return e_stop.verdict(now) or self._recovering(now) or _hardest(others, now)
+        return (
+            e_stop.verdict(now) or self._lasting or self._recovering(now) or _hardest(others, now)
+        )
 
     def verdict(self, now: float) -> Verdict | None:
         """Return why a motion has to end, or None."""
-        return self.trouble(now) or _hardest(self.moving, now)
+        return self.trouble(now) or self._kept(_hardest(self.moving, now))
 
     def forget(self) -> None:
         """Drop every time that a guard has noted: the clock has jumped."""
         for guard in (*self.always, *self.moving):
             guard.forget()
+
+    def _kept(self, verdict: Verdict | None) -> Verdict | None:
+        if verdict is not None and verdict.lasting:
+            self._lasting = replace(verdict, message=f'{verdict.message} Then call reset_e_stop.')
+            return self._lasting
+        return verdict
 
     def _recovering(self, now: float) -> Verdict | None:
         if self._fault is None or now - self._fault[0] >= self.parameters.recovery_time:

@@ -1,12 +1,26 @@
-"""What one motion may take before it is given up."""
+"""
+What may be commanded before odometry has confirmed it, and for how long.
+
+The budget holds even if every sensor lies: it counts only what was commanded.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 
+from janusvln_ros.motion.commands import Command, Kind, StepParameters
 from janusvln_ros.motion.safety.guard import Stop, Verdict
-from janusvln_ros.motion.types import Result
+from janusvln_ros.motion.safety.odometry import Odometry
+from janusvln_ros.motion.types import Result, Velocity
 from janusvln_ros.parameters import parameter
+
+_STEER, _STEER_PER_M = 0.15, 0.3  # rad, and rad/m, that a move may turn to keep to its line
+_RESOLUTION, _RESOLUTION_ANGLE = 0.01, 0.02  # m, rad: odometry that moves less may be noise
+_PAYS = 1.3  # times the way that odometry tells is paid back: a robot may slip by a fifth
+_NEW_WAY = 0.25  # m of debt that a confirmed turn of 1 rad pays: there may be a way now
+_LONG = 1.0  # s of commands without any odometry that moves
+_LATENCY = 0.4  # s at full speed that may be commanded before odometry can have answered
 
 
 @dataclass(frozen=True)
@@ -20,25 +34,179 @@ class TravelParameters:
         low=0.5,
         high=600.0,
     )
+    travel_factor: float = parameter(
+        1.5,
+        'The commanded way of one motion may be this many times what was asked for. In continuous'
+        ' mode, what odometry confirms counts as asked for.',
+        low=1.1,
+        high=10.0,
+    )
+    travel_margin: float = parameter(
+        0.02, 'That much may be commanded besides.', unit='m', low=0.0, high=1.0
+    )
+    travel_margin_angle: float = parameter(
+        0.01, 'The same for the heading.', unit='rad', low=0.0, high=1.0
+    )
+
+
+class Account:
+    """One axis (m or rad): what was commanded, and what of it odometry has confirmed."""
+
+    def __init__(self, resolution: float, another_try: float) -> None:
+        self.debt = 0.0  # commanded and not confirmed, over all motions
+        self._resolution, self._another_try = resolution, another_try
+        self._idle = self._idle_time = 0.0  # commanded since odometry last moved, and how long
+        self._net = self._sum = 0.0  # commanded in this motion, to and fro and in all
+        self._start = self._counted = 0.0  # where odometry was at its begin, and when it paid
+        self._asked = False  # another_try: part of the debt that may be used up at a begin
+        self._allowed = self._unconfirmed = math.inf
+
+    def begin(
+        self, asked: bool, allowed: float, unconfirmed: float, place: float, from_rest: bool
+    ) -> None:
+        """Take up a motion that may spend so much, and be in debt by so much."""
+        self._asked, self._allowed, self._unconfirmed = asked, allowed, unconfirmed
+        self._net = self._sum = 0.0
+        self._start = place
+        if from_rest:
+            self._idle = self._idle_time = 0.0
+
+    def forgive(self) -> None:
+        """Forget what was not confirmed."""
+        self.debt = self._idle = 0.0
+
+    def count(self, way: float, duration: float, place: float, watched: bool) -> float:
+        """
+        Count a way that was commanded, and return what odometry, now at `place`, confirms.
+
+        watched: whether it has to.
+        """
+        self._net += way
+        self._sum += abs(way)
+        self.debt += abs(way) if watched else 0.0
+        self._idle += abs(way) if watched else 0.0
+        self._idle_time += duration if way else 0.0
+        moved = abs(place - self._counted)
+        if moved < self._resolution:
+            return 0.0
+        self.debt = max(0.0, self.debt - _PAYS * moved)
+        self._idle = self._idle_time = 0.0
+        self._counted = place
+        return moved
+
+    def used_up(self, speed: float, braking: float, unit: str, scale: float) -> Verdict | None:
+        """Halt at a speed when no more is left than braking takes."""
+        most = self._unconfirmed * (self._another_try if self._sum == speed == 0.0 else 1.0)
+        stuck = (self._asked or self._sum > 0.0) and (
+            self.debt > most or self._idle > 3.0 * self._resolution and self._idle_time > _LONG
+        )
+        spent, moved = abs(self._net), abs(self._counted - self._start)
+        left = self._allowed - max(spent, 0.5 * self._sum)
+        if not stuck and _rolls(speed, braking) <= left:
+            return None
+        commanded = max(self.debt, spent) if stuck else spent
+        numbers = (
+            f'commanded {commanded * scale:.2f} {unit}, odometry says {moved * scale:.2f} {unit}'
+        )
+        if stuck or moved < 0.2 * spent:
+            advice = 'is there a wall, a stalled motor, odometry that stands still?'
+            return Verdict(Stop.HALT, Result.BLOCKED, f'{numbers}: {advice}', unanswered=True)
+        advice = 'do wheels slip, is a radius wrong?'
+        return Verdict(Stop.HALT, Result.TIMEOUT, f'{numbers}: {advice}', lasting=True)
 
 
 class Travel:
-    """The time that the motion under way may still take."""
+    """
+    The time and the way that the motion under way may still take.
 
-    def __init__(self, parameters: TravelParameters) -> None:
-        self.parameters = parameters
+    In step mode a motion may spend a multiple of what was asked for. In both modes what odometry
+    has not confirmed is a debt that stays when the motion ends: a robot that does not get
+    anywhere has about one step of tries, until odometry tells that it moves or it is reset.
+    """
+
+    def __init__(self, odometry: Odometry) -> None:
+        self._odometry = odometry
+        self._way, self._heading = Account(_RESOLUTION, 0.65), Account(_RESOLUTION_ANGLE, 0.45)
+        self._velocity = Velocity()
         self._deadline = 0.0
 
-    def begin(self, duration: float, now: float) -> None:
-        """Allow for a motion that takes a duration (s) at full speed."""
-        self._deadline = now + self.parameters.time_allowance + 2.0 * duration
+    def configure(
+        self,
+        parameters: TravelParameters,
+        step: StepParameters,
+        fastest: Velocity,
+        braking: Velocity,
+    ) -> None:
+        """Take parameters, the top speeds (m/s, rad/s) and the braking (m/s^2, rad/s^2)."""
+        self.parameters, self._step = parameters, step
+        self._fastest, self._braking = fastest, braking
+
+    def begin(self, command: Command, now: float, *, goes_on: bool) -> None:
+        """Allow for a motion; the goal of one that goes on is moved all the time."""
+        allow, fastest = self.parameters, self._fastest
+        moves = command.kind is Kind.MOVE
+        move = abs(command.amount) if moves else 0.0
+        turn = _STEER + _STEER_PER_M * move if moves else abs(command.amount)
+        self._deadline = (
+            now
+            + allow.time_allowance
+            + 2.0 * (move / fastest.linear if moves else turn / fastest.angular)
+        )
+        self._way.begin(
+            moves,
+            math.inf if goes_on else allow.travel_factor * move + allow.travel_margin,
+            max(
+                allow.travel_factor * self._step.step_length + allow.travel_margin,
+                _LATENCY * fastest.linear,
+            ),
+            self._odometry.total.x,
+            self._velocity == Velocity(),
+        )
+        self._heading.begin(
+            not moves,
+            math.inf if goes_on else allow.travel_factor * turn + allow.travel_margin_angle,
+            max(
+                allow.travel_factor * self._step.step_angle + allow.travel_margin_angle,
+                _LATENCY * fastest.angular,
+            ),
+            self._odometry.total.yaw,
+            self._velocity == Velocity(),
+        )
+
+    def on_command(self, velocity: Velocity, duration: float) -> None:
+        """Count what was commanded for a duration (s), and what odometry has told since."""
+        if velocity == Velocity():  # the base rolls on
+            self._way.debt += _rolls(self._velocity.linear, self._braking.linear)
+            self._heading.debt += _rolls(self._velocity.angular, self._braking.angular)
+        self._velocity = velocity
+        place, watched = self._odometry.total, self._odometry.in_use
+        self._way.count(velocity.linear * duration, duration, place.x, watched)
+        turned = self._heading.count(velocity.angular * duration, duration, place.yaw, watched)
+        self._way.debt = max(0.0, self._way.debt - _NEW_WAY * turned)
+
+    def reset(self) -> None:
+        """Forgive the debts: a person has looked."""
+        self._way.forgive()
+        self._heading.forgive()
 
     def verdict(self, now: float) -> Verdict | None:
-        """Brake when the time is over."""
+        """Halt when the way is used up, brake when the time is."""
+        linear, angular = self._velocity.linear, self._velocity.angular
+        way = self._way.used_up(linear, self._braking.linear, 'm', 1.0)
+        verdict = way or self._heading.used_up(
+            angular, self._braking.angular, 'degrees', math.degrees(1.0)
+        )
+        if verdict is not None:
+            return verdict
         if now <= self._deadline:
             return None
         message = 'the time allowance of the motion ran out'
         return Verdict(Stop.BRAKE, Result.TIMEOUT, message)
 
     def forget(self) -> None:
-        """Keep the deadline: the jump ends the motion."""
+        """Keep the debts and the deadline: the jump ends the motion."""
+
+
+def _rolls(speed: float, braking: float) -> float:
+    """Return the way (>= 0) that braking from a speed takes."""
+    return speed * speed / (2.0 * braking)
