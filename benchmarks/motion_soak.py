@@ -271,6 +271,8 @@ def processes(speed: float) -> Generator[int, None, None]:
                 '-p',
                 'clock_timeout:=20.0',
                 '-p',
+                'odometry_delay:=20.0',
+                '-p',
                 'clock_jump:=20.0',  # a busy machine is no fault here
                 '--log-level',
                 'fatal',

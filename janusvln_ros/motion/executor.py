@@ -309,7 +309,7 @@ class Executor:
             return
         self._moving = request
         self._corrections = 0
-        self.travel.begin(command, now, goes_on=mode is Mode.CONTINUOUS)
+        self.travel.begin(command, now, goes_on=mode is Mode.CONTINUOUS, from_rest=self.stands)
         self._enter(_Phase.MOVING, now)
 
     # ---- phases ----

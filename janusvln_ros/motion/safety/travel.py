@@ -19,6 +19,7 @@ _STEER, _STEER_PER_M = 0.15, 0.3  # rad, and rad/m, that a move may turn to keep
 _RESOLUTION, _RESOLUTION_ANGLE = 0.01, 0.02  # m, rad: odometry that moves less may be noise
 _PAYS = 1.3  # times the way that odometry tells is paid back: a robot may slip by a fifth
 _NEW_WAY = 0.25  # m of debt that a confirmed turn of 1 rad pays: there may be a way now
+_STEERS = 0.05  # of top speed: less is steering that odometry need not tell
 _LONG = 1.0  # s of commands without any odometry that moves
 _LATENCY = 0.4  # s at full speed that may be commanded before odometry can have answered
 
@@ -57,6 +58,7 @@ class Account:
         self._resolution, self._another_try = resolution, another_try
         self._idle = self._idle_time = 0.0  # commanded since odometry last moved, and how long
         self._net = self._sum = 0.0  # commanded in this motion, to and fro and in all
+        self._from_rest = True
         self._start = self._counted = 0.0  # where odometry was at its begin, and when it paid
         self._asked = False  # another_try: part of the debt that may be used up at a begin
         self._allowed = self._unconfirmed = math.inf
@@ -67,7 +69,7 @@ class Account:
         """Take up a motion that may spend so much, and be in debt by so much."""
         self._asked, self._allowed, self._unconfirmed = asked, allowed, unconfirmed
         self._net = self._sum = 0.0
-        self._start = place
+        self._start, self._from_rest = place, from_rest
         if from_rest:
             self._idle = self._idle_time = 0.0
 
@@ -84,8 +86,8 @@ class Account:
         self._net += way
         self._sum += abs(way)
         self.debt += abs(way) if watched else 0.0
-        self._idle += abs(way) if watched else 0.0
-        self._idle_time += duration if way else 0.0
+        self._idle += way if watched else 0.0
+        self._idle_time += duration if watched else 0.0
         moved = abs(place - self._counted)
         if moved < self._resolution:
             return 0.0
@@ -96,10 +98,10 @@ class Account:
 
     def used_up(self, speed: float, braking: float, unit: str, scale: float) -> Verdict | None:
         """Halt at a speed when no more is left than braking takes."""
-        most = self._unconfirmed * (self._another_try if self._sum == speed == 0.0 else 1.0)
-        stuck = (self._asked or self._sum > 0.0) and (
-            self.debt > most or self._idle > 3.0 * self._resolution and self._idle_time > _LONG
-        )
+        tries_again = self._from_rest and self._sum == 0.0
+        most = self._unconfirmed * (self._another_try if tries_again else 1.0)
+        is_idle = abs(self._idle) > 3.0 * self._resolution and self._idle_time > _LONG
+        stuck = (self._asked or self._sum > 0.0) and (self.debt > most or is_idle)
         spent, moved = abs(self._net), abs(self._counted - self._start)
         left = self._allowed - max(spent, 0.5 * self._sum)
         if not stuck and _rolls(speed, braking) <= left:
@@ -141,7 +143,7 @@ class Travel:
         self.parameters, self._step = parameters, step
         self._fastest, self._braking = fastest, braking
 
-    def begin(self, command: Command, now: float, *, goes_on: bool) -> None:
+    def begin(self, command: Command, now: float, *, goes_on: bool, from_rest: bool) -> None:
         """Allow for a motion; the goal of one that goes on is moved all the time."""
         allow, fastest = self.parameters, self._fastest
         moves = command.kind is Kind.MOVE
@@ -160,7 +162,7 @@ class Travel:
                 _LATENCY * fastest.linear,
             ),
             self._odometry.total.x,
-            self._velocity == Velocity(),
+            from_rest,
         )
         self._heading.begin(
             not moves,
@@ -170,7 +172,7 @@ class Travel:
                 _LATENCY * fastest.angular,
             ),
             self._odometry.total.yaw,
-            self._velocity == Velocity(),
+            from_rest,
         )
 
     def on_command(self, velocity: Velocity, duration: float) -> None:
@@ -180,8 +182,10 @@ class Travel:
             self._heading.debt += _rolls(self._velocity.angular, self._braking.angular)
         self._velocity = velocity
         place, watched = self._odometry.total, self._odometry.in_use
-        self._way.count(velocity.linear * duration, duration, place.x, watched)
-        turned = self._heading.count(velocity.angular * duration, duration, place.yaw, watched)
+        drives = watched and abs(velocity.linear) > _STEERS * self._fastest.linear
+        turns = watched and abs(velocity.angular) > _STEERS * self._fastest.angular
+        self._way.count(velocity.linear * duration, duration, place.x, drives)
+        turned = self._heading.count(velocity.angular * duration, duration, place.yaw, turns)
         self._way.debt = max(0.0, self._way.debt - _NEW_WAY * turned)
 
     def reset(self) -> None:
