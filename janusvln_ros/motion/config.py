@@ -8,6 +8,7 @@ from janusvln_ros.motion.admission import AdmissionParameters, AgeParameters
 from janusvln_ros.motion.bases import BaseParameters, OutputParameters
 from janusvln_ros.motion.commands import StepParameters
 from janusvln_ros.motion.safety.clock import ClockParameters
+from janusvln_ros.motion.safety.e_stop import EStopParameters
 from janusvln_ros.motion.safety.link import LinkParameters
 from janusvln_ros.motion.safety.obstacles import ObstacleParameters, SensorParameters
 from janusvln_ros.motion.safety.odometry import OdometryParameters, OpenLoopParameters
@@ -33,6 +34,7 @@ class ExecutorConfig:
     odometry: OdometryParameters = group(OdometryParameters, changes=Changes.ALWAYS)
     response: ResponseParameters = group(ResponseParameters, changes=Changes.ALWAYS)
     supervisor: SupervisorParameters = group(SupervisorParameters, changes=Changes.ALWAYS)
+    e_stop: EStopParameters = group(EStopParameters, changes=Changes.ALWAYS)
     clock: ClockParameters = group(ClockParameters, changes=Changes.ALWAYS)
     link: LinkParameters = group(LinkParameters, changes=Changes.ALWAYS)
     age: AgeParameters = group(AgeParameters, changes=Changes.ALWAYS)

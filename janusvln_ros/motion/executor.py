@@ -52,7 +52,7 @@ class Executor:
     def __init__(self, config: ExecutorConfig) -> None:
         commands = config.output.output is Output.COMMAND
         self.clock = Clock(config.clock)
-        self.e_stop = EStop()
+        self.e_stop = EStop(config.e_stop)
         self.odometry = Odometry(config.odometry, config.open_loop)
         self.base = (CommandBase if commands else VelocityBase)(
             config.driving, config.base, self.odometry
@@ -98,7 +98,7 @@ class Executor:
         self.travel.configure(config.travel, config.step, fastest, braking)
         self.response.configure(config.response, config.base.actuation_delay, fastest, braking)
         self.link.parameters, self.link.needed = config.link, mode is Mode.CONTINUOUS
-        self.clock.parameters = config.clock
+        self.clock.parameters, self.e_stop.parameters = config.clock, config.e_stop
         self.obstacles.parameters = config.obstacles
         self.supervisor.parameters = config.supervisor
         self._admission.parameters, self._admission.age = config.admission, config.age
@@ -117,7 +117,7 @@ class Executor:
 
     def on_e_stop(self, pressed: bool, now: float) -> None:
         """Halt at once when pressed; releasing the button does not undo that."""
-        self.e_stop.on_e_stop(pressed)
+        self.e_stop.on_e_stop(pressed, now)
         e_stop = self.e_stop.verdict(now)
         if pressed and e_stop is not None:
             self.base.send_stop()

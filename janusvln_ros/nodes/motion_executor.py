@@ -30,7 +30,7 @@ from janusvln_ros.nodes.common.conversions import seconds, to_quaternion, to_sta
 from janusvln_ros.nodes.common.diagnostics import diagnostics, Rate
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
-from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
+from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE, SENSOR
 from janusvln_ros.nodes.obstacle_sensors import ObstacleSensors
 from janusvln_ros.parameters import Changes, group, parameter
 from nav_msgs.msg import Odometry, Path
@@ -42,6 +42,7 @@ from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 _MODES = {Mode.STEP: MotionStatus.MODE_STEP, Mode.CONTINUOUS: MotionStatus.MODE_CONTINUOUS}
+_LISTENING = 1.0  # s of wall time at the start, for an e_stop that was latched before
 _GUARD_PERIOD = 0.05  # s of wall time
 _LONGEST_PATH = 10000  # poses
 _LATE = 0.25  # s, older odometry makes motions inexact
@@ -102,7 +103,8 @@ class MotionExecutor(Node):
         self._published: Status | None = None
         self._published_at = -math.inf
         self._path = Path()
-        self._updated_at = time.monotonic()  # when ROS time last went on
+        self._began = self._updated_at = time.monotonic()  # the start, and when time last went on
+        self._core.e_stop.listening = False
         self._refused = 0  # actions and sentences
         self._last_error = ''
         self._priority = 'none'
@@ -119,7 +121,8 @@ class MotionExecutor(Node):
         self.create_subscription(Odometry, 'odom', self._on_odometry, qos_profile_sensor_data)
         self.create_subscription(NavigationAction, 'navigation_action', self._on_action, LATEST)
         self.create_subscription(NavigatorStatus, 'navigator_status', self._on_navigator, LATEST)
-        self.create_subscription(Bool, 'e_stop', self._on_e_stop, RELIABLE)
+        for quality in (RELIABLE, SENSOR, LATCHED):  # a press reaches us however it is sent
+            self.create_subscription(Bool, 'e_stop', self._on_e_stop, quality)
         self.create_subscription(String, 'sentence', self._on_sentence, RELIABLE)
         self.create_subscription(MidLevelCommand, 'mid_level_done', self._on_done, RELIABLE)
         self._obstacles = ObstacleSensors(
@@ -268,6 +271,7 @@ class MotionExecutor(Node):
 
     def _guard(self) -> None:
         """Stop the robot when ROS time stands still: then no control timer fires."""
+        self._core.e_stop.listening = time.monotonic() - self._began > _LISTENING
         silent = time.monotonic() - self._updated_at
         longest = self._core.config.clock.clock_timeout
         if silent <= longest or self._core.stands:

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+import math
+
 from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.types import Result
+from janusvln_ros.parameters import parameter
+
+
+@dataclass(frozen=True)
+class EStopParameters:
+    """Whether there has to be a button."""
+
+    e_stop_required: bool = parameter(
+        False, 'No motion until a message on e_stop has been heard since the start.'
+    )
+    e_stop_heartbeat: float = parameter(
+        0.0,
+        'e_stop has to come at least this often, and no motion begins before it does: silence is a'
+        ' press; 0: it need not.',
+        unit='s',
+        low=0.0,
+        high=60.0,
+    )
 
 
 class EStop:
-    """A button somewhere, and the latch behind it."""
+    """
+    A button somewhere, and the latch behind it.
 
-    def __init__(self) -> None:
+    listening: whether what was latched before the start has had its time to arrive.
+    """
+
+    def __init__(self, parameters: EStopParameters) -> None:
+        self.parameters = parameters
+        self.listening = True
         self._pressed = False
-        self._latched = False
+        self._latched = ''  # why
+        self._heard_at: float | None = None
 
-    def on_e_stop(self, pressed: bool) -> None:
+    def on_e_stop(self, pressed: bool, now: float) -> None:
         """Take the button's state; releasing it does not undo a press."""
-        self._pressed = pressed
-        self._latched = self._latched or pressed
+        self._pressed, self._heard_at = pressed, now
+        if pressed:
+            self._latched = 'e-stop'
 
     def reset(self) -> tuple[bool, str]:
         """Undo the e-stop, unless it is still pressed; return whether, and why."""
@@ -24,12 +53,28 @@ class EStop:
             return False, 'the e-stop is still pressed: publish false on e_stop first'
         if not self._latched:
             return True, 'the e-stop was not active'
-        self._latched = False
+        self._latched = ''
         return True, 'the e-stop is reset; the robot stands until the next action'
 
     def verdict(self, now: float) -> Verdict | None:
-        """Halt while it is latched."""
-        return Verdict(Stop.HALT, Result.ESTOPPED, 'e-stop') if self._latched else None
+        """Halt while it is latched, or not heard of though it has to be."""
+        longest = self.parameters.e_stop_heartbeat
+        silent = math.inf if self._heard_at is None else now - self._heard_at
+        if 0.0 < longest < silent < math.inf:
+            self._latched = (
+                self._latched or f'e-stop: e_stop is silent for more than {longest:g} s'
+            )
+        if self._latched:
+            return Verdict(Stop.HALT, Result.ESTOPPED, self._latched)
+        if not self.listening:
+            text = 'it has just started, and listens for an e_stop that is latched'
+            return Verdict(Stop.HALT, Result.INPUT_LOST, text)
+        if self._heard_at is None and (longest or self.parameters.e_stop_required):
+            text = 'nothing has been heard on e_stop yet: is its publisher running?'
+            return Verdict(Stop.HALT, Result.INPUT_LOST, text)
+        return None
 
     def forget(self) -> None:
-        """Keep the latch: no clock undoes it."""
+        """Keep the latch: no clock undoes it. The time of the last message is void."""
+        if self._heard_at is not None and self.parameters.e_stop_heartbeat:
+            self._heard_at = None

@@ -16,6 +16,17 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
+ENDS = (  # every signal that would end the process, and can be caught
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,  # its terminal is closed
+    signal.SIGQUIT,
+    signal.SIGABRT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGXCPU,
+)
 _LONGEST_WAIT = 0.1  # s between two looks at what ends the process
 
 
@@ -55,7 +66,7 @@ def run(
     argv: list[str] | None = None,
 ) -> int:
     """
-    Run a node until SIGINT or SIGTERM; whatever ends it, it is stopped on the way out.
+    Run a node until a signal of ENDS; whatever ends it, it is stopped on the way out.
 
     name, about, kinds: see `usage`. Returns 0, also for --help; 1 for a node that failed; 2 for
     bad arguments or parameters.
@@ -76,7 +87,7 @@ def run(
 
     # rclpy's own handlers close the context first, and then nothing can be published any more.
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDS:
         signal.signal(number, end)
     try:
         node = make()

@@ -4,6 +4,39 @@ from janusvln_ros.motion.types import Result, State
 from robot import FORWARD, Robot, ZERO
 
 
+def test_without_a_required_e_stop_nothing_moves():
+    robot = Robot(e_stop_required=True)
+    assert 'nothing has been heard on e_stop' in robot.act(FORWARD)
+    robot.assert_stands()
+    robot.executor.on_e_stop(False, robot.now)
+    assert robot.do(FORWARD)[0] < 0.012
+
+
+def test_silence_of_a_heartbeat_is_a_press():
+    robot = Robot(e_stop_heartbeat=0.3)
+    assert 'nothing has been heard on e_stop' in robot.act(FORWARD)
+    robot.executor.on_e_stop(False, robot.now)
+    assert robot.act(FORWARD) == ''
+    began = robot.now
+    while robot.tick() != ZERO:
+        assert robot.now - began < 0.35
+    assert robot.status.state is State.ESTOPPED and 'silent' in robot.status.message
+    robot.executor.on_e_stop(False, robot.now)  # its coming back does not undo it
+    robot.assert_stands()
+    assert robot.status.state is State.ESTOPPED
+    robot.executor.on_e_stop(False, robot.now)
+    assert robot.executor.reset()[0]
+    assert robot.status.state is State.IDLE
+
+
+def test_nothing_moves_before_a_latched_e_stop_had_its_time_to_arrive():
+    robot = Robot()
+    robot.executor.e_stop.listening = False
+    assert 'just started' in robot.act(FORWARD)
+    robot.executor.e_stop.listening = True
+    assert robot.act(FORWARD) == ''
+
+
 def test_e_stop_is_immediate_latched_and_reset_by_the_service_only():
     robot = Robot.on_the_way()
     robot.executor.on_e_stop(True, robot.now)
