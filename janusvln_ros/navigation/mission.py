@@ -49,6 +49,14 @@ class Reason(IntEnum):
     MOTION_FAILED = 10
 
 
+_LONGEST_MESSAGE = 500  # characters: what came in is not echoed without a bound
+
+
+def shortened(text: str) -> str:
+    """Return a text, cut where it is too long to be passed on."""
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + ' ...'
+
+
 _FATAL = {
     Result.CANCELED: Reason.CANCELED,
     Result.INPUT_LOST: Reason.INPUT_LOST,
@@ -81,6 +89,13 @@ class MissionParameters:
         unit='s',
         low=0.1,
         high=600.0,
+    )
+    frame_ahead: float = parameter(
+        0.1,
+        'A frame stamped further ahead of the clock is not used.',
+        unit='s',
+        low=0.0,
+        high=10.0,
     )
     status_timeout: float = parameter(
         2.0,
@@ -122,11 +137,24 @@ class MotionReport:
     progress: float = 0.0
     open_loop: bool = False
     message: str = ''
+    session_id: str = ''  # of the run of motion_executor; '' where it does not tell
+    execution_mode: Mode | None = None  # None where it does not tell
 
     @property
     def action_id(self) -> tuple[str, int]:
         """Name the action that the report is about."""
         return self.instruction_id, self.step
+
+
+def mode_trouble(report: MotionReport, parameters: MissionParameters) -> str:
+    """Say that motion_executor does not execute as it is decided here; '' when it does."""
+    mode = parameters.execution_mode
+    if report.execution_mode in (None, mode):
+        return ''
+    return (
+        f'execution_mode of motion_executor is {report.execution_mode.value}, that of '
+        f'the navigator {mode.value}: give both the same'
+    )
 
 
 class Mission:
@@ -186,7 +214,7 @@ class Mission:
     def end(self, reason: Reason, message: str) -> None:
         """End the episode, unless it has ended already."""
         if not self.ended:
-            self.reason, self.message = reason, message
+            self.reason, self.message = reason, shortened(message)
 
     def pause(self, now: int) -> None:
         """Take no decisions until resume; a motion under way is finished."""
@@ -204,6 +232,15 @@ class Mission:
 
     def reported(self, report: MotionReport, now: int) -> None:
         """Take in a motion status that arrived at time now."""
+        if self.report and self.report.session_id != report.session_id:
+            self.end(
+                Reason.MOTION_FAILED,
+                'motion_executor was restarted, or a second one is at work '
+                f'(session {report.session_id[:8]} after {self.report.session_id[:8]})',
+            )
+        trouble = mode_trouble(report, self.parameters)
+        if trouble:
+            self.end(Reason.MOTION_FAILED, trouble)
         self.report, self._reported_at = report, now
         if report.state == Motion.ESTOPPED:
             self.end(Reason.ESTOPPED, report.message or 'the e-stop is pressed')
@@ -229,15 +266,22 @@ class Mission:
         """Remember why a frame could not be used, for the case that no other comes."""
         self._frame_trouble = why
 
-    def takes_frame(self, stamp: int, now: int) -> bool:
+    def takes_frame(self, stamp: int, now: int, arrived: int | None = None) -> bool:
         """Tell whether a decision may be taken now from a frame with this stamp."""
         if self.ended or self._state != State.WAITING_FRAME:
             return False
         if self._last_stamp is not None and stamp == self._last_stamp:
             return False
-        if now - stamp > self.parameters.frame_timeout * _NANO:
+        taken = min(stamp, stamp if arrived is None else arrived)
+        if now - taken > self.parameters.frame_timeout * _NANO:
             self._frame_trouble = (
-                f'the newest was taken {(now - stamp) / _NANO:.1f} s ago; '
+                f'the newest was taken {(now - taken) / _NANO:.1f} s ago; '
+                'do the clocks of camera and navigator agree?'
+            )
+            return False
+        if stamp - now > self.parameters.frame_ahead * _NANO:
+            self._frame_trouble = (
+                f'the newest is stamped {(stamp - now) / _NANO:.1f} s ahead of the clock; '
                 'do the clocks of camera and navigator agree?'
             )
             return False
@@ -271,12 +315,12 @@ class Mission:
         if self.ended or self._state != State.DECIDING:
             return None
         trouble = self._stuck.trouble(action)
-        if trouble:
-            recovery = self._stuck.recovery(action, probabilities)
-            if recovery is None:
-                self.end(Reason.STUCK, trouble)
-                return None
+        recovery = self._stuck.recovery(action, probabilities)
+        if recovery is not None:
             action = recovery
+        elif trouble:
+            self.end(Reason.STUCK, trouble)
+            return None
         self._stuck.acted(action)
         self.awaiting = (self.instruction_id, self.step)
         self.step += 1

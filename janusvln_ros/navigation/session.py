@@ -14,9 +14,18 @@ from typing import Any, Protocol
 
 from janusvln_ros.actions import Action
 from janusvln_ros.navigation.decider import Answer
-from janusvln_ros.navigation.mission import Mission, MissionParameters, MotionReport, Reason, State
+from janusvln_ros.navigation.mission import (
+    Mission,
+    MissionParameters,
+    mode_trouble,
+    MotionReport,
+    Reason,
+    shortened,
+    State,
+)
 from janusvln_ros.policy.interface import MemoryUsage
 
+LONGEST_INSTRUCTION = 2000  # characters
 _EMPTY = MemoryUsage(0, 0, 0)
 
 
@@ -130,11 +139,25 @@ class Session:
             self._outlet.began(self.mission)
             self._update()
 
-    def cancel(self, name: str, message: str) -> None:
-        """End the mission of this name, if it is under way."""
+    def refusal(self, instruction: str, parameters: MissionParameters) -> str:
+        """Say why no mission can begin with an instruction; '' when it can."""
         with self.lock:
-            if self.mission and self.mission.instruction_id == name:
-                self.mission.end(Reason.CANCELED, message)
+            if not self.active:
+                return 'the navigator is not active'
+            if not instruction.strip():
+                return 'it is empty'
+            if len(instruction) > LONGEST_INSTRUCTION:
+                return f'it is {len(instruction)} characters long; {LONGEST_INSTRUCTION} are taken'
+            if self._report:
+                return mode_trouble(self._report, parameters)
+            return ''
+
+    def end(self, reason: Reason, message: str, name: str = '') -> None:
+        """End the mission that is under way; with a name, only the one of that name."""
+        with self.lock:
+            mission = self.current
+            if mission and name in ('', mission.instruction_id):
+                mission.end(reason, message)
                 self._update()
 
     def pause(self) -> bool:
@@ -197,7 +220,11 @@ class Session:
                 mission, frame = self.current, self.frame
                 if mission and self._remembered is not mission:
                     return mission, None
-                if mission and frame and mission.takes_frame(frame.stamp, self._now()):
+                if (
+                    mission
+                    and frame
+                    and mission.takes_frame(frame.stamp, self._now(), frame.arrived)
+                ):
                     return mission, frame
                 self.lock.wait()
             return None
@@ -211,6 +238,7 @@ class Session:
     def refuse(self, mission: Mission, frame: Frame, why: str) -> None:
         """Note that a frame cannot be used."""
         with self.lock:
+            why = shortened(why)
             mission.frame_refused(why)
             if self.frame is frame:
                 self.frame = None
@@ -223,7 +251,7 @@ class Session:
             if (
                 mission is not self.mission
                 or mission is not self._remembered
-                or not mission.takes_frame(frame.stamp, now)
+                or not mission.takes_frame(frame.stamp, now, frame.arrived)
             ):
                 return False
             mission.begin_decision(frame.stamp, now)
@@ -255,7 +283,7 @@ class Session:
     def failed(self, mission: Mission, error: Exception) -> None:
         """End a mission, since the policy raised an error."""
         with self.lock:
-            why = f'{type(error).__name__}: {error}'
+            why = shortened(f'{type(error).__name__}: {error}')
             self._outlet.failed(f'policy: {why}')
             mission.end(Reason.POLICY_ERROR, why)
             self._remembered = mission

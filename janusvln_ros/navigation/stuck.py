@@ -33,8 +33,9 @@ class StuckParameters:
         high=FORWARD_STEP,
     )
     max_recoveries: int = parameter(
-        0,
-        'Times that a stuck robot takes its likeliest other action before STUCK.',
+        3,
+        'Times in an episode that a stuck or blocked robot takes its likeliest other action '
+        'instead; 0: never.',
         low=0,
         high=1000,
     )
@@ -47,6 +48,7 @@ class StuckDetector:
         self._parameters = parameters
         self._actions: list[int] = []
         self._pushes = 0
+        self._blocked = False  # the last action: ahead is an obstacle
         self._recoveries = 0
 
     def acted(self, action: int) -> None:
@@ -56,6 +58,7 @@ class StuckDetector:
     def moved(self, result: Result, progress: float) -> bool:
         """Note how the last action ended; tell whether it was a push that moved nothing."""
         forward = self._actions[-1:] == [Action.MOVE_FORWARD]
+        self._blocked = forward and result == Result.BLOCKED
         pushed = forward and progress < self._parameters.push_distance
         if pushed and result in (Result.SUCCEEDED, Result.TIMEOUT):
             self._pushes += 1
@@ -86,11 +89,15 @@ class StuckDetector:
 
     def recovery(self, action: int, probabilities: Sequence[float]) -> Action | None:
         """
-        Return what to do instead of an action that is trouble; None once all tries are used up.
+        Return what to do instead of an action that is trouble, or that was just blocked.
 
-        probabilities: of the four actions in order. The robot starts afresh then.
+        None: no reason to, or all tries are used up. probabilities: of the four actions in order.
+        The robot starts afresh then.
         """
-        if self._recoveries >= self._parameters.max_recoveries:
+        blocked = self._blocked and action == Action.MOVE_FORWARD
+        if self._recoveries >= self._parameters.max_recoveries or not (
+            blocked or self.trouble(action)
+        ):
             return None
         self._recoveries += 1
         self._actions.clear()

@@ -9,7 +9,10 @@ from janusvln_ros.imaging.encodings import ImageError, to_rgb
 from janusvln_ros.navigation.decider import Decider
 from janusvln_ros.navigation.mission import Mission
 from janusvln_ros.navigation.session import Frame, Order, Session
+from janusvln_ros.navigation.watchdog import Watchdog
 import numpy as np
+
+POLICY = 'policy'  # name of the thread
 
 
 class Worker:
@@ -20,27 +23,35 @@ class Worker:
     ) -> None:
         """sent: told of every order with its picture, uint8 (H, W, 3), after it went out."""
         self._session, self._decider, self._sent = session, decider, sent
+        self.watchdog = Watchdog()
+        self.failure = ''  # what ended the thread; '' while all is well
         session.open()
-        self._thread = threading.Thread(target=self._think, name='policy', daemon=True)
+        self._thread = threading.Thread(target=self._think, name=POLICY, daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread, after the step that it is at."""
+    def stop(self, patience: float) -> bool:
+        """End the thread, after the step that it is at; False if that takes longer, s."""
         self._session.close()
-        self._thread.join()
+        self._thread.join(patience)
+        return not self._thread.is_alive()
 
     def _think(self) -> None:
-        while work := self._session.wait_for_work():
-            mission, frame = work
-            if frame is None:
-                self._forget(mission)
-            else:
-                self._look(mission, frame)
+        try:
+            while work := self._session.wait_for_work():
+                mission, frame = work
+                if frame is None:
+                    self._forget(mission)
+                else:
+                    self._look(mission, frame)
+        except BaseException as error:  # an error of ours: the node ends with it
+            self.failure = f'the policy thread ended: {type(error).__name__}: {error}'
+            raise
 
     def _forget(self, mission: Mission) -> None:
         """Empty the policy's memory for a mission."""
         try:
-            memory = self._decider.reset(mission.instruction)
+            with self.watchdog.watching():
+                memory = self._decider.reset(mission.instruction)
         except Exception as error:  # whatever a policy raises must not end the thread
             self._session.failed(mission, error)
         else:
@@ -57,7 +68,8 @@ class Worker:
         if not self._session.begin_decision(mission, frame):
             return
         try:
-            answer = self._decider.decide(rgb)
+            with self.watchdog.watching():
+                answer = self._decider.decide(rgb)
         except Exception as error:  # whatever a policy raises must not end the thread
             self._session.failed(mission, error)
             return

@@ -85,7 +85,6 @@ class MotionExecutor(Node):
     """The ROS side of the executor; see docs/motion.md for topics and parameters."""
 
     failure = ''
-    loading = False
 
     def __init__(self, **options: Any) -> None:
         super().__init__('motion_executor', **options)

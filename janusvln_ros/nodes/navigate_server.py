@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import math
+import time
 from typing import Any
 
 from janusvln_ros.action import Navigate
@@ -13,6 +15,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
 _RESULT_TIMEOUT = 60  # s that results are kept; clients ask for them when the goal is accepted
+_ON_ITS_WAY = 0.5  # s
 _ERRORS = 10000  # Nav2 leaves error codes from here on to other servers
 
 
@@ -38,6 +41,7 @@ class NavigateServer(ActionServer):
         begin(name, instruction) and cancel(name) are told of goals; name: that of the mission.
         """
         self._refusal, self._begin, self._cancel = refusal, begin, cancel
+        self._answered_at = -math.inf  # when the last result was settled
         self._goals: dict[str, ServerGoalHandle] = {}  # accepted and not settled, by name
         super().__init__(
             node,
@@ -84,7 +88,13 @@ class NavigateServer(ActionServer):
 
         handle = self._goals.pop(mission.instruction_id, None)
         if handle:
+            self._answered_at = time.monotonic()
             super().notify_execute(handle, finish)
+
+    @property
+    def answering(self) -> bool:
+        """Tell whether a result may still be on its way out; needs a node that is spun."""
+        return bool(self._goals) or time.monotonic() < self._answered_at + _ON_ITS_WAY
 
     def _on_goal(self, goal: Navigate.Goal) -> GoalResponse:
         return GoalResponse.REJECT if self._refusal(goal.instruction) else GoalResponse.ACCEPT

@@ -11,16 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 import gc
+import os
 import sys
+import threading
 import time
 import uuid
 
-from janusvln_ros.motion.types import Result
-from janusvln_ros.msg import MotionStatus
+from janusvln_ros.motion.types import Mode, Result
+from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.navigation.decider import Decider
-from janusvln_ros.navigation.mission import MissionParameters, MotionReport
+from janusvln_ros.navigation.mission import MissionParameters, MotionReport, Reason
+from janusvln_ros.navigation.peers import Rivals
 from janusvln_ros.navigation.session import Session
-from janusvln_ros.navigation.worker import Worker
+from janusvln_ros.navigation.watchdog import WatchdogParameters
+from janusvln_ros.navigation.worker import POLICY, Worker
 from janusvln_ros.nodes.common.conversions import nanoseconds
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
@@ -32,13 +36,27 @@ from janusvln_ros.policy.interface import Policy
 from janusvln_ros.policy.load import load_policy
 from janusvln_ros.policy.options import PolicyOptions
 from janusvln_ros.policy.settings import settings_of
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 _SWITCH_INTERVAL = 1e-3  # s; Python's own 5 ms would delay the hand-over of a frame by that much
+_LAST_WORDS = 1.0  # s that goals have to be answered at the end
+_LAST_STEP = 2.0  # s that the policy has to end its step
+_LONGEST_NAME = 256  # characters of a frame id
+_CONFIGURE = Transition.TRANSITION_CONFIGURE
+_MODES = {MotionStatus.MODE_STEP: Mode.STEP, MotionStatus.MODE_CONTINUOUS: Mode.CONTINUOUS}
+_NO_CLOCK = (
+    'use_sim_time is set, but nothing has come on /clock: start what publishes it, or set '
+    'use_sim_time to false'
+)
+LOADING = 'loading'  # name of the thread that loads a checkpoint
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
@@ -67,6 +85,7 @@ class NavigatorParameters:
     policy: PolicyOptions = group(PolicyOptions, changes=Changes.WHEN_UNCONFIGURED)
     node: NodeParameters = group(NodeParameters, changes=Changes.WHEN_UNCONFIGURED)
     mission: MissionParameters = group(MissionParameters, changes=Changes.ALWAYS)
+    watchdog: WatchdogParameters = group(WatchdogParameters, changes=Changes.ALWAYS)
 
 
 class Navigator(LifecycleNode):
@@ -76,7 +95,7 @@ class Navigator(LifecycleNode):
         super().__init__('navigator')
         self._load = load
         self.failure = ''
-        self.loading = False  # a checkpoint; may take a minute
+        self._loading: threading.Thread | None = None
         self._policy: Policy | None = None
         self._worker: Worker | None = None
         self._inputs: list = []
@@ -85,10 +104,13 @@ class Navigator(LifecycleNode):
             self,
             refusal=self._refusal,
             begin=self._begin,
-            cancel=lambda name: self._session.cancel(name, 'canceled by the client'),
+            cancel=lambda name: self._session.end(Reason.CANCELED, 'canceled by the client', name),
         )
         self._outputs = NavigatorOutputs(self, goals)
-        self._session = Session(self._outputs, lambda: self.get_clock().now().nanoseconds)
+        self._goals = goals
+        self._rivals = Rivals(self._outputs.session_id)
+        self._configure_in_background()
+        self._session = Session(self._outputs, self._now)
         self.create_service(Trigger, 'pause', self._on_pause)
         self.create_service(Trigger, 'resume', self._on_resume)
         self.create_service(Trigger, 'reset_memory', self._on_reset_memory)
@@ -103,16 +125,49 @@ class Navigator(LifecycleNode):
 
     def start(self) -> None:
         """Configure and activate, if that is asked for."""
-        if self._declared.value.node.autostart and (
-            self.trigger_configure() != _SUCCESS or self.trigger_activate() != _SUCCESS
-        ):
-            self.failure = self._outputs.last_error or 'cannot activate'
+        if self._declared.value.node.autostart:
+            self._loading = threading.Thread(
+                target=self.trigger_configure, name=LOADING, daemon=True
+            )
+            self._loading.start()
 
     def stop(self) -> None:
-        """Stop the robot and end the policy's thread, in whatever state the node is."""
-        if self._session.active:
-            self.trigger_deactivate()
-        self._unload()
+        """Stop the robot, answer all goals and end the policy's thread, as far as it ends."""
+        self._session.deactivate('the navigator ends')
+        end = time.monotonic() + _LAST_WORDS
+        try:
+            while self._goals.answering and self.executor and time.monotonic() < end:
+                self.executor.spin_once(timeout_sec=0.05)
+        except Exception as error:  # perhaps the one that ends the node
+            self.get_logger().error(f'a goal may have no answer: {error}')
+        if self._worker and not self._worker.stop(_LAST_STEP):
+            self.get_logger().error('the policy does not end by itself')
+
+    def _configure_in_background(self) -> None:
+        """Let a checkpoint be loaded by a thread, so that the other services answer meanwhile."""
+        service = self._service_change_state
+        change_state = service.callback
+
+        async def on_change_state(
+            request: ChangeState.Request, response: ChangeState.Response
+        ) -> ChangeState.Response:
+            transition = request.transition
+            if transition.label != 'configure' and transition.id != _CONFIGURE:
+                return change_state(request, response)
+            done = Future(executor=self.executor)
+
+            def configure() -> None:
+                try:
+                    done.set_result(change_state(request, response))
+                except Exception as error:  # of the state machine: not now
+                    done.set_exception(error)
+
+            threading.Thread(target=configure, name=LOADING, daemon=True).start()
+            return await done
+
+        service.callback = on_change_state
+        service.callback_group = MutuallyExclusiveCallbackGroup()
+        service.callback_group.add_entity(service)
 
     # Lifecycle
 
@@ -120,14 +175,11 @@ class Navigator(LifecycleNode):
         """Load the checkpoint; fail with the reason in the log."""
         begun = time.monotonic()
         options = self._declared.value.policy
-        self.loading = True
         try:
             self._policy = self._load(options)
-        except (ValueError, OSError, RuntimeError, ImportError) as error:
+        except Exception as error:  # whatever a checkpoint's files make torch raise
             self._outputs.failed(f'cannot configure: {error}')
             return TransitionCallbackReturn.FAILURE
-        finally:
-            self.loading = False
         self.get_logger().info(f'loaded {options.checkpoint} in {time.monotonic() - begun:.1f} s')
         if self._policy.random_weights:
             self.get_logger().warning(
@@ -151,6 +203,12 @@ class Navigator(LifecycleNode):
             self.create_subscription(kind, topic, self._on_image, qos),
             self.create_subscription(MotionStatus, 'motion_status', self._on_motion, LATEST),
             self.create_subscription(String, 'instruction', self._on_instruction, RELIABLE),
+            self.create_subscription(
+                NavigatorStatus, 'navigator_status', self._on_navigator, RELIABLE
+            ),
+            self.create_subscription(
+                NavigationAction, 'navigation_action', self._on_action, RELIABLE
+            ),
         ]
         self._session.activate()
         topic = self.resolve_topic_name('instruction')
@@ -187,8 +245,8 @@ class Navigator(LifecycleNode):
         return super().on_error(state)
 
     def _unload(self) -> None:
-        if self._worker:
-            self._worker.stop()
+        if self._worker and not self._worker.stop(_LAST_STEP):
+            self.failure = 'the policy does not end by itself'
         self._worker = self._policy = None
         gc.collect()
         torch = sys.modules.get('torch')
@@ -199,6 +257,7 @@ class Navigator(LifecycleNode):
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._outputs.frames.count()
+        message.header.frame_id = message.header.frame_id[:_LONGEST_NAME]
         self._session.on_frame(message, nanoseconds(message.header.stamp))
 
     def _on_motion(self, message: MotionStatus) -> None:
@@ -212,8 +271,19 @@ class Navigator(LifecycleNode):
                 message.progress,
                 message.open_loop,
                 message.message,
+                message.session_id,
+                _MODES.get(message.execution_mode),
             )
         )
+
+    def _on_navigator(self, message: NavigatorStatus) -> None:
+        if message.state != NavigatorStatus.STATE_INACTIVE:
+            self._rivals.hear(message.session_id, self._now())
+
+    def _on_action(self, message: NavigationAction) -> None:
+        now = self._now()
+        if self._rivals.hear(message.session_id, now):
+            self._session.end(Reason.MOTION_FAILED, self._rivals.trouble(now))
 
     def _on_instruction(self, message: String) -> None:
         if not self._refusal(message.data):
@@ -221,13 +291,13 @@ class Navigator(LifecycleNode):
 
     def _refusal(self, instruction: str) -> str:
         """Say why no episode can start with an instruction; empty when it can."""
-        problem = ''
-        if not self._session.active:
-            problem = 'the navigator is not active'
-        elif not instruction.strip():
-            problem = 'it is empty'
+        now = self._now()
+        problem = self._session.refusal(instruction, self._declared.value.mission)
+        if not problem:
+            problem = self._rivals.trouble(now) if now else _NO_CLOCK
         if problem:
-            self.get_logger().warning(f'instruction refused: {problem}')
+            self._outputs.last_error = f'instruction refused: {problem}'
+            self.get_logger().warning(self._outputs.last_error)
         return problem
 
     def _begin(self, name: str, instruction: str) -> None:
@@ -261,10 +331,28 @@ class Navigator(LifecycleNode):
 
     # Watchdogs, heartbeat, diagnostics, parameters
 
+    def _now(self) -> int:
+        return self.get_clock().now().nanoseconds
+
     def _on_heartbeat(self) -> None:
+        if self._loading and not self._loading.is_alive():
+            self._loading = None
+            if self._policy is None or self.trigger_activate() != _SUCCESS:
+                self.failure = self._outputs.last_error or 'cannot activate'
+        if self._worker:
+            self._guard(self._worker)
         with self._session.lock:
             self._session.check()
             self._outputs.publish_status(self._session)
+
+    def _guard(self, worker: Worker) -> None:
+        """End the mission and the process when the policy's thread hangs or has ended."""
+        limit = self._declared.value.watchdog.decision_timeout
+        trouble = worker.failure or worker.watchdog.overdue(limit)
+        if trouble:
+            self._outputs.failed(trouble)
+            self._session.end(Reason.POLICY_ERROR, trouble)
+            self.failure = trouble
 
     def _on_diagnostics(self) -> None:
         random = self._policy is not None and self._policy.random_weights
@@ -284,7 +372,12 @@ def main(
 ) -> int:
     """Run the node until SIGINT or SIGTERM; the robot is stopped on the way out."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    return run('navigator', lambda: Navigator(load), __doc__, (NavigatorParameters,), argv)
+    code = run('navigator', lambda: Navigator(load), __doc__, (NavigatorParameters,), argv)
+    if any(thread.name in (LOADING, POLICY) for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # what hangs in there would hang the interpreter's end as well
+    return code
 
 
 if __name__ == '__main__':

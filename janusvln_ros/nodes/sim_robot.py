@@ -127,7 +127,6 @@ class SimRobot(Node):
             self._house, self._start_pose, wheel_error=settings.wheel_error, seed=settings.seed
         )
         self.failure = ''  # the error that ended a thread
-        self.loading = False
         self._lock = threading.Lock()  # guards the world
         self._shot = threading.Condition()  # guards the next two
         self._wanted: tuple[TimeMessage, tuple[float, float, float]] | None = None

@@ -20,7 +20,9 @@ STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = Action
     ],
 )
 def test_stuck_robot_ends_the_episode(actions, report, says):
-    robot = Robot(spin_steps=5, dither_steps=4, push_steps=3, max_failed_motions=99)
+    robot = Robot(
+        spin_steps=5, dither_steps=4, push_steps=3, max_failed_motions=99, max_recoveries=0
+    )
     for action in actions[:-1]:
         assert robot.do(action, **report) == action
     assert robot.decide(actions[-1]) is None
@@ -56,3 +58,30 @@ def test_recovery_takes_the_likeliest_other_action_a_bounded_number_of_times():
     for _ in range(4):
         robot.do(TURN_LEFT)
     assert robot.decide(TURN_LEFT) is None and robot.mission.reason == Reason.STUCK
+
+
+def test_blocked_robot_turns_instead_a_bounded_number_of_times():
+    robot = Robot(max_recoveries=2, max_failed_motions=3)
+    turns = (0.05, 0.6, 0.15, 0.2)
+    for _ in range(2):
+        assert robot.do(MOVE_FORWARD, result=Result.BLOCKED, progress=0.0) == MOVE_FORWARD
+        assert robot.decide(MOVE_FORWARD, turns) == TURN_RIGHT
+        robot.report()
+    for _ in range(3):
+        assert robot.do(MOVE_FORWARD, result=Result.BLOCKED, progress=0.0) == MOVE_FORWARD
+    assert robot.mission.reason == Reason.BLOCKED
+
+
+def test_blocked_robot_whose_policy_turns_away_needs_no_recovery():
+    robot = Robot(max_recoveries=1)
+    robot.do(MOVE_FORWARD, result=Result.BLOCKED, progress=0.0)
+    assert robot.do(TURN_LEFT) == TURN_LEFT
+    assert robot.do(MOVE_FORWARD) == MOVE_FORWARD
+    robot.do(MOVE_FORWARD, result=Result.BLOCKED, progress=0.0)
+    assert robot.decide(MOVE_FORWARD) in (TURN_LEFT, TURN_RIGHT)
+
+
+def test_recoveries_can_be_switched_off():
+    robot = Robot(max_recoveries=0)
+    for _ in range(4):
+        assert robot.do(MOVE_FORWARD, result=Result.BLOCKED, progress=0.0) == MOVE_FORWARD

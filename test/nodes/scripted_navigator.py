@@ -2,11 +2,13 @@
 The navigator with a policy that answers what the instruction spells out.
 
 'F L .5 R S' goes forward, turns left, thinks for half a second, turns right, stops, and begins
-anew; 'X' raises. Start it like the navigator; checkpoint 'bad' cannot be loaded, 'slow' takes a
-minute.
+anew; 'X' raises, 'SystemExit' too, 'hang' never answers, 'nonsense' is no decision, and after
+'full' nobody can tell how full the memory is. Start it like the navigator;
+checkpoint 'bad' cannot be loaded, 'slow' takes a minute.
 """
 
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -30,6 +32,8 @@ class ScriptedPolicy:
         return [word for word in instruction.split() if word == 'fridge']
 
     def memory_usage(self):
+        if self.position and self.words[(self.position - 1) % len(self.words)] == 'full':
+            raise RuntimeError('nobody knows')
         return SimpleNamespace(frames=self.frames, capacity=56, bytes=1000 * self.frames)
 
     def step(self, rgb):
@@ -39,6 +43,14 @@ class ScriptedPolicy:
             self.position += 1
             if word == 'X':
                 raise RuntimeError('the script says so')
+            if word == 'SystemExit':
+                sys.exit(3)
+            if word == 'hang':
+                threading.Event().wait()
+            if word == 'nonsense':
+                return SimpleNamespace(action=7, probabilities={})
+            if word == 'full':
+                word = 'F'
             if word in LETTERS:
                 action = LETTERS.index(word)
                 return SimpleNamespace(

@@ -328,7 +328,7 @@ def test_robot_that_pushes_a_wall_is_stuck(watcher, system):
     system(
         {'start_pose': f'"{x} {y} 0.0"'}.items(),
         {'time_allowance': 0.5}.items(),
-        {'push_steps': 2}.items(),
+        {'push_steps': 2, 'max_recoveries': 0}.items(),
     )
     watcher.say('F')
     watcher.wait_end(NavigatorStatus.REASON_STUCK)

@@ -7,7 +7,7 @@ import threading
 from diagnostic_msgs.msg import DiagnosticArray
 from janusvln_ros.action import Navigate
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
-from janusvln_ros.nodes.common.conversions import seconds
+from janusvln_ros.nodes.common.conversions import seconds, to_stamp
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -49,9 +49,12 @@ class Peers(Node):
         self.actions, self.statuses, self.diagnostics, self.debug = [], [], [], []
         self.ends = []  # motion_end as it stood when each action came
         self.motion_time = 0.1
+        self.message = ''  # of each motion's end
         self.outcome = MotionStatus.RESULT_SUCCEEDED  # of each motion
         self.camera_on = self.executor_on = True
         self.report = MotionStatus(state=MotionStatus.STATE_IDLE)
+        self.session, self.mode = 'executor', MotionStatus.MODE_UNKNOWN
+        self.stamp_offset = 0.0  # s that the camera's clock is ahead
         self.pixels = array.array('B', np.zeros((48, 64, 3), np.uint8).tobytes())
         self.images = self.create_publisher(Image, 'image', qos_profile_sensor_data)
         self.motion = self.create_publisher(MotionStatus, 'motion_status', LATEST)
@@ -91,18 +94,20 @@ class Peers(Node):
     def arrive(self):
         self.moving.cancel()
         self.report.state, self.report.result = MotionStatus.STATE_IDLE, self.outcome
-        self.report.progress = 0.25
+        self.report.progress, self.report.message = 0.25, self.message
         self.report.motion_end = self.get_clock().now().to_msg()
         self.publish_report()
 
     def publish_report(self):
         if self.executor_on:
+            self.report.session_id, self.report.execution_mode = self.session, self.mode
             self.report.header.stamp = self.get_clock().now().to_msg()
             self.motion.publish(self.report)
 
     def picture(self):
         image = Image(height=48, width=64, step=192, encoding='rgb8', data=self.pixels)
-        image.header.stamp = self.get_clock().now().to_msg()
+        now = self.get_clock().now().nanoseconds * 1e-9
+        image.header.stamp = to_stamp(now + self.stamp_offset)
         image.header.frame_id = 'camera_optical_frame'
         return image
 
@@ -139,6 +144,12 @@ class Peers(Node):
         return self.call(
             ChangeState, 'navigator/change_state', transition=Transition(id=transition)
         ).success
+
+    def begin_change(self, transition):
+        """Ask for a transition; return the future of the answer."""
+        client = self.create_client(ChangeState, 'navigator/change_state')
+        assert client.wait_for_service(20.0)
+        return client.call_async(ChangeState.Request(transition=Transition(id=transition)))
 
     def lifecycle_state(self):
         return self.call(GetState, 'navigator/get_state').current_state.label

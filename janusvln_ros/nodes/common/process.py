@@ -34,7 +34,6 @@ class Program(Protocol):
     """What a node has to offer so that `run` can run it."""
 
     failure: str  # ends the process with status 1; empty while all is well
-    loading: bool  # a signal may interrupt it: nothing moves, and the end may be far
 
     def start(self) -> None:
         """Begin; called once, before the node is spun."""
@@ -82,7 +81,7 @@ def run(
     def end(number: int, frame: FrameType | None) -> None:
         nonlocal ended
         ended = True
-        if node is None or node.loading:
+        if node is None:
             raise KeyboardInterrupt
 
     # rclpy's own handlers close the context first, and then nothing can be published any more.
@@ -106,10 +105,12 @@ def run(
         print(f'{name}: {error}', file=sys.stderr)
         return 2
     finally:
-        if node is not None:
-            node.stop()
-            node.destroy_node()
-        rclpy.try_shutdown()
+        try:
+            if node is not None:
+                node.stop()
+                node.destroy_node()
+        finally:
+            rclpy.try_shutdown()
     if node.failure:
         print(f'{name}: {node.failure}', file=sys.stderr)
         return 1
