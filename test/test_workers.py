@@ -11,6 +11,8 @@ import pytest
 from tasks import sleepers, squares
 from waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {
     'evaluate': 'evaluate --policy expert --split val_unseen --processes 2 --output'.split(),
     'views': 'data views --tours 2000 --rooms 1 1 --processes 2'.split(),
@@ -80,7 +82,6 @@ def test_a_killed_worker_ends_the_command_with_a_word(marked, tmp_path, words):
     assert not marked[1]()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('words', COMMANDS.values(), ids=COMMANDS)
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
 def test_workers_end_with_a_command_that_is_killed(marked, tmp_path, words, number):

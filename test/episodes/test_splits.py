@@ -41,6 +41,7 @@ def test_every_form_occurs():
     assert forms == {form for forms in FORMS.values() for form in forms}
 
 
+@pytest.mark.slow
 def test_the_same_in_another_process():
     code = (
         'from janusvln_ros.episodes.splits import *;'
@@ -191,6 +192,7 @@ def test_doors_that_are_named_are_passed_in_order():
             assert [colour for _, colour in sorted(passed)] == named, episode.instruction.text
 
 
+@pytest.mark.slow
 def test_seen_splits_have_only_training_pairs_and_phrasings():
     split = find_split('val_seen_small')
     for number in range(7):

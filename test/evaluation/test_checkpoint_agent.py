@@ -10,6 +10,8 @@ from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
 from janusvln_ros.sim.camera import CameraModel
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):

@@ -13,6 +13,8 @@ from janusvln_ros.evaluation.agents import AgentSpec
 from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, read_records, Run
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HOUSE = EnvironmentSpec('val_unseen_small', width=64, height=48)
 
 

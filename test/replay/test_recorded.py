@@ -26,6 +26,7 @@ def shipped(tmp_path):
     return ROOT / name
 
 
+@pytest.mark.slow
 def test_the_decisions_are_the_expected_ones(tmp_path, shipped):
     arguments = [
         str(DATA / 'simulator'),

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
 
+pytestmark = pytest.mark.slow
+
 
 def live(drive) -> list[tuple]:
     return [(e, s, stamp, ACTION_NAMES[a], p) for e, s, stamp, a, p in drive.decisions]

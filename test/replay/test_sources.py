@@ -10,6 +10,8 @@ import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg
 
+pytestmark = pytest.mark.slow
+
 CAMERA = '/image'
 
 

@@ -23,6 +23,8 @@ from janusvln_ros.sim.renderer import Renderer, rooms_in_sight
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HASHES = """
 import hashlib
 from janusvln_ros.sim.camera import CameraModel

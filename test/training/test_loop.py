@@ -21,6 +21,8 @@ import torch
 from waiting import wait_for
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TRAINED = ('visual_merger', 'merger', 'model', 'lm_head')
 
@@ -119,7 +121,6 @@ def test_frozen_parts_stay_and_trained_parts_learn(fresh, walks, tmp_path):
             assert not torch.equal(value, before[name]), name
 
 
-@pytest.mark.slow
 def test_overfits_a_few_questions(fresh, walks, tmp_path):
     """The loss falls to almost nothing where the same questions come again and again."""
 
@@ -225,7 +226,6 @@ def whole(fresh, walks, tmp_path_factory) -> dict[str, torch.Tensor]:
     return load_file(folder / 'run' / 'base' / 'checkpoint' / 'model.safetensors')
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)  # seconds; a quarter of a minute on an idle machine
 @pytest.mark.parametrize('number, status', [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_a_killed_or_interrupted_command_goes_on(fresh, walks, tmp_path, whole, number, status):
@@ -254,7 +254,6 @@ def test_a_killed_or_interrupted_command_goes_on(fresh, walks, tmp_path, whole, 
     assert _same(load_file(tmp_path / 'run' / 'base' / 'checkpoint' / 'model.safetensors'), whole)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_two_processes_learn_what_one_does(fresh, walks, tmp_path, torchrun):
     losses = []

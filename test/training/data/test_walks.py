@@ -167,6 +167,7 @@ def test_questions_are_drawn_without_repeats(walk):
     assert 1 <= own <= 20
 
 
+@pytest.mark.slow
 def test_batches_hold_the_answers(fresh, walks):
     encoder = PromptEncoder(fresh)
     batches = ImitationBatches(WalkFiles([walks]), encoder, walks_per_batch=2, questions=6, seed=0)
