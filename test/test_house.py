@@ -1,6 +1,7 @@
 """The house rules: which room may import which, and that every command is installed."""
 
 import ast
+from collections.abc import Iterator
 import graphlib
 import os
 from pathlib import Path
@@ -199,3 +200,64 @@ def test_installed_command_starts_worker_processes(tmp_path: Path):
         check=True,
         env={**os.environ, 'PYTHONPATH': str(ROOT)},
     )
+
+
+LIMITS = {'janusvln_ros': 450, 'test': 400}  # lines of a file in these folders
+
+
+@pytest.mark.parametrize('folder', sorted(LIMITS))
+def test_no_file_is_too_long(folder: str):
+    lines = {path: len(path.read_text().splitlines()) for path in (ROOT / folder).rglob('*.py')}
+    assert not {path: count for path, count in lines.items() if count > LIMITS[folder]}
+
+
+def test_no_class_has_too_many_methods():
+    for path in PACKAGE.rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
+                assert len(methods) <= 25, f'{path.relative_to(ROOT)}: {node.name}'
+
+
+def test_actions_stand_in_one_place():
+    """
+    No other module spells an action's name as text, gives such a name a number, or states a step.
+
+    A step is 0.25 given to a name (variable, argument, default) with "step" or "forward" in it, or
+    15 degrees in radians. YAML is not looked at: Habitat's states them in its own words.
+    """
+    for path in {*PACKAGE.rglob('*.py')} - {PACKAGE / 'actions.py'}:
+        tree = ast.parse(path.read_text())
+        for where, name, value in given_values(tree):
+            told = f'{path.relative_to(ROOT)}:{where}'
+            assert not (name in NAMES and isinstance(value, int | float)), told
+            assert not (value == 0.25 and re.search('step|forward', name, re.IGNORECASE)), told
+        for node in ast.walk(tree):
+            told = f'{path.relative_to(ROOT)}:{getattr(node, "lineno", 0)}'
+            assert not (isinstance(node, ast.Constant) and node.value in NAMES), told
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(('radians', 'rad')):
+                assert [ast.unparse(value) for value in node.args] not in (['15'], ['15.0']), told
+
+
+NAMES = {'MOVE_FORWARD', 'TURN_LEFT', 'TURN_RIGHT'}
+
+
+def given_values(tree: ast.AST) -> Iterator[tuple[int, str, object]]:
+    """Yield line, name and number of what is assigned, passed by name or a default in a module."""
+    for node in ast.walk(tree):
+        pairs: list[tuple[str, ast.expr | None]] = []
+        if isinstance(node, ast.Assign):
+            pairs = [(ast.unparse(target), node.value) for target in node.targets]
+        elif isinstance(node, ast.AnnAssign):
+            pairs = [(ast.unparse(node.target), node.value)]
+        elif isinstance(node, ast.keyword):
+            pairs = [(node.arg or '', node.value)]
+        elif isinstance(node, ast.arguments):
+            late = [*node.posonlyargs, *node.args][::-1]
+            pairs = [(one.arg, value) for one, value in zip(late, node.defaults[::-1])]
+            pairs += [(one.arg, value) for one, value in zip(node.kwonlyargs, node.kw_defaults)]
+        for name, value in pairs:
+            if isinstance(value, ast.Call) and value.args:  # parameter(0.25, …)
+                value = value.args[0]
+            if isinstance(value, ast.Constant):
+                yield value.lineno, name, value.value

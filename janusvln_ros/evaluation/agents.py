@@ -13,7 +13,7 @@ import numpy as np
 
 BASELINES = ('expert', 'random', 'forward', 'stop')
 # Shares of the actions of expert trajectories, as VLN-CE's random agent takes them.
-_RANDOM = {'STOP': 0.02, 'MOVE_FORWARD': 0.68, 'TURN_LEFT': 0.15, 'TURN_RIGHT': 0.15}
+_RANDOM = (0.02, 0.68, 0.15, 0.15)  # in the order of Action
 _FORWARD_STEPS = 14  # about what the expert walks in an episode
 
 
@@ -97,7 +97,7 @@ class BlindAgent:
         """Choose an action."""
         self._steps += 1
         if self._kind == 'random':
-            return int(self._rng.choice(len(_RANDOM), p=list(_RANDOM.values())))
+            return int(self._rng.choice(len(_RANDOM), p=_RANDOM))
         if self._kind == 'forward' and self._steps <= _FORWARD_STEPS:
             return Action.MOVE_FORWARD
         return Action.STOP

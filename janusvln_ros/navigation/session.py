@@ -295,7 +295,7 @@ class Session:
             self._closing = True
             self.lock.notify_all()
 
-    def open(self) -> None:
+    def open(self) -> None:  # noqa: A003
         """Make ready for a worker."""
         with self.lock:
             self._closing = False

@@ -31,7 +31,7 @@ def to_stamp(time: float) -> Time:
 
 
 def yaw(q: Quaternion) -> float:
-    """Return the yaw (rad) of a quaternion; NaN for one that is no rotation."""
+    """Return a quaternion's yaw in rad; NaN for one that is no rotation."""
     norm = q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w
     if not 0.5 < norm < 2.0:
         return math.nan
