@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cv2
-from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.actions import Action, ACTION_NAMES
 import numpy as np
 
 WIDTH = 640  # pixels; a smaller frame is enlarged to it so that the text stays legible
@@ -95,12 +95,12 @@ def _draw_instruction(canvas: np.ndarray, instruction: str, unit: float) -> None
 def _draw_action(panel: np.ndarray, action_name: str, colour: tuple, unit: float) -> None:
     centre = np.array([58, 50]) * unit
     cv2.circle(panel, _point(centre), round(36 * unit), _TRACK, -1, cv2.LINE_AA)
-    if action_name == 'STOP':
+    if action_name == Action.STOP.name:
         half = 14 * unit
         cv2.rectangle(panel, _point(centre - half), _point(centre + half), colour, -1)
     elif action_name in _COLOURS:
-        shape = _FORWARD if action_name == 'MOVE_FORWARD' else _TURN
-        if action_name == 'TURN_RIGHT':
+        shape = _FORWARD if action_name == Action.MOVE_FORWARD.name else _TURN
+        if action_name == Action.TURN_RIGHT.name:
             shape = shape * (-1, 1)
         points = np.round((centre + shape * unit) * 16).astype(np.int32)
         cv2.fillPoly(panel, [points], colour, cv2.LINE_AA, shift=4)
