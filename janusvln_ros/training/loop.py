@@ -11,30 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 import math
-import os
 from pathlib import Path
-import shutil
 import signal
 import time
 from typing import Any, Protocol
-import warnings
 
 from janusvln_ros.training.log import Log
 from janusvln_ros.training.parallel import agree, rank, world
+from janusvln_ros.training.state import load_state, save_state
 import torch
 from torch import nn
-from torch.distributed import checkpoint
-from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
-
-# One process is what `no_dist` says; torch warns of it at every save.
-warnings.filterwarnings('ignore', 'torch.distributed is disabled, unavailable or uninitialized')
-
-# Files and threads of a process that saves: one thread is busier with sums of bytes than a disk.
-_WRITERS = 8
-
-LATEST = 'latest'  # file that names the folder of the last complete checkpoint
 
 
 @dataclass(frozen=True)
@@ -131,7 +119,7 @@ def train(
         betas=(0.9, 0.98),
         weight_decay=config.weight_decay,
     )
-    start = _resume(network, optimiser, folder)
+    start = load_state(network, optimiser, folder)
     parts = range(rank(), config.batches, world())
     log = Log(folder, start) if rank() == 0 else None
     saved = time.monotonic()
@@ -169,7 +157,7 @@ def train(
             late = step + 1 == config.steps or time.monotonic() - saved > config.save_every
             stop = agree(interrupt.noted)
             if stop or agree(late):
-                _save(network, optimiser, folder, step + 1)
+                save_state(network, optimiser, folder, step + 1)
                 measured = probe(step + 1) if probe is not None and not stop else {}
                 if log is not None and measured:
                     log.add(measured)
@@ -212,38 +200,3 @@ def _leave_signals(_: int) -> None:
     """Let the process that trains decide when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _save(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path, step: int) -> None:
-    """Write a checkpoint to a new folder, then name it as the latest, then drop the one before."""
-    model, moments = get_state_dict(network, optimiser)
-    target = folder / f'step_{step:08}'
-    if rank() == 0:
-        shutil.rmtree(target, ignore_errors=True)
-    checkpoint.save(
-        {'network': model, 'optimiser': moments, 'step': step},
-        storage_writer=checkpoint.FileSystemWriter(target, thread_count=_WRITERS),
-        no_dist=world() == 1,
-    )
-    if rank() == 0:
-        part = folder / (LATEST + '.part')
-        part.write_text(target.name)
-        os.replace(part, folder / LATEST)
-        for old in folder.glob('step_*'):
-            if old != target:
-                shutil.rmtree(old)
-
-
-def _resume(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) -> int:
-    """Load the latest checkpoint, if there is one; give the number of steps done."""
-    if not (folder / LATEST).exists():
-        return 0
-    model, moments = get_state_dict(network, optimiser)
-    state = {'network': model, 'optimiser': moments, 'step': 0}
-    checkpoint.load(
-        state, checkpoint_id=folder / (folder / LATEST).read_text(), no_dist=world() == 1
-    )
-    set_state_dict(
-        network, optimiser, model_state_dict=state['network'], optim_state_dict=state['optimiser']
-    )
-    return state['step']

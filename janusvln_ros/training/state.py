@@ -1,0 +1,62 @@
+"""
+The state of training on disk: weights and moments, from which a run goes on with the same bits.
+
+FOLDER/latest names the folder of the last complete one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import shutil
+import warnings
+
+from janusvln_ros.training.parallel import rank, world
+import torch
+from torch import nn
+from torch.distributed import checkpoint
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+
+# One process is what `no_dist` says; torch warns of it at every save.
+warnings.filterwarnings('ignore', 'torch.distributed is disabled, unavailable or uninitialized')
+
+LATEST = 'latest'
+# Files and threads of a process that saves: one thread is busier with sums of bytes than a disk.
+_WRITERS = 8
+
+
+def save_state(
+    network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path, step: int
+) -> None:
+    """Write a checkpoint to a new folder, then name it as the latest, then drop the one before."""
+    model, moments = get_state_dict(network, optimiser)
+    target = folder / f'step_{step:08}'
+    if rank() == 0:
+        shutil.rmtree(target, ignore_errors=True)
+    checkpoint.save(
+        {'network': model, 'optimiser': moments, 'step': step},
+        storage_writer=checkpoint.FileSystemWriter(target, thread_count=_WRITERS),
+        no_dist=world() == 1,
+    )
+    if rank() == 0:
+        part = folder / (LATEST + '.part')
+        part.write_text(target.name)
+        os.replace(part, folder / LATEST)
+        for old in folder.glob('step_*'):
+            if old != target:
+                shutil.rmtree(old)
+
+
+def load_state(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) -> int:
+    """Load the latest checkpoint, if there is one; give the number of steps done."""
+    if not (folder / LATEST).exists():
+        return 0
+    model, moments = get_state_dict(network, optimiser)
+    state = {'network': model, 'optimiser': moments, 'step': 0}
+    checkpoint.load(
+        state, checkpoint_id=folder / (folder / LATEST).read_text(), no_dist=world() == 1
+    )
+    set_state_dict(
+        network, optimiser, model_state_dict=state['network'], optim_state_dict=state['optimiser']
+    )
+    return state['step']
