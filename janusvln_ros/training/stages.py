@@ -164,15 +164,21 @@ class CollectWalks:
     categories: tuple[str, ...] = CATEGORIES
     most: int = 57
     seed: int = 1
+    no_slide: float = 0.0  # share of the walks that stand before what they run into
 
     def run(self, context: StageContext) -> bool:
         """Walk what is missing."""
         from janusvln_ros.training.data.collect import collect, Plan
 
-        collect(
-            Plan(context.folder, self.walks, self.seed, tuple(self.categories), self.most),
-            context.cores,
+        plan = Plan(
+            context.folder,
+            self.walks,
+            self.seed,
+            tuple(self.categories),
+            self.most,
+            no_slide=self.no_slide,
         )
+        collect(plan, context.cores)
         return True
 
 
@@ -298,6 +304,7 @@ class Dagger:
     categories: tuple[str, ...] = CATEGORIES
     most: int = 57
     seed: int = 100
+    no_slide: float = 0.0  # as of the walks
 
     def run(self, context: StageContext) -> bool:
         """Walk and train in turns."""
@@ -333,6 +340,7 @@ class Dagger:
             seed=self.seed + number,
             categories=tuple(self.categories),
             most=self.most,
+            no_slide=self.no_slide,
         ).collect(cores)
 
 

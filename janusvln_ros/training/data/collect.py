@@ -34,6 +34,7 @@ class Plan:
     categories: tuple[str, ...] = ('reach',)
     most: int = 32  # frames of a walk
     image_width: int = 112  # pixels
+    no_slide: float = 0.0  # share of the walks that stand before what they run into
 
     def path(self, number: int) -> Path:
         """Name a walk's file."""
@@ -69,6 +70,6 @@ def _walks(plan: Plan) -> Iterator[Callable[[int], None]]:
     with closing(Walker()) as walker:
         yield lambda number: save_walk(
             plan.path(number),
-            walker.walk(WALKS, plan.index(number), most=plan.most),
+            walker.walk(WALKS, plan.index(number), most=plan.most, no_slide=plan.no_slide),
             plan.image_width,
         )

@@ -92,6 +92,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     walks.add_argument('--most', type=int, default=57, help='frames; default: %(default)s')
     walks.add_argument('--seed', type=int, default=1, help='default: %(default)s')
+    walks.add_argument(
+        '--no-slide',
+        type=float,
+        default=0.0,
+        metavar='SHARE',
+        help='of the walks that stand before what they run into, instead of sliding on along it; '
+        'default: %(default)s',
+    )
     for command in (views, walks):
         command.add_argument(
             '--processes', type=int, default=os.cpu_count() or 1, help='default: one for each core'
@@ -165,6 +173,7 @@ def _walks(arguments: argparse.Namespace) -> None:
             arguments.seed,
             tuple(arguments.category or CATEGORIES),
             arguments.most,
+            no_slide=arguments.no_slide,
         ),
         arguments.processes,
     )

@@ -60,6 +60,7 @@ class Rollouts:
     categories: tuple[str, ...] = CATEGORIES
     most: int = 57  # frames
     device: str = 'cpu'
+    no_slide: float = 0.0  # as of a Plan
 
     @property
     def plan(self) -> Plan:
@@ -100,7 +101,14 @@ def _walks(rollouts: Rollouts) -> Iterator[Callable[[int], None]]:
     def walk(number: int) -> None:
         rng = np.random.default_rng([31, rollouts.seed, number])
         mixture = Mixture(policy, rollouts.share, rng)
-        walk = walker.walk(WALKS, plan.index(number), most=rollouts.most, astray=0.0, act=mixture)
+        walk = walker.walk(
+            WALKS,
+            plan.index(number),
+            most=rollouts.most,
+            astray=0.0,
+            no_slide=rollouts.no_slide,
+            act=mixture,
+        )
         if worth_keeping(walk, mixture.mistakes):
             save_walk(plan.path(number), walk, plan.image_width)
         else:

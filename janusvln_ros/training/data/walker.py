@@ -47,21 +47,25 @@ class Walker:
         most: int,
         astray: float = _ASTRAY,
         vary: bool = True,
+        no_slide: float = 0.0,
         things: bool = True,
         act: Callable[[np.ndarray, str, int, int], int | None] | None = None,
     ) -> Walk:
         """
         Walk an episode of a split for at most `most` frames.
 
-        vary: change camera and light for half the walks. things: also ask for things. act: called
-        with the frame, the instruction, the step and the expert's action; what it gives is done
-        instead of the expert's action, unless it is None.
+        vary: change camera and light for half the walks. no_slide: share of the walks in which the
+        robot stands before what it runs into, instead of sliding on along it. things: also ask for
+        things. act: called with the frame, the instruction, the step and the expert's action; what
+        it gives is done instead of the expert's action, unless it is None.
         """
         episode, _ = build_episode(split, index)
         rng = np.random.default_rng([17, split.first_seed, index])
         scene = scene_of(episode.scene_id)
         camera = random_camera(rng, self._camera) if vary and rng.random() < 0.5 else self._camera
         world = self._enter(scene.house, camera, index)
+        # A draw of its own: the other walks stay what they are.
+        world.slide = np.random.default_rng([19, split.first_seed, index]).random() >= no_slide
         x, y, yaw = episode.start
         world.reset(x, y, yaw)
         expert = Expert(scene.space, route_of(episode))

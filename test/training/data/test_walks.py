@@ -112,6 +112,36 @@ def test_the_robot_is_led_astray_but_arrives(walker):
     assert (calm.taken == calm.labels).all()
 
 
+def test_some_walks_stand_before_what_they_run_into(walker):
+    """The expert finds a way out, and never pushes twice."""
+
+    def push(frame, instruction, step, right):
+        return Action.MOVE_FORWARD if step % 16 < 12 else None
+
+    def walks(no_slide):
+        return [
+            walker.walk(
+                WALKS, 7 * i, most=48, vary=False, things=False, no_slide=no_slide, act=push
+            )
+            for i in range(4)
+        ]
+
+    def aside(walk):
+        """How far each step leads from its heading, in metres."""
+        heading = walk.poses[:-1, 2]
+        dx, dy = np.diff(walk.poses[:, :2], axis=0).T
+        return np.abs(dy * np.cos(heading) - dx * np.sin(heading))
+
+    assert max(aside(walk).max() for walk in walks(0.0)) > 0.02
+    for walk in walks(1.0):
+        assert aside(walk).max() < 1e-9
+        stood = np.abs(np.diff(walk.poses, axis=0)).max(1) < 1e-9
+        assert stood.any()
+        assert (walk.labels[1:][stood] != Action.MOVE_FORWARD).all()
+    slid = [aside(walk).max() > 0.02 for walk in walks(0.5)]
+    assert 0 < sum(slid) < 4
+
+
 def test_training_has_no_held_out_pairs(walk):
     house = house_of(walk.scene)
     assert not {(piece.category, piece.colour) for piece in house.furniture} & HELD_OUT_PAIRS
