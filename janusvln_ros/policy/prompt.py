@@ -160,11 +160,11 @@ class PromptEncoder:
         """
         if len(self.tokenizer) > MOST_OWN_WORDS:
             return []
-        words = dict.fromkeys(re.findall(r'[^\W\d_]+', instruction.lower()))
+        words = dict.fromkeys(re.findall(r'[^\W\d_]+', instruction))
         return [
             word
             for word in words
-            if len(self._plain.encode(f' {word}', add_special_tokens=False).ids) > 1
+            if len(self._plain.encode(f' {_as_within(word)}', add_special_tokens=False).ids) > 1
         ]
 
     def prompt(self, suffix: tuple[int, ...], grid: Grid) -> Prompt:
@@ -172,3 +172,8 @@ class PromptEncoder:
         return Prompt(
             self._prefix, (self.start_mark, *[self.pad] * grid.tokens, self.end_mark), suffix, grid
         )
+
+
+def _as_within(word: str) -> str:
+    """Write a word as it stands within a sentence: "Go" as "go", but "GO" as it is."""
+    return word.lower() if word == word.capitalize() else word
