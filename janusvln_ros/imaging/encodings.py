@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import struct
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -116,8 +116,8 @@ def _pixels(msg: Any, encoding: _Encoding) -> np.ndarray:
         raise ImageError(f'{what}: step is {step} bytes, a row needs {row}')
     if data.size != step * height:
         raise ImageError(f'{what}: data holds {data.size} bytes, step x height is {step * height}')
-    order = '>' if msg.is_bigendian else '<'
-    pixels = np.ascontiguousarray(data.reshape(height, step)[:, :row])
+    order: Literal['>', '<'] = '>' if msg.is_bigendian else '<'
+    pixels: np.ndarray = np.ascontiguousarray(data.reshape(height, step)[:, :row])
     pixels = pixels.view(np.dtype(encoding.dtype).newbyteorder(order)).astype(
         encoding.dtype, copy=False
     )
@@ -135,7 +135,8 @@ def _by_cv_bridge(encoding: str, pixels: np.ndarray) -> np.ndarray:
         step=pixels.nbytes // height,
         is_bigendian=sys.byteorder == 'big',
     )
-    return CvBridge().imgmsg_to_cv2(packed, 'rgb8')
+    rgb: np.ndarray = CvBridge().imgmsg_to_cv2(packed, 'rgb8')
+    return rgb
 
 
 def _compressed_to_rgb(msg: Any) -> np.ndarray:

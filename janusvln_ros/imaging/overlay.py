@@ -11,6 +11,7 @@ import numpy as np
 WIDTH = 640  # pixels; a smaller frame is enlarged to it so that the text stays legible
 
 _PANEL = 116  # pixels
+_Colour = tuple[int, int, int]  # RGB
 _INK = (24, 27, 32)
 _TEXT = (236, 239, 242)
 _FAINT = (150, 158, 168)
@@ -55,7 +56,7 @@ def annotate(
 
 
 def _put(
-    image: np.ndarray, text: str, x: float, y: float, size: float, colour: tuple, thick: int = 1
+    image: np.ndarray, text: str, x: float, y: float, size: float, colour: _Colour, thick: int = 1
 ) -> None:
     cv2.putText(image, text, (round(x), round(y)), _FONT, size, colour, thick, cv2.LINE_AA)
 
@@ -92,7 +93,7 @@ def _draw_instruction(canvas: np.ndarray, instruction: str, unit: float) -> None
         _put(canvas, line, margin, advance * (number + 1), size, _TEXT)
 
 
-def _draw_action(panel: np.ndarray, action_name: str, colour: tuple, unit: float) -> None:
+def _draw_action(panel: np.ndarray, action_name: str, colour: _Colour, unit: float) -> None:
     centre = np.array([58, 50]) * unit
     cv2.circle(panel, _point(centre), round(36 * unit), _TRACK, -1, cv2.LINE_AA)
     if action_name == Action.STOP.name:

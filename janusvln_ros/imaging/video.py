@@ -29,6 +29,7 @@ class VideoWriter:
         self._stream.width, self._stream.height = (side // 2 * 2 for side in size)
         self._stream.pix_fmt = 'yuv420p'
         self._stream.codec_context.thread_count = 1  # the policy needs the other cores
+        self._open = True
 
     def write(self, rgb: np.ndarray) -> None:
         """Append one frame: uint8 (height, width, 3)."""
@@ -42,10 +43,10 @@ class VideoWriter:
 
     def close(self) -> None:
         """Write what is still in the encoder and finish the file; may be called again."""
-        if self._stream is not None:
+        if self._open:
             self._container.mux(self._stream.encode())
             self._container.close()
-            self._stream = None
+            self._open = False
 
     def __enter__(self) -> VideoWriter:
         return self

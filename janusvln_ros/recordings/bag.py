@@ -9,6 +9,7 @@ import re
 import sys
 from tempfile import TemporaryDirectory
 from types import TracebackType
+from typing import Any
 
 from janusvln_ros.recordings.messages import RawMessage, Topic, types_for
 from janusvln_ros.recordings.salvage import CutError, SalvagedMcap, SalvagedSqlite, unpack
@@ -19,7 +20,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_STORAGES = {'.mcap': SalvagedMcap, '.db3': SalvagedSqlite}
+_STORAGES: dict[str, type[SalvagedMcap] | type[SalvagedSqlite]] = {
+    '.mcap': SalvagedMcap,
+    '.db3': SalvagedSqlite,
+}
 _COMPRESSED = ('.zstd', '.zst')
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 
@@ -81,7 +85,7 @@ class Bag:
                     return
             yield topic, time, data
 
-    def decoder(self, names: Collection[str]) -> Callable[[RawMessage], object]:
+    def decoder(self, names: Collection[str]) -> Callable[[RawMessage], Any]:
         """
         Make a function that turns raw messages of the named topics into objects.
 

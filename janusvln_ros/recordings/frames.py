@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 import re
 
@@ -90,7 +91,7 @@ class ImageReader:
 def folder_frames(folder: Path) -> Iterator[Frame]:
     """Give the pictures of a folder in the order of their names (frame_2 before frame_10)."""
     for index, path in enumerate(picture_files(folder)):
-        yield Frame(index, None, index, lambda path=path: _read_picture(path))
+        yield Frame(index, None, index, partial(_read_picture, path))
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -126,9 +127,7 @@ def video_frames(path: Path) -> Iterator[Frame]:
             time = index if picture.pts is None else picture.pts
             first = time if first is None else first
             stamp = round((time - first) * stream.time_base * 10**9)
-            yield Frame(
-                index, stamp, stamp, lambda picture=picture: picture.to_ndarray(format='rgb24')
-            )
+            yield Frame(index, stamp, stamp, partial(picture.to_ndarray, format='rgb24'))
 
 
 def _open_video(path: Path) -> av.container.InputContainer:
@@ -142,7 +141,9 @@ def _open_video(path: Path) -> av.container.InputContainer:
     return container
 
 
-def _decoded(container: av.container.InputContainer, stream: object) -> Iterator[av.VideoFrame]:
+def _decoded(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.VideoFrame]:
     try:
         yield from container.decode(stream)
     except av.FFmpegError:

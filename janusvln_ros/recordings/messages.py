@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 import os
 from pathlib import Path
+from typing import Any
 
 from rosbags.typesys import (
     get_types_from_idl,
@@ -95,7 +96,7 @@ def types_for(definitions: dict[str, str]) -> Typestore:
     return store
 
 
-def _parse(name: str, text: str) -> dict:
+def _parse(name: str, text: str) -> dict[str, Any]:
     if not text.startswith(f'{_ROSIDL_SEPARATOR}IDL: '):
         return get_types_from_msg(text, name)
     types = {}

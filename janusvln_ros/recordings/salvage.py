@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlite3
 import struct
 import sys
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
 from janusvln_ros.recordings.messages import RawMessage, Topic
@@ -29,6 +29,13 @@ _MAGIC = b'\x89MCAP0\r\n'
 _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
 _KNOWN_OPCODES = range(0x01, 0x10)
 _PIECE = 1 << 18  # bytes decompressed at once
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes | memoryview, /) -> bytes: ...
 
 
 class CutError(Exception):
@@ -180,13 +187,14 @@ def _chunk(body: memoryview, whole: bool, where: str) -> Iterator[tuple[int, mem
     except struct.error:
         return
     packed = body[28 + 4 + len(compression) + 8 :]
-    inflaters: dict[str, tuple[Callable, type[Exception]]] = {
+    inflaters: dict[str, tuple[Callable[[], _Decompressor], type[Exception]]] = {
         'zstd': (zstd.ZstdDecompressor, zstd.ZstdError),
         'lz4': (LZ4FrameDecompressor, RuntimeError),
     }
     if compression not in ('', *inflaters):
         raise CutError(f'{where}: a chunk is compressed by {compression!r}, which is unknown here')
     damage: CutError | None = None
+    plain: bytearray | memoryview
     if compression:
         make, error = inflaters[compression]
         plain = bytearray()
@@ -219,7 +227,10 @@ def _chunk_records(plain: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _inflate(
-    decompressor: object, pieces: Iterator[bytes], error: type[Exception], where: str
+    decompressor: _Decompressor,
+    pieces: Iterator[bytes | memoryview],
+    error: type[Exception],
+    where: str,
 ) -> Iterator[bytes]:
     """Decompress piece by piece; raise CutError after the last good one."""
     try:
@@ -232,9 +243,9 @@ def _inflate(
     raise CutError(f'{where}: compressed data is cut')
 
 
-def _fields(body: memoryview, layout: str) -> list[int | str]:
+def _fields(body: memoryview, layout: str) -> list[Any]:
     """Unpack little-endian fields: H, I, Q as in struct, s a string with its length before it."""
-    values: list[int | str] = []
+    values: list[Any] = []
     offset = 0
     for kind in layout:
         (value,) = struct.unpack_from('<I' if kind == 's' else f'<{kind}', body, offset)

@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
 import math
+from typing import Any
 
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.recordings import topics
@@ -196,7 +197,7 @@ def choose_topics(
             )
         return usual if len(found) > 1 else found
 
-    def one(*arguments: object) -> str | None:
+    def one(*arguments: Any) -> str | None:
         return next(iter(find(*arguments)), None)
 
     camera = one('the camera', (topics.IMAGE, topics.COMPRESSED_IMAGE), '--image-topic', image,
@@ -271,7 +272,7 @@ def read_timeline(bag: Bag, chosen: Topics) -> Timeline:
     return timeline
 
 
-def _add(timeline: Timeline, chosen: Topics, name: str, m: object, logged: int) -> None:
+def _add(timeline: Timeline, chosen: Topics, name: str, m: Any, logged: int) -> None:
     if name == chosen.instruction:
         if m.data.strip():
             timeline.instructions.append((logged, m.data.strip()))
@@ -292,7 +293,7 @@ def _add(timeline: Timeline, chosen: Topics, name: str, m: object, logged: int) 
         timeline.path.append(stamp_of(m), p.x, p.y, yaw)
 
 
-def _add_action(timeline: Timeline, m: object, logged: int) -> None:
+def _add_action(timeline: Timeline, m: Any, logged: int) -> None:
     if m.decision_time == 0:
         return
     if m.action >= len(ACTION_NAMES):
@@ -306,7 +307,7 @@ def _add_action(timeline: Timeline, m: object, logged: int) -> None:
     )
 
 
-def _add_motion(motions: list[Motion], status: object, since: int | None) -> int | None:
+def _add_motion(motions: list[Motion], status: Any, since: int | None) -> int | None:
     """Take in one MotionStatus; return since when the base has been moving, None if it stands."""
     end = status.motion_end.sec * 10**9 + status.motion_end.nanosec
     if end and (not motions or end != motions[-1].end):
@@ -318,6 +319,7 @@ def _add_motion(motions: list[Motion], status: object, since: int | None) -> int
     return None
 
 
-def stamp_of(message: object) -> int:
+def stamp_of(message: Any) -> int:
     """Give the stamp of a message's header in ns."""
-    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+    stamp = message.header.stamp
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

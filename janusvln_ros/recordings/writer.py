@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import threading
 from types import TracebackType
+from typing import Any
 
 from janusvln_ros.recordings.messages import standard_types
 from janusvln_ros.recordings.topics import is_latched
@@ -102,7 +103,7 @@ class BagWriter:
             if self._open:
                 self._run(self._write, topic, msgtype, data, time_ns)
 
-    def write_message(self, topic: str, message: object, time_ns: int) -> None:
+    def write_message(self, topic: str, message: Any, time_ns: int) -> None:
         """Append a message object made by rosbags (its class knows its type)."""
         msgtype = message.__msgtype__
         self.write(topic, msgtype, self._types.serialize_cdr(message, msgtype), time_ns)

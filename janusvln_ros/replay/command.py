@@ -19,7 +19,7 @@ from janusvln_ros.policy.settings import differences, options_of, settings_of
 from janusvln_ros.recordings.bag import is_bag
 from janusvln_ros.replay.compare import compare, Comparison
 from janusvln_ros.replay.decisions import read_decisions
-from janusvln_ros.replay.inputs import open_recording
+from janusvln_ros.replay.inputs import BagRecording, open_recording
 from janusvln_ros.replay.outputs import AnnotatedVideo
 from janusvln_ros.replay.report import ReportHeader, Thumbnails, write_report
 from janusvln_ros.replay.run import DecisionFiles, DecisionSink, Outcome, ProgressBar, run
@@ -161,6 +161,7 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
         sinks.append(AnnotatedVideo(output / 'video.mp4'))
     copy = None
     if options.output_bag:
+        assert isinstance(recording, BagRecording)  # others refuse it
         copy = recording.result_bag(output / 'bag', options.namespace)
         sinks.append(copy)
     outcome = run(policy, recording.frames(copy), selection, sinks)

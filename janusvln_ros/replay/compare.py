@@ -63,7 +63,7 @@ class Comparison:
         rows = [('episode', 'step', 'stamp', 'ours', 'p', 'other', 'p')]
         for d in self.differences:
             known = d.ours or d.theirs
-            stamp = '-' if known.stamp is None else format_stamp(known.stamp)
+            stamp = '-' if known is None or known.stamp is None else format_stamp(known.stamp)
             rows.append((str(d.episode), str(d.step), stamp, *_side(d.ours), *_side(d.theirs)))
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         return '\n'.join(

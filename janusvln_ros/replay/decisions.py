@@ -36,7 +36,7 @@ class DecisionRecord:
     frame: int
     stamp: int | None
     action: str
-    probabilities: tuple[float, float, float, float]
+    probabilities: tuple[float, ...]
 
     def to_line(self) -> str:
         """Format as one line of JSON without the newline."""

@@ -133,7 +133,7 @@ class FileRecording:
         """Choose how frames are chosen; also say it."""
         return _by_time(options.every or 'frame', Episodes([], options.instruction))
 
-    def frames(self, copy: None) -> Iterator[Frame]:
+    def frames(self, copy: ResultBag | None) -> Iterator[Frame]:
         """Stream the pictures."""
         if self._input.is_dir():
             return sources.folder_frames(self._input)
@@ -172,6 +172,6 @@ def open_recording(
 
 
 def _by_time(every: str | float, episodes: Episodes) -> tuple[Selection, str]:
-    if every == 'frame':
+    if isinstance(every, str):  # frame
         return EveryFrame(episodes), 'frame'
     return EveryPeriod(episodes, round(every * 1e9)), f'{every:g}s'

@@ -84,6 +84,7 @@ class ResultBag:
     def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:
         """Write the messages of one decision."""
         decision, timing = step.decision, step.timing
+        assert frame.stamp is not None  # it comes from a bag
         stamp = self._time(sec=frame.stamp // 10**9, nanosec=frame.stamp % 10**9)
         header = self._header(stamp=stamp, frame_id=frame.frame_id)
         episode = f'replay-{decision.episode}'

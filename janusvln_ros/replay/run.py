@@ -16,6 +16,7 @@ from janusvln_ros.recordings.timeline import RecordedAction
 from janusvln_ros.replay.decisions import DecisionRecord
 from janusvln_ros.replay.selection import Chosen, Selection
 import numpy as np
+from tqdm import tqdm
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,7 @@ def timing_line(step: Step) -> str:
 class ProgressBar:
     """Shows decisions on the terminal as they are taken."""
 
-    def __init__(self, bar: object) -> None:
-        """`bar` is a tqdm."""
+    def __init__(self, bar: tqdm) -> None:
         self._bar = bar
 
     def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:

@@ -52,7 +52,7 @@ class RecordedFrames:
 
         `instruction` replaces the recorded sentences. ValueError when there is none at all.
         """
-        self._waiting: dict[int, list[RecordedAction]] = {}
+        self._waiting: dict[int | None, list[RecordedAction]] = {}
         self._episodes: dict[str, Chosen] = {}
         self._first_steps: dict[str, int] = {}
         # Fewer frames remembered than steps taken: somebody called `reset_memory` in between.
@@ -73,7 +73,7 @@ class RecordedFrames:
 
         They are several when a new instruction came before the next frame.
         """
-        waiting = self._waiting.get(frame.stamp, ())
+        waiting = self._waiting.get(frame.stamp, [])
         actions = [action for action in waiting if _follows(action, frame)]
         for action in actions:
             waiting.remove(action)
@@ -165,6 +165,7 @@ class AfterMotions:
 
     def choose(self, frame: Frame) -> Sequence[Chosen]:
         """Take a frame when the base stands and has moved since the last one taken."""
+        assert frame.stamp is not None  # motions are known of bags alone
         current = self._episodes.at(frame)
         ended = bisect_right(self._ends, frame.stamp)
         moving = ended < len(self._motions) and self._motions[ended].start <= frame.stamp
@@ -183,10 +184,11 @@ class EveryPeriod:
         self._episodes = episodes
         self._period = period
         self._episode: int | None = None
-        self._last: int | None = None
+        self._last = 0
 
     def choose(self, frame: Frame) -> Sequence[Chosen]:
         """Take a frame when the period is over, an episode begins, or stamps jump back."""
+        assert frame.stamp is not None  # pictures without times take no period
         current = self._episodes.at(frame)
         if current is None:
             return ()
