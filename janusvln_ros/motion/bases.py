@@ -243,9 +243,10 @@ class VelocityBase:
 
     def take_up_again(self, now: float) -> bool:
         """Go to the goal once more, unless the robot may not; return whether it does."""
-        if not self._tracker.can_come_closer(self.predicted(now)):
+        goal = self._tracker.goal
+        if goal is None or not self._tracker.can_come_closer(self.predicted(now)):
             return False
-        self._tracker.follow(self._tracker.goal)
+        self._tracker.follow(goal)
         return True
 
     def progress(self, request: Request) -> float | None:

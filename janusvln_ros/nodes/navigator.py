@@ -111,9 +111,17 @@ class Navigator(LifecycleNode):
         self._rivals = Rivals(self._outputs.session_id)
         self._configure_in_background()
         self._session = Session(self._outputs, self._now)
-        self.create_service(Trigger, 'pause', self._on_pause)
-        self.create_service(Trigger, 'resume', self._on_resume)
-        self.create_service(Trigger, 'reset_memory', self._on_reset_memory)
+        for service, act, done, otherwise in (
+            ('pause', self._session.pause, '', 'there is no episode to pause'),
+            ('resume', self._session.resume, '', 'no episode is paused'),
+            (
+                'reset_memory',
+                self._session.forget,
+                'empty before the next decision',
+                'there is no episode; each begins with empty memory anyway',
+            ),
+        ):
+            self.create_service(Trigger, service, _answering(act, done, otherwise))
         # Watchdogs and heartbeat go on while a simulator's clock stands still or runs fast.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         period = 1.0 / self._declared.value.node.heartbeat_rate
@@ -165,7 +173,7 @@ class Navigator(LifecycleNode):
             threading.Thread(target=configure, name=LOADING, daemon=True).start()
             return await done
 
-        service.callback = on_change_state
+        service.callback = on_change_state  # type: ignore[assignment]  # rclpy awaits coroutines
         service.callback_group = MutuallyExclusiveCallbackGroup()
         service.callback_group.add_entity(service)
 
@@ -308,27 +316,6 @@ class Navigator(LifecycleNode):
             )
         self._session.begin(name, instruction, self._declared.value.mission)
 
-    def _on_pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._session.pause()
-        response.message = '' if response.success else 'there is no episode to pause'
-        return response
-
-    def _on_resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._session.resume()
-        response.message = '' if response.success else 'no episode is paused'
-        return response
-
-    def _on_reset_memory(
-        self, request: Trigger.Request, response: Trigger.Response
-    ) -> Trigger.Response:
-        response.success = self._session.forget()
-        response.message = (
-            'empty before the next decision'
-            if response.success
-            else 'there is no episode; each begins with empty memory anyway'
-        )
-        return response
-
     # Watchdogs, heartbeat, diagnostics, parameters
 
     def _now(self) -> int:
@@ -365,6 +352,19 @@ class Navigator(LifecycleNode):
         if changes is Changes.WHEN_UNCONFIGURED and self._policy is not None:
             return f'{name} is used by configure: deactivate and clean up first'
         return ''
+
+
+def _answering(
+    act: Callable[[], bool], done: str, otherwise: str
+) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
+    """Make a service's callback that does something and says whether that was possible."""
+
+    def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = act()
+        response.message = done if response.success else otherwise
+        return response
+
+    return answer
 
 
 def main(

@@ -142,7 +142,7 @@ class Response:
     def _moved(self, window: float) -> Pose | None:
         """Return what odometry tells of a window: forward and to the left (m), turned (rad)."""
         moved = self._odometry.moved
-        if moved.stamp is None:
+        if moved.pose is None:
             return None
         before = moved.at(max(moved.stamp - window, min(self._since, moved.stamp)))
         return _difference(moved.pose, before) if before is not None else None
