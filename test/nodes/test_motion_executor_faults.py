@@ -10,7 +10,9 @@ import time
 
 from bench import Bench, PATIENCE
 from janusvln_ros.msg import MotionStatus
+from janusvln_ros.nodes.common.qos import LATCHED
 import pytest
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import LaserScan
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
@@ -34,6 +36,32 @@ def test_e_stop_is_latched(robot):
     assert bench.call(Trigger, 'reset_e_stop', Trigger.Request()).success
     bench.assert_stands()
     assert bench.do(1).result == MotionStatus.RESULT_SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    'quality', [qos_profile_sensor_data, LATCHED], ids=['best effort', 'transient local']
+)
+def test_e_stop_is_heard_however_it_is_sent(robot, quality):
+    bench = robot()
+    bench.start_moving()
+    publisher = bench.node.create_publisher(Bool, 'e_stop', quality)
+    wait_for(publisher.get_subscription_count, 'the executor')
+    publisher.publish(Bool(data=True))
+    wait_for(lambda: bench.status.state == MotionStatus.STATE_ESTOPPED, 'the state')
+    bench.assert_stands()
+
+
+def test_latched_e_stop_survives_a_restart(robot, start_command):
+    bench = robot()
+    publisher = bench.node.create_publisher(Bool, 'e_stop', LATCHED)
+    publisher.publish(Bool(data=True))
+    wait_for(lambda: bench.status.state == MotionStatus.STATE_ESTOPPED, 'the state')
+    bench.process.kill()
+    bench.process.wait()
+    bench.statuses.clear()
+    start_command('motion_executor')
+    wait_for(lambda: bench.status.state == MotionStatus.STATE_ESTOPPED, 'the state again', 30.0)
+    assert all(status.state != MotionStatus.STATE_IDLE for status in bench.statuses)
 
 
 def test_e_stop_again_and_again(ros_domain):
@@ -114,7 +142,9 @@ def test_lost_navigator_stops_a_robot_in_continuous_mode(robot, script):
     bench.assert_stands()
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    'number', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1]
+)
 def test_ending_the_executor_stops_the_robot(robot, number):
     bench = robot()
     bench.start_moving()
