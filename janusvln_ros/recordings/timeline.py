@@ -211,14 +211,15 @@ def choose_topics(
     if need_instruction or instruction is not None:
         sentence = one('the instruction', (topics.INSTRUCTION,), '--instruction-topic',
                        instruction, 'instruction')  # fmt: skip
+    action = one('the actions', (topics.NAVIGATION_ACTION,), '--namespace', None,
+                 'navigation_action')  # fmt: skip
     status = one('the navigator', (topics.NAVIGATOR_STATUS,), '--namespace', None,
                  'navigator_status')  # fmt: skip
     settings = f'{status.rpartition("/")[0]}/policy_settings' if status else ''
     return Topics(
         image=camera,
         instruction=sentence,
-        action=one('the actions', (topics.NAVIGATION_ACTION,), '--namespace', None,
-                   'navigation_action'),
+        action=action,
         navigator_status=status,
         motion_status=one('the motion', (topics.MOTION_STATUS,), '--namespace', None,
                           'motion_status'),
