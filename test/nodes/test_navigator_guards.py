@@ -93,7 +93,7 @@ def test_modes_that_do_not_match_are_refused_before_the_first_action(peers, read
     peers.mode = MotionStatus.MODE_CONTINUOUS
     ready()
     wait_for(lambda: not peers.send_goal('F').accepted, 'refusal')
-    assert 'give both the same' in peers.value('last error')
+    wait_for(lambda: 'give both the same' in peers.value('last error'), 'reason')
     peers.mode = MotionStatus.MODE_STEP
     wait_for(lambda: peers.send_goal('F S').accepted, 'goal')
 
@@ -125,7 +125,7 @@ def test_second_navigator_is_refused(peers, ready):
     wait_for(lambda: [s for s in peers.statuses if s.session_id == 'rival'], 'two heartbeats')
     stays(lambda: True, 'time for the navigator to hear it as well', 0.5)
     assert not peers.send_goal('F').accepted
-    assert 'another navigator (rival)' in peers.value('last error')
+    wait_for(lambda: 'another navigator (rival)' in peers.value('last error'), 'reason')
     assert not peers.actions
     timer.cancel()
     goal = wait_for(lambda: (g := peers.send_goal('F')).accepted and g, 'goal')
@@ -158,4 +158,4 @@ def test_configuring_by_service_blocks_no_other(peers, start_navigator):
 def test_simulated_time_without_a_clock_is_told(peers, ready):
     ready('use_sim_time:=true')
     assert not peers.send_goal('F').accepted
-    assert '/clock' in peers.value('last error')
+    wait_for(lambda: '/clock' in peers.value('last error'), 'reason')
