@@ -317,7 +317,7 @@ def test_e_stop_ends_the_episode(watcher, system):
     watcher.assert_stands()
 
 
-def test_robot_that_pushes_a_wall_is_stuck(watcher, system):
+def test_robot_that_pushes_a_wall_is_blocked(watcher, system):
     house = generate_house(HOUSE, rooms=1)
     x = house.rooms[0].x1 - 0.45
     y = next(
@@ -331,8 +331,8 @@ def test_robot_that_pushes_a_wall_is_stuck(watcher, system):
         {'push_steps': 2, 'max_recoveries': 0}.items(),
     )
     watcher.say('F')
-    watcher.wait_end(NavigatorStatus.REASON_STUCK)
-    assert 'did not move the robot' in watcher.status.message
+    watcher.wait_end(NavigatorStatus.REASON_BLOCKED)
+    assert 'motions failed one after another' in watcher.status.message
     watcher.assert_stands()
 
 
