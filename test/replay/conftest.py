@@ -105,7 +105,7 @@ def motion_status(stamp: int, moving: bool, end: int, name: str, step: int, acti
         open_loop=False,
         message='',
         session_id='',
-        execution_mode=1,
+        execution_mode=0,  # unknown: it is played to navigators of both modes
     )
 
 
@@ -142,7 +142,7 @@ def navigator_status(stamp: int, name: str, sentence: str, step: int, frames: in
         memory_bytes=0,
         message='',
         session_id='',
-        execution_mode=1,
+        execution_mode=0,  # unknown: it is played to navigators of both modes
     )
 
 
