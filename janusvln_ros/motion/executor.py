@@ -115,9 +115,9 @@ class Executor:
         if problem:
             self._halt(self.supervisor.fail(problem, now), now)
 
-    def on_e_stop(self, pressed: bool, now: float) -> None:
-        """Halt at once when pressed; releasing the button does not undo that."""
-        self.e_stop.on_e_stop(pressed, now)
+    def on_e_stop(self, pressed: bool, now: float, sent: float = math.inf) -> None:
+        """Halt at once when pressed; releasing the button does not undo that. sent: see EStop."""
+        self.e_stop.on_e_stop(pressed, now, sent)
         e_stop = self.e_stop.verdict(now)
         if pressed and e_stop is not None:
             self.base.send_stop()

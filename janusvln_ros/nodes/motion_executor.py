@@ -121,7 +121,12 @@ class MotionExecutor(Node):
         self.create_subscription(NavigationAction, 'navigation_action', self._on_action, LATEST)
         self.create_subscription(NavigatorStatus, 'navigator_status', self._on_navigator, LATEST)
         for quality in (RELIABLE, SENSOR, LATCHED):  # a press reaches us however it is sent
-            self.create_subscription(Bool, 'e_stop', self._on_e_stop, quality)
+            self.create_subscription(
+                Bool,
+                'e_stop',
+                self._on_e_stop,  # type: ignore[arg-type]  # rclpy's hint knows no message info
+                quality,
+            )
         self.create_subscription(String, 'sentence', self._on_sentence, RELIABLE)
         self.create_subscription(MidLevelCommand, 'mid_level_done', self._on_done, RELIABLE)
         self._obstacles = ObstacleSensors(
@@ -216,8 +221,8 @@ class MotionExecutor(Node):
     def _on_navigator(self, _: NavigatorStatus) -> None:
         self._core.link.on_navigator(self._now())
 
-    def _on_e_stop(self, message: Bool) -> None:
-        self._core.on_e_stop(message.data, self._now())
+    def _on_e_stop(self, message: Bool, info: dict[str, int]) -> None:
+        self._core.on_e_stop(message.data, self._now(), info['source_timestamp'] * 1e-9)
         if message.data:
             self._publish_velocity(Velocity())
             self._publish_command()

@@ -40,12 +40,21 @@ class EStop:
         self._pressed = False
         self._latched = ''  # why
         self._heard_at: float | None = None
+        self._press_sent = -math.inf  # the newest press
 
-    def on_e_stop(self, pressed: bool, now: float) -> None:
-        """Take the button's state; releasing it does not undo a press."""
+    def on_e_stop(self, pressed: bool, now: float, sent: float = math.inf) -> None:
+        """
+        Take the button's state; releasing it does not undo a press.
+
+        sent: when, in s by the sender's clock. A release that was sent before the newest press is
+        void: the same message comes several times, and the button may be pressed by now.
+        """
+        if not pressed and sent < self._press_sent:
+            return
         self._pressed, self._heard_at = pressed, now
         if pressed:
             self._latched = 'e-stop'
+            self._press_sent = max(self._press_sent, -math.inf if math.isinf(sent) else sent)
 
     def reset(self) -> tuple[bool, str]:
         """Undo the e-stop, unless it is still pressed; return whether, and why."""

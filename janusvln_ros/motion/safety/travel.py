@@ -101,7 +101,8 @@ class Account:
         tries_again = self._from_rest and self._sum == 0.0
         most = self._unconfirmed * (self._another_try if tries_again else 1.0)
         is_idle = abs(self._idle) > 3.0 * self._resolution and self._idle_time > _LONG
-        stuck = (self._asked or self._sum > 0.0) and (self.debt > most or is_idle)
+        owed = self.debt + _rolls(speed, braking)
+        stuck = (self._asked or self._sum > 0.0) and (owed > most or is_idle)
         spent, moved = abs(self._net), abs(self._counted - self._start)
         left = self._allowed - max(spent, 0.5 * self._sum)
         if not stuck and _rolls(speed, braking) <= left:

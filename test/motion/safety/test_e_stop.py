@@ -29,6 +29,15 @@ def test_silence_of_a_heartbeat_is_a_press():
     assert robot.status.state is State.IDLE
 
 
+def test_an_old_release_that_comes_by_a_slower_way_does_not_hide_a_press():
+    robot = Robot()
+    robot.executor.on_e_stop(True, robot.now, sent=5.0)
+    robot.executor.on_e_stop(False, robot.now, sent=4.9)
+    assert 'still pressed' in robot.executor.reset()[1]
+    robot.executor.on_e_stop(False, robot.now, sent=5.1)
+    assert robot.executor.reset()[0]
+
+
 def test_nothing_moves_before_a_latched_e_stop_had_its_time_to_arrive():
     robot = Robot()
     robot.executor.e_stop.listening = False

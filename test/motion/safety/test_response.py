@@ -7,7 +7,7 @@ from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.testing import BaseConfig
 from janusvln_ros.motion.types import Result, State
 import pytest
-from robot import FORWARD, LEFT, RIGHT, Robot, START
+from robot import FORWARD, LEFT, RIGHT, Robot, START, ZERO
 
 MODES = {'step': {}, 'continuous': {'execution_mode': 'continuous', 'navigator_timeout': 0.0}}
 
@@ -49,6 +49,23 @@ def shifted(seconds):
     return lambda robot: lambda stamp, pose: (stamp + seconds, pose)
 
 
+def freezing(way, turn):
+    """Return odometry that is true until the robot has moved (m) or turned (rad) so far."""
+
+    def make(robot):
+        last = []
+
+        def odometry(stamp, pose):
+            forward, _, yaw = pose.seen_from(START)
+            if not last and (abs(forward) > way or abs(yaw) > turn):
+                last.append(pose)
+            return stamp, last[0] if last else pose
+
+        return odometry
+
+    return make
+
+
 def running_away(robot):
     return lambda stamp, pose: (stamp, Pose(pose.x + 0.8 * (stamp - 0.5), pose.y, pose.yaw))
 
@@ -81,6 +98,20 @@ LIES = {
     'a day ahead': (shifted(86400.0), 'clock'),
     'runs away': (running_away, ''),
 }
+
+
+@pytest.mark.parametrize('mode', MODES.values(), ids=MODES)
+@pytest.mark.parametrize('action', [FORWARD, LEFT, RIGHT])
+@pytest.mark.parametrize(('way', 'turn'), [(0.1, 0.1), (0.2, 0.2), (0.24, 0.25)])
+def test_odometry_that_freezes_on_the_way_lets_the_robot_go_one_step_more(way, turn, action, mode):
+    robot = Robot(**mode)
+    robot.odometry = freezing(way, turn)(robot)
+    for _ in range(20):
+        robot.act(action)
+        robot.run(1.0)
+    forward, left, turned = robot.base.pose.seen_from(START)
+    assert math.hypot(forward, left) < way + 0.40 and abs(turned) < turn + math.radians(25.0)
+    assert robot.commanded in (None, ZERO)
 
 
 @pytest.mark.parametrize('mode', MODES.values(), ids=MODES)
