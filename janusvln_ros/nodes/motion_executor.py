@@ -37,12 +37,11 @@ from nav_msgs.msg import Odometry, Path
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 _MODES = {Mode.STEP: MotionStatus.MODE_STEP, Mode.CONTINUOUS: MotionStatus.MODE_CONTINUOUS}
-_LISTENING = 1.0  # s of wall time at the start, for an e_stop that was latched before
 _GUARD_PERIOD = 0.05  # s of wall time
 _LONGEST_PATH = 10000  # poses
 _LATE = 0.25  # s, older odometry makes motions inexact
@@ -102,8 +101,8 @@ class MotionExecutor(Node):
         self._published: Status | None = None
         self._published_at = -math.inf
         self._path = Path()
-        self._began = self._updated_at = time.monotonic()  # the start, and when time last went on
-        self._core.e_stop.listening = False
+        self._updated_at = time.monotonic()  # when ROS time last went on
+        self._core.e_stop.start(self._updated_at)
         self._refused = 0  # actions and sentences
         self._last_error = ''
         self._priority = 'none'
@@ -275,7 +274,7 @@ class MotionExecutor(Node):
 
     def _guard(self) -> None:
         """Stop the robot when ROS time stands still: then no control timer fires."""
-        self._core.e_stop.listening = time.monotonic() - self._began > _LISTENING
+        self._listen()
         silent = time.monotonic() - self._updated_at
         longest = self._core.config.clock.clock_timeout
         if silent <= longest or self._core.stands:
@@ -286,6 +285,15 @@ class MotionExecutor(Node):
         if silent <= longest + self._core.config.supervisor.zero_hold:
             self._publish_velocity(Velocity())
         self._publish_status()
+
+    def _listen(self) -> None:
+        """Look whether somebody latches an e_stop that has not arrived yet."""
+        button = self._core.e_stop
+        latches = not button.heard and any(
+            publisher.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL
+            for publisher in self.get_publishers_info_by_topic('e_stop')
+        )
+        button.listen(latches, time.monotonic())
 
     def _publish_command(self) -> None:
         """Send the command that waits for a base that takes commands, if one does."""

@@ -9,6 +9,9 @@ from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.types import Result
 from janusvln_ros.parameters import parameter
 
+_LISTENING = 1.0  # s at the start, for an e_stop that was latched before
+_LATCHED = 10.0  # s for the message of a publisher that latches, once it is found
+
 
 @dataclass(frozen=True)
 class EStopParameters:
@@ -31,7 +34,8 @@ class EStop:
     """
     A button somewhere, and the latch behind it.
 
-    listening: whether what was latched before the start has had its time to arrive.
+    listening: whether what was latched before the start has had its time to arrive; a node that
+    just starts says so by `start` and `listen`.
     """
 
     def __init__(self, parameters: EStopParameters) -> None:
@@ -55,6 +59,26 @@ class EStop:
         if pressed:
             self._latched = 'e-stop'
             self._press_sent = max(self._press_sent, -math.inf if math.isinf(sent) else sent)
+
+    @property
+    def heard(self) -> bool:
+        """Tell whether the button has said anything."""
+        return self._heard_at is not None
+
+    def start(self, wall: float) -> None:
+        """Begin to listen, at a wall time (s)."""
+        self._began, self._found_at, self.listening = wall, math.inf, False
+
+    def listen(self, latches: bool, wall: float) -> None:
+        """
+        Let wall time (s) pass.
+
+        latches: a publisher that latches is there, and has not been heard. Its message may come
+        seconds after it was found.
+        """
+        self._found_at = min(self._found_at, wall) if latches else math.inf
+        waits = latches and wall - self._found_at < _LATCHED
+        self.listening = wall - self._began > _LISTENING and not waits
 
     def reset(self) -> tuple[bool, str]:
         """Undo the e-stop, unless it is still pressed; return whether, and why."""

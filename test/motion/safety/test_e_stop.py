@@ -1,6 +1,7 @@
 """The e-stop is immediate and latched."""
 
 from janusvln_ros.motion.types import Result, State
+import pytest
 from robot import FORWARD, Robot, ZERO
 
 
@@ -44,6 +45,22 @@ def test_nothing_moves_before_a_latched_e_stop_had_its_time_to_arrive():
     assert 'just started' in robot.act(FORWARD)
     robot.executor.e_stop.listening = True
     assert robot.act(FORWARD) == ''
+
+
+@pytest.mark.parametrize('heard', [True, False])
+def test_a_publisher_that_latches_is_waited_for(heard):
+    robot = Robot()
+    button = robot.executor.e_stop
+    button.start(100.0)
+    button.listen(False, 100.9)
+    assert not button.listening
+    button.listen(True, 101.5)
+    button.listen(True, 111.4)
+    assert not button.listening and 'just started' in robot.act(FORWARD)
+    if heard:
+        robot.executor.on_e_stop(False, robot.now)
+    button.listen(not button.heard, 111.6)
+    assert button.listening and robot.act(FORWARD) == ''
 
 
 def test_e_stop_is_immediate_latched_and_reset_by_the_service_only():
