@@ -73,6 +73,7 @@ class Watcher(Node):
             and self.status
             and self.motion.state == MotionStatus.STATE_IDLE
             and self.status.state == NavigatorStatus.STATE_IDLE
+            and self.status.header.stamp.sec  # the navigator has a clock
             and self.instruction.get_subscription_count()
         )
 
