@@ -34,9 +34,7 @@ def test_random_checkpoint_decides_from_frames_taken_at_rest(peers, ready):
         assert abs(sum(action.probabilities) - 1) < 1e-4 and action.action in range(4)
         assert seconds(action.header.stamp) >= end
         assert action.header.frame_id == 'camera_optical_frame'
-    wait_for(
-        lambda: peers.value('random weights') == 'True', 'diagnostics of the loaded policy'
-    )
+    wait_for(lambda: peers.value('random weights') == 'True', 'diagnostics of the loaded policy')
 
 
 def test_script_is_carried_out_step_by_step(peers, ready):
