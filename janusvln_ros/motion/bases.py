@@ -201,9 +201,9 @@ class VelocityBase:
             self._meter.measure(now, dt, self.velocity, poses.stamp, poses.pose)
         self._virtual = self._virtual.moved(self.velocity.linear * dt, self.velocity.angular * dt)
 
-    def drive(self, now: float, dt: float, room: float) -> bool:
+    def drive(self, now: float, dt: float, room: float, fastest: Velocity) -> bool:
         """Choose the velocity for the next dt (s); tell whether the goal has been reached."""
-        self.velocity, arrived = self._tracker.step(self.predicted(now), dt, room)
+        self.velocity, arrived = self._tracker.step(self.predicted(now), dt, room, fastest)
         if arrived:
             self.velocity = Velocity()
         return arrived
@@ -339,7 +339,7 @@ class CommandBase:
     def passed(self, last: float, now: float) -> None:
         """Time passes."""
 
-    def drive(self, now: float, dt: float, room: float) -> bool:
+    def drive(self, now: float, dt: float, room: float, fastest: Velocity) -> bool:
         """Wait for the base's answer."""
         return False
 

@@ -194,7 +194,7 @@ class Executor:
         dt = self._tick(now)
         self._supervise(now)
         if self._phase is _Phase.MOVING:
-            if self.base.drive(now, dt, self.obstacles.room(now)):
+            if self.base.drive(now, dt, self.obstacles.room(now), self.travel.fastest()):
                 self._ending = (Result.SUCCEEDED, '')
                 self._enter(_Phase.SETTLING, now)
         elif self._phase is _Phase.BRAKING:

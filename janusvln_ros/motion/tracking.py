@@ -47,6 +47,9 @@ class Goal:
         )
 
 
+_UNLIMITED = Velocity(math.inf, math.inf)
+
+
 @dataclass(frozen=True)
 class DrivingParameters:
     """Limits of both axes, and when a goal counts as reached; ValueError when they contradict."""
@@ -200,6 +203,7 @@ class Tracker:
         self._aligning = False
         self._linear = AxisState()
         self._angular = AxisState()
+        self._fastest = _UNLIMITED
 
     def halt(self) -> None:
         """Drop the goal and command zero at once, regardless of the limits."""
@@ -240,13 +244,16 @@ class Tracker:
         """Come to a stop within the limits, whatever the goal; it is done when it rests."""
         return self._advance(0.0, 0.0, dt, floor_turn=True)
 
-    def step(self, pose: Pose, dt: float, room: float = math.inf) -> tuple[Velocity, bool]:
+    def step(
+        self, pose: Pose, dt: float, room: float = math.inf, fastest: Velocity = _UNLIMITED
+    ) -> tuple[Velocity, bool]:
         """
         Return the velocity for the next dt seconds, and whether the goal has been reached.
 
         pose: where the robot will be when the velocity takes effect. room: how far (m) it may
-        still move forward before an obstacle.
+        still move forward before an obstacle. fastest: speeds to keep to besides its own.
         """
+        self._fastest = fastest
         if self._driving:
             self._aim_again(pose)
             speed = self._drive_speed(self.goal.along(pose), room, dt)
@@ -295,7 +302,10 @@ class Tracker:
             return 0.0
         distance = min(along, room) if along > 0.0 else -along
         return math.copysign(
-            self._approach(distance, self._linear, limits, config.position_tolerance), along
+            self._approach(
+                distance, self._linear, limits, config.position_tolerance, self._fastest.linear
+            ),
+            along,
         )
 
     def _turn_rate(self, error: float, dt: float) -> float:
@@ -307,14 +317,22 @@ class Tracker:
         if leaving and abs(error) <= config.angle_tolerance:
             return 0.0
         return math.copysign(
-            self._approach(abs(error), self._angular, limits, config.angle_tolerance), error
+            self._approach(
+                abs(error), self._angular, limits, config.angle_tolerance, self._fastest.angular
+            ),
+            error,
         )
 
     def _approach(
-        self, distance: float, state: AxisState, limits: AxisLimits, tolerance: float
+        self,
+        distance: float,
+        state: AxisState,
+        limits: AxisLimits,
+        tolerance: float,
+        fastest: float,
     ) -> float:
         free = max(0.0, distance - coasting(state, limits))
-        speed = approach_speed(free, limits, self.config.approach_gain)
+        speed = min(fastest, approach_speed(free, limits, self.config.approach_gain))
         # never slower than crosses the tolerance in half a second: bases stick at lower speeds
         return max(speed, min(2.0 * tolerance, limits.speed), limits.minimum)
 

@@ -21,6 +21,7 @@ _PAYS = 1.3  # times the way that odometry tells is paid back: a robot may slip 
 _NEW_WAY = 0.25  # m of debt that a confirmed turn of 1 rad pays: there may be a way now
 _STEERS = 0.05  # of top speed: less is steering that odometry need not tell
 _LONG = 1.0  # s of commands without any odometry that moves
+_SLOWS = 0.85  # of what may be unconfirmed: the robot slows down to end there
 _LATENCY = 0.4  # s at full speed that may be commanded before odometry can have answered
 
 
@@ -95,6 +96,10 @@ class Account:
         self._idle = self._idle_time = 0.0
         self._counted = place
         return moved
+
+    def fastest(self, braking: float) -> float:
+        """Return the speed that braking brings to zero well before too much is unconfirmed."""
+        return math.sqrt(2.0 * braking * max(0.0, _SLOWS * self._unconfirmed - self.debt))
 
     def used_up(self, speed: float, braking: float, unit: str, scale: float) -> Verdict | None:
         """Halt at a speed when no more is left than braking takes."""
@@ -188,6 +193,12 @@ class Travel:
         self._way.count(velocity.linear * duration, duration, place.x, drives)
         turned = self._heading.count(velocity.angular * duration, duration, place.yaw, turns)
         self._way.debt = max(0.0, self._way.debt - _NEW_WAY * turned)
+
+    def fastest(self) -> Velocity:
+        """Return the speeds that leave room to brake while odometry has not answered yet."""
+        return Velocity(
+            self._way.fastest(self._braking.linear), self._heading.fastest(self._braking.angular)
+        )
 
     def reset(self) -> None:
         """Forgive the debts: a person has looked."""
