@@ -342,10 +342,9 @@ class Navigator(LifecycleNode):
             self.failure = trouble
 
     def _on_diagnostics(self) -> None:
-        random = self._policy is not None and self._policy.random_weights
         with self._session.lock:
             self._outputs.publish_diagnostics(
-                self._session, self._declared.value.policy.checkpoint, random
+                self._session, self._declared.value.policy.checkpoint, self._policy
             )
 
     def _refuses_change(self, changes: Changes, name: str) -> str:

@@ -16,6 +16,7 @@ from janusvln_ros.nodes.common.conversions import to_image
 from janusvln_ros.nodes.common.diagnostics import diagnostics, Latencies, Rate
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE, SENSOR
 from janusvln_ros.nodes.navigate_server import NavigateServer
+from janusvln_ros.policy.interface import Policy
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
@@ -140,8 +141,10 @@ class NavigatorOutputs:
         )
         self._debug.publish(to_image(picture, order.frame.message.header))
 
-    def publish_diagnostics(self, session: Session, checkpoint: str, random: bool) -> None:
-        """Publish the diagnostics; random: the loaded policy's weights are."""
+    def publish_diagnostics(
+        self, session: Session, checkpoint: str, policy: Policy | None
+    ) -> None:
+        """Publish the diagnostics; policy: the loaded one."""
         now = self._node.get_clock().now()
         frame, mission, memory = session.frame, session.mission, session.memory
         level, message = DiagnosticStatus.OK, 'inactive'
@@ -165,9 +168,9 @@ class NavigatorOutputs:
             'memory frames': memory.frames,
             'memory capacity': memory.capacity,
             'memory bytes': memory.bytes,
-            'GPU bytes': _gpu_bytes(),
+            'GPU bytes': _gpu_bytes() if policy else 0,  # torch may still be half imported before
             'checkpoint': checkpoint,
-            'random weights': random,
+            'random weights': policy is not None and policy.random_weights,
             'last error': self.last_error,
         }
         name = f'{self._node.get_fully_qualified_name()}: navigation'

@@ -143,6 +143,7 @@ def test_services_answer_while_it_loads(peers, start_navigator):
     assert peers.lifecycle_state() == 'configuring'
     count = len(peers.statuses)
     wait_for(lambda: len(peers.statuses) > count + 3, 'heartbeat')
+    wait_for(lambda: peers.diagnostics, 'diagnostics')
     assert not peers.send_goal('F').accepted
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 0
