@@ -18,7 +18,8 @@ REST_SPEED = 0.02  # m/s: slower than this is standing
 REST_TURN = math.radians(2.0)  # rad/s
 REST_TIME = 0.2  # s that a base stands before its motion counts as ended
 MAX_SPEED = 5.0  # m/s: what is faster is a jump of the odometry
-MAX_NOISE = 0.2  # m
+MAX_NOISE = 0.1  # m
+MAX_GAP = 1.0  # s: after a longer silence nobody knows whether odometry started anew
 _MOVING = (1, 2)  # MotionStatus.STATE_MOVING, STATE_SETTLING
 
 
@@ -52,9 +53,14 @@ class Motion:
 
 
 class RecordedPath:
-    """The path: stamps in ns, x and y in metres, yaw in radians, in the order of recording."""
+    """
+    The path: stamps in ns, x and y in metres, yaw in radians, in the order of recording.
+
+    `episodes` are the numbers of poses recorded when an episode began.
+    """
 
     def __init__(self) -> None:
+        self.episodes: set[int] = set()
         self.stamp = array('q')
         self.x = array('d')
         self.y = array('d')
@@ -68,6 +74,10 @@ class RecordedPath:
             self.y.append(y)
             self.yaw.append(yaw)
 
+    def begin_episode(self) -> None:
+        """Note that what is appended from now on belongs to another episode."""
+        self.episodes.add(len(self))
+
     def __len__(self) -> int:
         return len(self.stamp)
 
@@ -77,16 +87,17 @@ class RecordedPath:
         return (self.x[i], self.y[i], self.yaw[i]) if i >= 0 else None
 
     def stretches(self) -> list[range]:
-        """Divide the path where odometry jumps, as it does when it starts anew."""
+        """Divide the path at episodes and where odometry jumps or was silent: it began anew."""
         cuts = [0]
         for i in range(1, len(self)):
             seconds = (self.stamp[i] - self.stamp[i - 1]) / 1e9
-            if not 0 <= seconds or self._distance(i) > MAX_SPEED * seconds + MAX_NOISE:
+            driven = self._distance(i) <= MAX_SPEED * seconds + MAX_NOISE
+            if i in self.episodes or not 0 <= seconds <= MAX_GAP or not driven:
                 cuts.append(i)
         return [range(*ends) for ends in zip(cuts, [*cuts[1:], len(self)])]
 
     def length(self) -> float:
-        """Metres driven, jumps left out."""
+        """Metres driven within the stretches."""
         return sum(self._distance(i) for part in self.stretches() for i in part[1:])
 
     def _distance(self, i: int) -> float:
@@ -275,8 +286,11 @@ def read_timeline(bag: Bag, chosen: Topics) -> Timeline:
 
 def _add(timeline: Timeline, chosen: Topics, name: str, m: Any, logged: int) -> None:
     if name == chosen.instruction:
-        if m.data.strip():
-            timeline.instructions.append((logged, m.data.strip()))
+        sentence = m.data.strip()
+        if sentence:
+            if not timeline.instructions or sentence != timeline.instructions[-1][1]:
+                timeline.path.begin_episode()
+            timeline.instructions.append((logged, sentence))
     elif name == chosen.action:
         _add_action(timeline, m, logged)
     elif name == chosen.navigator_status:

@@ -196,3 +196,23 @@ def test_a_jump_divides_the_path_and_is_not_driven():
     assert path.stretches() == [range(0, 10), range(10, 20), range(20, 21)]
     assert path.length() == pytest.approx(2 * 9 * 0.1)
     assert RecordedPath().length() == 0
+
+
+def test_a_silence_divides_the_path_however_far_a_robot_might_have_come():
+    """A simulator that starts anew for the next episode takes seconds."""
+    path = RecordedPath()
+    for i in range(20):
+        path.append(i * SECOND // 10 + 3 * SECOND * (i >= 10), 0.1 * (i % 10), 0.0, 0.0)
+    assert path.stretches() == [range(0, 10), range(10, 20)]
+    assert path.length() == pytest.approx(2 * 9 * 0.1)
+
+
+def test_an_episode_begins_a_stretch():
+    path = RecordedPath()
+    path.begin_episode()
+    for i in range(20):
+        path.append(i * SECOND // 10, 0.01 * i + 0.15 * (i >= 10), 0.0, 0.0)
+        if i == 9:
+            path.begin_episode()
+    assert path.stretches() == [range(0, 10), range(10, 20)]
+    assert path.length() == pytest.approx(2 * 9 * 0.01)
