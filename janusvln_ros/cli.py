@@ -1,7 +1,11 @@
 """`janusvln NAME …`: one door to every executable of the package."""
 
 from importlib import import_module
+import io
+import os
 import sys
+
+from janusvln_ros import version
 
 # Name -> (module, what it does). Imported only when asked for: the robot side has no torch.
 COMMANDS = {
@@ -19,6 +23,8 @@ COMMANDS = {
     ),
     'parity': ('measurement.parity', 'golden data against the policy'),
 }
+_OF_ROS = 'rclpy', 'rcl_interfaces', 'builtin_interfaces', 'ament_index_python', 'std_srvs'
+_SIGPIPE = 128 + 13  # the status of a program whose reader has gone, as the shell gives it
 
 
 def usage() -> str:
@@ -26,24 +32,67 @@ def usage() -> str:
     rows = '\n'.join(f'  {name:<16} {text}' for name, (_, text) in COMMANDS.items())
     return (
         'usage: janusvln COMMAND [options]\n'
-        '       janusvln COMMAND --help tells its options\n\n' + rows
+        '       janusvln COMMAND --help tells its options\n'
+        '       janusvln --version\n\n' + rows
     )
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; return its exit status (2: no such command)."""
+    """
+    Run one command; return its exit status.
+
+    What a user can put right ends with one line on stderr and 2: no such command, a wrong value, a
+    file that is not there, a package that is missing. 130: Ctrl-C.
+    """
     argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ('-h', '--help'):
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files need not be UTF-8
+            stream.reconfigure(errors='backslashreplace')
+    name = argv[0] if argv else ''
+    try:
+        status = _run(name, argv)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its end
+        return _SIGPIPE
+    except KeyboardInterrupt:
+        return 130
+    except ImportError as error:
+        problem = _missing(name, error)
+    except (ValueError, OSError) as error:
+        problem = ' '.join(str(error).split()) or repr(error)
+    print(f'janusvln {name}: {problem}' if name in COMMANDS else problem, file=sys.stderr)
+    return 2
+
+
+def _run(name: str, argv: list[str]) -> int:
+    if not argv or name in ('-h', '--help'):
         print(usage())
         return 0 if argv else 2
-    if argv[0] not in COMMANDS:
-        print(f'janusvln: there is no command {argv[0]!r}\n\n{usage()}', file=sys.stderr)
-        return 2
-    module, _ = COMMANDS[argv[0]]
-    if argv[0] == 'benchmark' and '--ros' in argv:  # policy knows nothing of ROS
+    if name == '--version':
+        print(f'janusvln_ros {version()}')
+        return 0
+    if name not in COMMANDS:
+        raise ValueError(f'janusvln: no command {name!r}; there are {", ".join(COMMANDS)}')
+    module, _ = COMMANDS[name]
+    if name == 'benchmark' and '--ros' in argv:  # policy knows nothing of ROS
         module = 'system.latency'
         argv = [argument for argument in argv if argument != '--ros']
     return import_module(f'janusvln_ros.{module}').main(argv[1:])
+
+
+def _missing(name: str, error: ImportError) -> str:
+    """Say what to install or to source for a module that cannot be imported."""
+    lacking = error.name or ''
+    if lacking in ('janusvln_ros.msg', 'janusvln_ros.action'):
+        return 'needs ROS 2 with our messages: colcon build and source install/setup.bash'
+    if lacking.split('.')[0] in _OF_ROS or lacking.endswith('_msgs'):
+        return (
+            f'needs ROS 2: there is no module {lacking}; source /opt/ros/DISTRO/setup.bash, or '
+            '.venv/bin/activate after make setup'
+        )
+    return f'{error}; requirements/ tells what is needed'
 
 
 if __name__ == '__main__':

@@ -133,11 +133,15 @@ class Navigator(LifecycleNode):
 
     def start(self) -> None:
         """Configure and activate, if that is asked for."""
-        if self._declared.value.node.autostart:
-            self._loading = threading.Thread(
-                target=self.trigger_configure, name=LOADING, daemon=True
+        if not self._declared.value.node.autostart:
+            name = self.get_fully_qualified_name()
+            self.get_logger().info(
+                f'waits for ros2 lifecycle set {name} configure, then activate; it does both by '
+                'itself with --ros-args -p autostart:=true -p checkpoint:=FOLDER'
             )
-            self._loading.start()
+            return
+        self._loading = threading.Thread(target=self.trigger_configure, name=LOADING, daemon=True)
+        self._loading.start()
 
     def stop(self) -> None:
         """Stop the robot, answer all goals and end the policy's thread, as far as it ends."""

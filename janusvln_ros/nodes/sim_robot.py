@@ -158,10 +158,10 @@ class SimRobot(Node):
         self.create_service(Trigger, 'reset', self._on_reset)
         self._asked = ''  # the last instruction's id
         self.create_subscription(NavigatorStatus, 'navigator_status', self._on_navigator, LATCHED)
-        self._introduce()
 
     def start(self) -> None:
-        """Begin to simulate."""
+        """Begin to simulate, and say where."""
+        self._introduce()
         for thread in self._threads:
             thread.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import re
 import signal
 import sys
 from types import FrameType
@@ -68,13 +69,24 @@ def run(
     Run a node until a signal of ENDS; whatever ends it, it is stopped on the way out.
 
     name, about, kinds: see `usage`. Returns 0, also for --help; 1 for a node that failed; 2 for
-    bad arguments or parameters.
+    bad arguments or parameters, with one line on stderr.
     """
     argv = sys.argv[1:] if argv is None else argv
-    rest = remove_ros_args(argv)
-    if rest:
+    try:
+        rest = remove_ros_args(argv)
+    except (RuntimeError, ValueError) as error:  # rcl's own kinds of errors differ between distros
+        print(f'{name}: {_one_line(error)}', file=sys.stderr)
+        return 2
+    if '-h' in rest or '--help' in rest:
         print(usage(name, about, kinds))
-        return 0 if rest[0] in ('-h', '--help') else 2
+        return 0
+    if rest:
+        print(
+            f'{name}: unknown argument {rest[0]!r}; parameters are given as '
+            f'--ros-args -p NAME:=VALUE, and janusvln {name} --help lists them',
+            file=sys.stderr,
+        )
+        return 2
     node: Any = None
     ended = False
 
@@ -90,6 +102,15 @@ def run(
         signal.signal(number, end)
     try:
         node = make()
+        if unknown := [
+            one for one in _named(argv, node.get_name()) if not node.has_parameter(one)
+        ]:
+            print(
+                f'{name}: there is no parameter {", ".join(unknown)}; '
+                f'janusvln {name} --help lists them',
+                file=sys.stderr,
+            )
+            return 2
         node.start()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -102,7 +123,7 @@ def run(
     except (ValueError, ParameterException) as error:
         if node is not None:
             raise
-        print(f'{name}: {error}', file=sys.stderr)
+        print(f'{name}: {_one_line(error)}', file=sys.stderr)
         return 2
     finally:
         try:
@@ -115,3 +136,21 @@ def run(
         print(f'{name}: {node.failure}', file=sys.stderr)
         return 1
     return 0
+
+
+def _named(argv: Sequence[str], node: str) -> list[str]:
+    """
+    Return the names of the parameters that the command line gives this node one by one.
+
+    Those in a file of parameters may be meant for other nodes as well.
+    """
+    rules = [value for flag, value in zip(argv, argv[1:]) if flag in ('-p', '--param')]
+    found = [re.match(r'(?:([^:=]+):)?([^:=]+):=', rule) for rule in rules]
+    return [one[2] for one in found if one and one[1] in (None, node)]
+
+
+def _one_line(error: Exception) -> str:
+    """Say what is wrong, without rcl's places in its sources."""
+    if type(error).__name__ == 'UnknownROSArgsError':
+        return f'unknown ROS arguments {error}'
+    return re.sub(r', at /\S+:\d+', '', ' '.join(str(error).split()))
