@@ -40,6 +40,12 @@ ARGUMENTS = (
         description='Laser scan, read if the robot file sets stop_distance.',
     ),
     DeclareLaunchArgument(
+        'autostart',
+        default_value='true',
+        choices=['true', 'false'],
+        description='Let the robot move at once; false: a lifecycle manager activates it.',
+    ),
+    DeclareLaunchArgument(
         'compress_images',
         default_value='false',
         choices=['true', 'false'],
@@ -66,6 +72,7 @@ def generate_launch_description() -> LaunchDescription:
     profile = str(CONFIG / 'fastdds.xml')
     parameters = {
         'execution_mode': LaunchConfiguration('execution_mode'),
+        'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
         'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
     }
     executor = Node(

@@ -20,6 +20,7 @@ from janusvln_ros.motion.admission import Admission
 from janusvln_ros.motion.bases import CommandBase, Output, VelocityBase
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.config import ExecutorConfig
+from janusvln_ros.motion.safety.activity import Activity
 from janusvln_ros.motion.safety.clock import Clock
 from janusvln_ros.motion.safety.e_stop import EStop
 from janusvln_ros.motion.safety.guard import Stop, Verdict
@@ -45,12 +46,14 @@ class Executor:
     """
     See the module's docstring. Not thread-safe: one thread gives inputs and updates.
 
-    Its parts are public: obstacles and link are fed, e_stop is reset, odometry and base are asked.
+    Its parts are public: obstacles and link are fed, e_stop is reset, activity is switched,
+    odometry and base are asked.
     config is what is in force; `configure` changes it.
     """
 
     def __init__(self, config: ExecutorConfig) -> None:
         commands = config.output.output is Output.COMMAND
+        self.activity = Activity()
         self.clock = Clock(config.clock)
         self.e_stop = EStop(config.e_stop)
         self.odometry = Odometry(config.odometry, config.open_loop)
@@ -63,7 +66,12 @@ class Executor:
         self.response = Response(self.odometry)
         self.supervisor = Supervisor(
             config.supervisor,
-            always=(self.e_stop, self.clock, *(() if commands else (self.odometry,))),
+            always=(
+                self.e_stop,
+                self.clock,
+                *(() if commands else (self.odometry,)),
+                self.activity,
+            ),
             moving=(self.response, self.travel, self.obstacles, self.link),
         )
         self._admission = Admission(config.admission, config.age)

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from janusvln_ros.motion.bases import Output
 from janusvln_ros.motion.executor import Executor
+from janusvln_ros.motion.safety.activity import INACTIVE
 from janusvln_ros.motion.types import Mode, Result, State, Status, Velocity
 from janusvln_ros.msg import MidLevelCommand, MotionStatus
 from janusvln_ros.nodes.common.conversions import to_quaternion, to_stamp
@@ -171,7 +172,9 @@ class ExecutorOutputs:
             warnings.append(f'last action: {status.result.name}: {status.message}')
             self.last_error = status.message or self.last_error
         level, text = DiagnosticStatus.OK, status.state.name.lower()
-        if status.state in (State.FAULT, State.ESTOPPED):
+        if status.message == INACTIVE:
+            level, text = DiagnosticStatus.WARN, f'inactive: {INACTIVE}'
+        elif status.state in (State.FAULT, State.ESTOPPED):
             level, text = DiagnosticStatus.ERROR, f'{text}: {status.message}'
         elif warnings:
             level, text = DiagnosticStatus.WARN, '; '.join([text, *warnings])
@@ -181,6 +184,7 @@ class ExecutorOutputs:
             text,
             {
                 'state': status.state.name,
+                'active': core.activity.active,
                 'last result': status.result.name,
                 'instruction': status.request.instruction_id,
                 'step': status.request.step,
@@ -202,6 +206,13 @@ class ExecutorOutputs:
             self._node.get_clock().now().to_msg(),
         )
         self._diagnostics.publish(message)
+
+    def publish_rest(self) -> None:
+        """Tell a robot that stands to stand; one that drives is braked by the executor."""
+        if self._core.stands:
+            self._core.base.send_stop()
+            self.publish_velocity(Velocity())
+            self.publish_command()
 
     def publish_zeros(self) -> None:
         """Command zero until it has surely left this process."""

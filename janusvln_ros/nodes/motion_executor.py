@@ -1,6 +1,8 @@
 """
 motion_executor: actions in, velocities out, and zero velocity on every way out.
 
+A lifecycle node: only while it is active can it move the robot. It hears and tells everything in
+every state, the e-stop as well; deactivate brakes, and what brakes goes on to zero in every state.
 This node only wires topics to janusvln_ros.motion.executor.Executor, which holds all behaviour.
 """
 
@@ -31,7 +33,8 @@ from janusvln_ros.nodes.obstacle_sensors import ObstacleSensors
 from janusvln_ros.parameters import Changes, group, parameter
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import get_logger
 from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
@@ -53,6 +56,9 @@ class NodeParameters:
         low=0,
         high=98,
     )
+    autostart: bool = parameter(
+        True, 'Configure and activate on start; false: a lifecycle manager does.'
+    )
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Parameters:
     executor: ExecutorConfig = group(ExecutorConfig)
 
 
-class MotionExecutor(Node):
+class MotionExecutor(LifecycleNode):
     """The ROS side of the executor; see docs/motion.md for topics and parameters."""
 
     failure = ''
@@ -79,6 +85,7 @@ class MotionExecutor(Node):
         ).value
         self._fixed = parameters.node
         self._core = Executor(parameters.executor)
+        self._core.activity.active = False
         self._sequence = Sequence()
         self._outputs = ExecutorOutputs(self, self._core, parameters.messages)
         self._updated_at = time.monotonic()  # when ROS time last went on
@@ -199,26 +206,48 @@ class MotionExecutor(Node):
         return response
 
     def start(self) -> None:
-        """Let nothing delay a stop, as far as that can be done."""
-        self._take_priority()
+        """Let nothing delay a stop, as far as that can be done; activate, if that is asked for."""
+        self._outputs.priority = take_priority(self._fixed.realtime_priority)
         gc.collect()
         gc.freeze()  # a search through all that the start has made takes 8 ms, 100 when busy
+        if self._fixed.autostart:
+            self.trigger_configure()
+            self.trigger_activate()
 
-    def _take_priority(self) -> None:
-        """Let no ordinary program delay this process, if that is permitted (SCHED_FIFO)."""
-        priority = self._fixed.realtime_priority
-        if not priority:
-            return
-        try:
-            for thread in Path('/proc/self/task').iterdir():  # the middleware's as well
-                os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
-        except OSError as error:
-            self._outputs.priority = f'refused: {error.strerror}'
-            self.get_logger().info(
-                f'no real-time priority: a busy computer may delay a stop ({error.strerror})'
-            )
-        else:
-            self._outputs.priority = str(priority)
+    def stop(self) -> None:
+        """Command zero until it has surely left this process."""
+        self._core.fail('motion_executor ends')
+        self._outputs.publish_zeros()
+
+    # ---- lifecycle ----
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Say zero: whatever drove the robot before, it stands."""
+        self._outputs.publish_rest()
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let the robot move on request."""
+        self._core.activity.active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Brake, and stand whatever comes."""
+        self._core.activity.active = False
+        self._outputs.publish_rest()
+        return super().on_deactivate(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Brake, and stand for good."""
+        self._core.activity.active = False
+        self._outputs.publish_rest()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Halt: a transition has failed, and nobody knows how far it came."""
+        self._core.activity.active = False
+        self._core.fail('a lifecycle transition has failed')
+        return super().on_error(state)
 
     def _refuses_change(self, changes: Changes, name: str) -> str:
         if changes is Changes.WHEN_STANDING and not self._core.stands:
@@ -262,10 +291,20 @@ class MotionExecutor(Node):
         )
         button.listen(latches, time.monotonic())
 
-    def stop(self) -> None:
-        """Command zero until it has surely left this process."""
-        self._core.fail('motion_executor ends')
-        self._outputs.publish_zeros()
+
+def take_priority(priority: int) -> str:
+    """Let no ordinary program delay this process (SCHED_FIFO); return what came of it."""
+    if not priority:
+        return 'none'
+    try:
+        for thread in Path('/proc/self/task').iterdir():  # the middleware's as well
+            os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
+    except OSError as error:
+        get_logger('motion_executor').info(
+            f'no real-time priority: a busy computer may delay a stop ({error.strerror})'
+        )
+        return f'refused: {error.strerror}'
+    return str(priority)
 
 
 def main(argv: list[str] | None = None) -> int:

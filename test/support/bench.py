@@ -9,6 +9,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist, TwistStamped
 from janusvln_ros.msg import MidLevelCommand, MotionStatus, NavigationAction
 from janusvln_ros.nodes.common.qos import LATCHED
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -176,6 +178,15 @@ class Bench:
         future = client.call_async(request)
         wait_for(future.done, f'an answer of {name}')
         return future.result()
+
+    def change(self, transition):
+        """Ask for a transition of the executor's lifecycle; tell whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.call(ChangeState, 'motion_executor/change_state', request).success
+
+    def lifecycle_state(self):
+        answer = self.call(GetState, 'motion_executor/get_state', GetState.Request())
+        return answer.current_state.label
 
     def set_parameter(self, name, value):
         if isinstance(value, str):
