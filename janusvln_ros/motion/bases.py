@@ -138,10 +138,16 @@ class VelocityBase:
             delay = min(self._meter.delay, delay + _LONGEST_DELAY)
         return self._history.predict(poses.pose, seen - delay)
 
-    def drives_forward(self, now: float) -> bool:
-        """Tell whether what is left of the motion goes forward."""
-        goal = self._tracker.goal
-        return goal is not None and self._tracker.drives and goal.along(self.predicted(now)) > 0.0
+    def pose_at(self, stamp: float) -> Pose:
+        """Return where it was at a time (s), or the nearest that is known."""
+        if not self.open_loop:
+            return self.odometry.poses.at(stamp) or self.odometry.poses.pose or self._virtual
+        back, _, turn = Pose().seen_from(self._history.predict(Pose(), stamp))
+        return self._virtual.moved(back, turn)
+
+    def ahead(self, now: float) -> tuple[float, float]:
+        """Return (m, rad): what it does next, of what is left of the motion; one of them is 0."""
+        return self._tracker.ahead(self.predicted(now))
 
     def refusal(self, request: Request) -> str:
         """Return why a request cannot move the goal on, or ''."""
@@ -158,8 +164,9 @@ class VelocityBase:
         stands: it does, since motion_end (s). Return a request that has to wait instead.
         """
         if stands:
+            if self.odometry.is_silent(now) and not self.open_loop:
+                self._virtual = self.odometry.poses.pose or self._virtual
             self.open_loop = self.odometry.is_silent(now)
-            self._virtual = Pose()
         at_rest = motion_end if stands else math.inf
         self._tracker.follow(self._chain(request, now, mode, at_rest))
         self._start = self.predicted(now)
@@ -289,6 +296,7 @@ class CommandBase:
         self._odometry = odometry
         self._outbox: Request | None = None
         self._under_way = Request(Command(Kind.STOP))
+        self._start = Pose()
         self._waiting: Request | None = None
 
     def configure(
@@ -306,10 +314,17 @@ class CommandBase:
         """Return the same, or the origin."""
         return self.pose or Pose()
 
-    def drives_forward(self, now: float) -> bool:
-        """Tell whether the command goes forward."""
+    def pose_at(self, stamp: float) -> Pose:
+        """Return where it was at a time (s), or the nearest that is known."""
+        return self._odometry.poses.at(stamp) or self.predicted(stamp)
+
+    def ahead(self, now: float) -> tuple[float, float]:
+        """Return (m, rad): the move under way, or what is left of the turn."""
         command = self._under_way.command
-        return command.kind is Kind.MOVE and command.amount > 0.0
+        if command.kind is Kind.MOVE:
+            return command.amount, 0.0
+        turned = self.predicted(now).yaw - self._start.yaw
+        return 0.0, command.amount - turned
 
     def refusal(self, request: Request) -> str:
         """Return why a request cannot wait, or ''."""
@@ -325,6 +340,7 @@ class CommandBase:
             self._waiting = self._merged(request)
             return self._waiting
         self._outbox = self._under_way = request
+        self._start = self.predicted(now)
         return None
 
     def _merged(self, request: Request) -> Request | None:

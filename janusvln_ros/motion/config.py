@@ -10,9 +10,10 @@ from janusvln_ros.motion.commands import StepParameters
 from janusvln_ros.motion.safety.clock import ClockParameters
 from janusvln_ros.motion.safety.e_stop import EStopParameters
 from janusvln_ros.motion.safety.link import LinkParameters
-from janusvln_ros.motion.safety.obstacles import ObstacleParameters, SensorParameters
+from janusvln_ros.motion.safety.obstacles import ObstacleParameters
 from janusvln_ros.motion.safety.odometry import OdometryParameters, OpenLoopParameters
 from janusvln_ros.motion.safety.response import ResponseParameters
+from janusvln_ros.motion.safety.sensors import SensorParameters
 from janusvln_ros.motion.safety.supervisor import SupervisorParameters
 from janusvln_ros.motion.safety.travel import TravelParameters
 from janusvln_ros.motion.tracking import DrivingParameters

@@ -60,7 +60,8 @@ class Executor:
         self.base = (CommandBase if commands else VelocityBase)(
             config.driving, config.base, self.odometry
         )
-        self.obstacles = Obstacles(config.obstacles, config.sensors.sensors, self.base)
+        sensors = config.sensors
+        self.obstacles = Obstacles(config.obstacles, sensors.body, sensors.sensors, self.base)
         self.link = Link(config.link)
         self.travel = Travel(self.odometry)
         self.response = Response(self.odometry)
@@ -108,6 +109,9 @@ class Executor:
         self.link.parameters, self.link.needed = config.link, mode is Mode.CONTINUOUS
         self.clock.parameters, self.e_stop.parameters = config.clock, config.e_stop
         self.obstacles.parameters = config.obstacles
+        slowest = driving.min_linear_speed
+        self.obstacles.braking = slowest * slowest / (2.0 * driving.max_linear_acceleration)
+        self.obstacles.top_speed = driving.max_linear_speed
         self.supervisor.parameters = config.supervisor
         self._admission.parameters, self._admission.age = config.admission, config.age
 
@@ -202,7 +206,10 @@ class Executor:
         dt = self._tick(now)
         self._supervise(now)
         if self._phase is _Phase.MOVING:
-            if self.base.drive(now, dt, self.obstacles.room(now), self.travel.fastest()):
+            room = self.obstacles.room(now)
+            fastest = self.travel.fastest()
+            linear = min(fastest.linear, self.obstacles.fastest(room))
+            if self.base.drive(now, dt, room, Velocity(linear, fastest.angular)):
                 self._ending = (Result.SUCCEEDED, '')
                 self._enter(_Phase.SETTLING, now)
         elif self._phase is _Phase.BRAKING:

@@ -240,6 +240,19 @@ class Tracker:
         turned = abs(self.goal.pose.yaw - pose.yaw) <= self.config.angle_tolerance
         return self.reverse or ahead or not turned
 
+    def ahead(self, pose: Pose) -> tuple[float, float]:
+        """Return (m, rad): what is next from a pose; it drives, or it turns on the spot."""
+        goal = self.goal
+        if goal is None:
+            return 0.0, 0.0
+        along = goal.along(pose) if self._driving else 0.0
+        if not self._leaves(along) and (along > 0.0 or self.reverse and along < 0.0):
+            line_error = wrap(goal.line - pose.yaw)
+            aligns = self._aligning or abs(line_error) > _ALIGN_ANGLE
+            return (0.0, line_error) if aligns and not self._linear.speed else (along, 0.0)
+        turn = goal.pose.yaw - pose.yaw
+        return 0.0, 0.0 if self._leaves_yaw(turn) else turn
+
     def brake(self, dt: float) -> Velocity:
         """Come to a stop within the limits, whatever the goal; it is done when it rests."""
         return self._advance(0.0, 0.0, dt, floor_turn=True)
@@ -251,7 +264,7 @@ class Tracker:
         Return the velocity for the next dt seconds, and whether the goal has been reached.
 
         pose: where the robot will be when the velocity takes effect. room: how far (m) it may
-        still move forward before an obstacle. fastest: speeds to keep to besides its own.
+        still drive before an obstacle. fastest: speeds to keep to besides its own.
         """
         self._fastest = fastest
         if self._driving:
@@ -297,10 +310,9 @@ class Tracker:
             return 0.0
         if along < 0.0 and not self.reverse:
             return 0.0
-        leaving = along * self._linear.speed <= 0.0  # it stands, or has passed the point
-        if leaving and abs(along) <= config.position_tolerance:
+        if self._leaves(along):
             return 0.0
-        distance = min(along, room) if along > 0.0 else -along
+        distance = min(abs(along), room)
         return math.copysign(
             self._approach(
                 distance, self._linear, limits, config.position_tolerance, self._fastest.linear
@@ -308,13 +320,17 @@ class Tracker:
             along,
         )
 
+    def _leaves(self, along: float) -> bool:
+        """Tell whether it is near enough to the point, and stands or has passed it."""
+        near = abs(along) <= self.config.position_tolerance
+        return near and along * self._linear.speed <= 0.0
+
     def _turn_rate(self, error: float, dt: float) -> float:
         """Return the signed turn rate to aim at; 0 when the heading has been reached."""
         config, limits = self.config, self.config.angular
         if abs(error) <= max(config.angle_tolerance / 4.0, limits.minimum * dt / 2.0):
             return 0.0
-        leaving = error * self._angular.speed <= 0.0  # it stands, or has passed the heading
-        if leaving and abs(error) <= config.angle_tolerance:
+        if self._leaves_yaw(error):
             return 0.0
         return math.copysign(
             self._approach(
@@ -322,6 +338,11 @@ class Tracker:
             ),
             error,
         )
+
+    def _leaves_yaw(self, error: float) -> bool:
+        """Tell whether it is near enough to the heading, and stands or has passed it."""
+        near = abs(error) <= self.config.angle_tolerance
+        return near and error * self._angular.speed <= 0.0
 
     def _approach(
         self,

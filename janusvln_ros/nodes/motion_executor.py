@@ -8,6 +8,7 @@ This node only wires topics to janusvln_ros.motion.executor.Executor, which hold
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 import gc
 import math
@@ -20,6 +21,7 @@ from typing import Any
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.executor import Executor
+from janusvln_ros.motion.safety.rays import Rays
 from janusvln_ros.motion.sentences import parse_steps, SentenceError
 from janusvln_ros.motion.sequence import Sequence
 from janusvln_ros.motion.types import Request, State, Velocity
@@ -105,8 +107,8 @@ class MotionExecutor(LifecycleNode):
         self._obstacles = ObstacleSensors(
             self,
             parameters.executor.sensors,
-            lambda: self._core.config.obstacles.stop_distance > 0.0,
-            self._on_clearance,
+            lambda: self._core.obstacles.in_use,
+            self._on_obstacles,
         )
         self.create_service(Trigger, 'reset_e_stop', self._on_reset)
         self.create_timer(1.0 / self._fixed.control_rate, self._update)
@@ -187,9 +189,9 @@ class MotionExecutor(LifecycleNode):
         if reason:
             self.get_logger().warning(f'mid_level_done is ignored: {reason}')
 
-    def _on_clearance(self, sensor: str, distance: float) -> None:
+    def _on_obstacles(self, name: str, frame: str, stamp: float, rays: Callable[[], Rays]) -> str:
         self._outputs.rates['obstacle'].count()
-        self._core.obstacles.on_clear_distance(sensor, distance, self._now())
+        return self._core.obstacles.on_message(name, frame, stamp, self._now(), rays)
 
     def _on_navigator(self, _: NavigatorStatus) -> None:
         self._core.link.on_navigator(self._now())

@@ -11,6 +11,7 @@ from janusvln_ros.motion.testing import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.types import Mode, Request, Result, State
 from robot import settings as configuration
 from robot import ZERO
+from sights import see, wall
 
 MODES = st.sampled_from([mode.value for mode in Mode])
 AXES = st.tuples(st.floats(0.1, 1.5), st.floats(0.2, 3.0), st.floats(1.0, 20.0))
@@ -98,7 +99,7 @@ EVENTS = st.one_of(
     st.tuples(st.just('silence'), st.floats(0.0, 2.0)),
     st.tuples(st.just('clock'), st.sampled_from([-50.0, -0.5, 0.0, 0.9, 3.0, 1e5])),
     st.tuples(st.just('outside'), st.none()),
-    st.tuples(st.just('clear'), st.sampled_from([0.0, 0.2, 0.5, math.inf, -1.0])),
+    st.tuples(st.just('clear'), st.sampled_from([0.1, 0.4, 0.7, math.inf])),
     st.tuples(st.just('navigator'), st.none()),
     st.tuples(st.just('done'), NUMBERS),
 )
@@ -168,7 +169,7 @@ def test_whatever_happens_ends_in_a_standing_robot(mode, open_loop, commands, di
         elif event == 'outside':
             executor.fail('outside')
         elif event == 'clear':
-            executor.obstacles.on_clear_distance('scan', value, now)
+            see(executor.obstacles, wall(value), now)
         elif event == 'navigator':
             executor.link.on_navigator(now)
         elif event == 'done':

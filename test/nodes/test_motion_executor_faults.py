@@ -225,7 +225,14 @@ def test_obstacle_ahead_blocks(robot):
         range_max=10.0,
         ranges=[0.4] * 11,
     )
-    timer = bench.node.create_timer(0.1, lambda: bench.scans.publish(scan))
+
+    def publish():
+        scan.header.stamp = bench.node.get_clock().now().to_msg()
+        bench.scans.publish(scan)
+
+    timer = bench.node.create_timer(0.1, publish)
+    wait_for(bench.scans.get_subscription_count, 'the scans to be heard')
+    time.sleep(0.3)
     assert bench.do(2).result == MotionStatus.RESULT_SUCCEEDED
     status = bench.do(1)
     assert status.result == MotionStatus.RESULT_BLOCKED and 'obstacle' in status.message

@@ -1,17 +1,16 @@
-"""Depth images and scans as messages: what is read from them, and what is refused."""
+"""Obstacle sensors over DDS: what their messages do to a robot that wants to drive."""
 
 import array
 import math
 import time
 
-from janusvln_ros.motion.safety.obstacles import SensorParameters
-from janusvln_ros.nodes.obstacle_sensors import depth_metres, ObstacleSensors
+from janusvln_ros.msg import MotionStatus
+from janusvln_ros.nodes.obstacle_sensors import cloud_points, depth_metres
 import numpy as np
 import pytest
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import Image, LaserScan
+from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2, PointField
 from waiting import wait_for
 
 
@@ -63,52 +62,254 @@ def test_what_is_no_depth_image_is_refused(message, word):
         depth_metres(message)
 
 
-def test_sensors_report_what_they_see_and_nothing_when_blind(ros_domain):
-    context = rclpy.Context()
-    rclpy.init(args=[], context=context, domain_id=ros_domain)
-    node = rclpy.create_node('sensors', context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    reports, wanted = [], []
-    ObstacleSensors(
-        node,
-        SensorParameters(obstacle_sensor='both', depth_z=0.4, depth_hfov=1.38),
-        lambda: bool(wanted),
-        lambda *report: reports.append(report),
-    )
-    scans = node.create_publisher(LaserScan, 'scan', qos_profile_sensor_data)
-    depths = node.create_publisher(Image, 'depth', qos_profile_sensor_data)
-    scan = LaserScan(
-        angle_min=-0.1,
-        angle_increment=0.1,
-        range_min=0.1,
-        range_max=10.0,
-        ranges=[math.inf, 1.0, math.inf],
-    )
-    blind_scan = LaserScan(
-        angle_min=-0.1, angle_increment=0.1, range_min=0.1, range_max=10.0, ranges=[math.nan] * 3
-    )
-    blind_depth = depth_image(np.zeros((60, 80)))
+# ---- clouds ----
 
-    def send(*messages):
-        reports.clear()
-        end = time.monotonic() + 20.0
-        for message in messages:
-            (scans if isinstance(message, LaserScan) else depths).publish(message)
-        while time.monotonic() < end and len(reports) < 2:
-            executor.spin_once(timeout_sec=0.1)
-            if not wanted or messages[0] is blind_scan:
-                end = min(end, time.monotonic() + 0.3)
-        return dict(reports)
 
-    try:
+def cloud(points, kind=PointField.FLOAT32, padding=0, big=False, rows=1):
+    """Return a message that holds points, (N, 3) m, in rows with padding."""
+    order, size = '>' if big else '<', 4 if kind == PointField.FLOAT32 else 8
+    values = np.asarray(points).astype(f'{order}f{size}').reshape(rows, -1, 3)
+    data = values.view(np.uint8).reshape(rows, -1, 3 * size)
+    data = np.pad(data, ((0, 0), (0, 0), (4, 4)), constant_values=9).reshape(rows, -1)
+    data = np.pad(data, ((0, 0), (0, padding)), constant_values=7)
+    return PointCloud2(
+        height=rows,
+        width=values.shape[1],
+        fields=[
+            PointField(name=name, offset=4 + size * index, datatype=kind, count=1)
+            for index, name in enumerate('xyz')
+        ],
+        is_bigendian=big,
+        point_step=8 + 3 * size,
+        row_step=data.shape[1],
+        data=array.array('B', data.tobytes()),
+    )
+
+
+@pytest.mark.parametrize('rows', [1, 2])
+@pytest.mark.parametrize('padding', [0, 5])
+@pytest.mark.parametrize('big', [False, True])
+@pytest.mark.parametrize('kind', [PointField.FLOAT32, PointField.FLOAT64])
+def test_points_in_metres(kind, big, padding, rows):
+    points = np.arange(18.0).reshape(6, 3) / 8.0
+    np.testing.assert_array_equal(cloud_points(cloud(points, kind, padding, big, rows)), points)
+
+
+def broken_cloud(fields=None, **values):
+    message = cloud(np.ones((4, 3)))
+    for name, value in values.items():
+        setattr(message, name, value)
+    for index, (name, value) in (fields or {}).items():
+        setattr(message.fields[index], name, value)
+    return message
+
+
+@pytest.mark.parametrize(
+    ('message', 'word'),
+    [
+        (broken_cloud(fields={0: ('name', 'intensity')}), 'field x'),
+        (broken_cloud(fields={1: ('name', 'x')}), 'field x'),
+        (broken_cloud(fields={2: ('datatype', PointField.INT16)}), 'field z'),
+        (broken_cloud(fields={1: ('count', 3)}), 'field y'),
+        (broken_cloud(fields={1: ('offset', 1000)}), 'bytes'),
+        (broken_cloud(point_step=8), 'bytes'),
+        (broken_cloud(point_step=0), 'bytes'),
+        (broken_cloud(row_step=1), 'bytes'),
+        (broken_cloud(row_step=10**6), 'bytes'),
+        (broken_cloud(width=10**6), 'bytes'),
+        (broken_cloud(height=3), 'bytes'),
+        (broken_cloud(data=array.array('B')), 'bytes'),
+        (broken_cloud(width=0), 'no points'),
+        (broken_cloud(height=0), 'no points'),
+    ],
+)
+def test_what_is_no_cloud_is_refused(message, word):
+    with pytest.raises(ValueError, match=word):
+        cloud_points(message)
+
+
+# ---- the robot ----
+
+
+def scan(**values):
+    """Return a laser's message: nothing within range all around."""
+    values = {
+        'angle_min': -math.pi,
+        'angle_max': math.pi - math.tau / 360,
+        'angle_increment': math.tau / 360,
+        'range_min': 0.1,
+        'range_max': 10.0,
+        'ranges': [math.inf] * 360,
+        **values,
+    }
+    message = LaserScan(**values)
+    message.header.frame_id = 'laser'
+    return message
+
+
+def ahead(value, other=math.inf):
+    """Return ranges: a value within 60 degrees of ahead, else another one."""
+    return [value if abs(index - 180) < 60 else other for index in range(360)]
+
+
+class Sensors:
+    """Publishes messages at 20 Hz, each stamped now, or as much later as `late` says (s)."""
+
+    def __init__(self, bench, **messages):
+        self.bench, self.messages, self.late, self.hold = bench, messages, {}, set()
+        kinds = {'scan': LaserScan, 'scan2': LaserScan, 'depth': Image, 'points': PointCloud2}
+        node = bench.node
+        self.publishers = {
+            name: node.create_publisher(kinds.get(name, CameraInfo), name, qos_profile_sensor_data)
+            for name in messages
+        }
         wait_for(
-            lambda: scans.get_subscription_count() and depths.get_subscription_count(), 'sensors'
+            lambda: all(one.get_subscription_count() for one in self.publishers.values()),
+            'the sensors to be heard',
         )
-        assert send(scan) == {}  # nobody wants to know
-        wanted.append(True)
-        seen = send(scan, depth_image(np.full((60, 80), 2.0)))
-        assert seen['scan'] == pytest.approx(0.8) and seen['depth'] == pytest.approx(1.8)
-        assert send(blind_scan, blind_depth) == {}
-    finally:
-        context.shutdown()
+        node.create_timer(0.05, self.publish)
+
+    def publish(self):
+        for name, message in self.messages.items():
+            if name in self.hold:
+                continue
+            now = self.bench.node.get_clock().now().nanoseconds
+            stamp = rclpy.time.Time(nanoseconds=now + round(self.late.get(name, 0.0) * 1e9))
+            message.header.stamp = stamp.to_msg()
+            self.publishers[name].publish(message)
+
+
+TIMEOUT = 0.25  # s
+
+
+def start(robot, *parameters, **messages):
+    parameters = 'stop_distance:=0.3', f'obstacle_timeout:={TIMEOUT}', *parameters
+    bench = robot(*(word for one in parameters for word in ('-p', one)))
+    sensors = Sensors(bench, **messages)
+    settle()
+    return bench, sensors
+
+
+def settle():
+    """Wait until what the sensors said before is too old."""
+    time.sleep(TIMEOUT + 0.15)
+
+
+def assert_drives(bench):
+    status = bench.do(1)
+    assert status.result == MotionStatus.RESULT_SUCCEEDED, status.message
+
+
+def assert_refused(bench, result, word):
+    """Assert that an action forward leaves the robot where it is, and that it says why."""
+    x, y, _ = bench.pose
+    status = bench.do(1)
+    assert (status.result, word in status.message) == (result, True), status.message
+    assert math.hypot(bench.pose[0] - x, bench.pose[1] - y) < 0.02
+    assert bench.commands[-1][1:] == (0.0, 0.0)
+
+
+LOST, BLOCKED = MotionStatus.RESULT_INPUT_LOST, MotionStatus.RESULT_BLOCKED
+
+
+def test_scans_that_a_robot_must_not_drive_on(robot):
+    bench, sensors = start(robot, scan=scan())
+    good = sensors.messages['scan']
+    for message, result, word in [
+        (scan(ranges=ahead(-math.inf)), BLOCKED, 'too near'),
+        (scan(ranges=[-math.inf] * 360), BLOCKED, 'too near'),
+        (scan(ranges=ahead(0.4)), BLOCKED, 'an obstacle ahead'),
+        (scan(ranges=[0.0] * 360), LOST, 'valid beams'),
+        (scan(ranges=[math.nan] * 360), LOST, 'valid beams'),
+        (scan(ranges=[1.0] + [math.nan] * 359), LOST, 'valid beams'),
+        (scan(ranges=[1.0], angle_min=math.pi, angle_max=math.pi), LOST, 'mount'),
+        (scan(angle_increment=math.nan), LOST, 'angle_increment'),
+        (scan(angle_max=1.0), LOST, 'angle_max'),
+        (scan(range_min=20.0), LOST, 'range_max'),
+        (scan(ranges=[]), LOST, 'no beams'),
+    ]:
+        sensors.messages['scan'] = message
+        settle()
+        assert_refused(bench, result, word)
+    sensors.messages['scan'] = good
+    for late in (-60.0, 5.0):
+        sensors.late['scan'] = late
+        settle()
+        assert_refused(bench, LOST, 'clocks')
+    sensors.late.clear()
+    good.header.frame_id = 'elsewhere'
+    settle()
+    assert_refused(bench, LOST, '"elsewhere"')
+    good.header.frame_id = 'laser'
+    settle()
+    assert_drives(bench)
+    x = bench.pose[0]
+    bench.start_moving()
+    sensors.messages['scan'] = scan(ranges=[0.0] * 360)
+    wait_for(lambda: bench.status.result == LOST, 'the result')
+    assert bench.pose[0] - x < 0.24
+    bench.assert_stands()
+
+
+def test_one_of_two_lasers_dies(robot):
+    bench, sensors = start(
+        robot, 'obstacle_sensor:=scan,scan2', 'scan2_roll:=3.14159', scan=scan(), scan2=scan()
+    )
+    assert_drives(bench)
+    sensors.hold.add('scan2')
+    settle()
+    assert_refused(bench, LOST, 'scan2 silent')
+
+
+def test_depth_images_and_their_camera_info(robot):
+    metres = np.full((60, 80), 3.0)
+    hollow = metres.copy()
+    hollow[22:38, 30:50] = 0.0
+    info = CameraInfo(width=80, height=60, k=[50.0, 0.0, 40.0, 0.0, 50.0, 30.0, 0.0, 0.0, 1.0])
+    good = depth_image(metres)
+    bench, sensors = start(
+        robot, 'obstacle_sensor:=depth', 'depth_hfov:=0.0', depth=good, depth_camera_info=info
+    )
+    assert_drives(bench)
+    for image, result, word in [
+        (depth_image(hollow), LOST, 'valid beams'),
+        (depth_image(hollow, '32FC1'), LOST, 'valid beams'),
+        (depth_image(np.full((60, 80), 0.4), '32FC1'), BLOCKED, 'an obstacle ahead'),
+        (depth_image(np.full((60, 80), -math.inf), '32FC1'), BLOCKED, 'too near'),
+        (broken(encoding='rgb8'), LOST, 'encoding'),
+    ]:
+        sensors.messages['depth'] = image
+        settle()
+        assert_refused(bench, result, word)
+    sensors.messages['depth'] = good
+    info.width = 160
+    settle()
+    assert_refused(bench, LOST, 'camera_info is for 160 x 60')
+
+
+def test_depth_image_that_needs_a_camera_info(robot):
+    image = depth_image(np.full((60, 80), 3.0))
+    bench, _ = start(robot, 'obstacle_sensor:=depth', 'depth_hfov:=0.0', depth=image)
+    assert_refused(bench, LOST, 'depth_camera_info')
+
+
+def room(distance):
+    """Return points of a wall ahead, as seen from a lidar 0.4 m above the floor; (N, 3) m."""
+    y, z = np.meshgrid(np.arange(-2.0, 2.0, 0.05), np.arange(-0.4, 1.0, 0.05))
+    return np.stack([np.full(y.size, distance), y.ravel(), z.ravel()], axis=1)
+
+
+def test_clouds_that_a_robot_drives_on_or_not(robot):
+    bench, sensors = start(robot, 'obstacle_sensor:=points', points=cloud(room(2.0), big=True))
+    assert_drives(bench)
+    nameless = cloud(room(2.0))
+    nameless.fields[0].name = 'u'
+    for message, result, word in [
+        (cloud(room(0.3)), BLOCKED, 'an obstacle ahead'),
+        (cloud(np.full((500, 3), math.nan)), LOST, 'strips'),
+        (cloud(np.zeros((0, 3))), LOST, 'no points'),
+        (nameless, LOST, 'field x'),
+    ]:
+        sensors.messages['points'] = message
+        settle()
+        assert_refused(bench, result, word)

@@ -53,5 +53,12 @@ class Driven(Protocol):
     def predicted(self, now: float) -> Pose:
         """Return where the robot will be when what is commanded now takes effect."""
 
-    def drives_forward(self, now: float) -> bool:
-        """Tell whether what is left of the motion goes forward."""
+    def pose_at(self, stamp: float) -> Pose:
+        """Return where it was at a time (s), or the nearest that is known."""
+
+    def ahead(self, now: float) -> tuple[float, float]:
+        """
+        Return (m, rad): what it does next, of what is left of the motion.
+
+        It drives, backward below 0, or turns on the spot; the other is 0.
+        """

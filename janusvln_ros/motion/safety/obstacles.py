@@ -1,238 +1,256 @@
-"""How far the robot can move forward by a laser scan or a depth image; the guard of that."""
+"""The guard of the way: what stands in it, and whether it was seen at all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 import math
 
 from janusvln_ros.motion.geometry import Pose
+from janusvln_ros.motion.safety.footprint import BodyParameters
 from janusvln_ros.motion.safety.guard import Driven, Stop, Verdict
+from janusvln_ros.motion.safety.rays import Rays
+from janusvln_ros.motion.safety.sight import BACKWARD, FORWARD, look, strips, View, Way
 from janusvln_ros.motion.types import Result
 from janusvln_ros.parameters import parameter
 import numpy as np
 
-
-@dataclass(frozen=True)
-class SensorParameters:
-    """Which sensors there are, where they sit, and what the robot sweeps."""
-
-    obstacle_sensor: str = parameter(
-        'scan',
-        'Where obstacles are looked for, with stop_distance above 0: topic scan (LaserScan), depth'
-        ' (Image, 16UC1 or 32FC1), or both.',
-        choices=('scan', 'depth', 'both'),
-    )
-    scan_x: float = parameter(0.0, 'Laser in base_link, forward.', unit='m', low=-2.0, high=2.0)
-    scan_y: float = parameter(
-        0.0, 'Laser in base_link, to the left.', unit='m', low=-2.0, high=2.0
-    )
-    scan_yaw: float = parameter(
-        0.0, 'Laser in base_link, to the left.', unit='rad', low=-math.pi, high=math.pi
-    )
-    depth_x: float = parameter(
-        0.0, 'Depth camera in base_link, forward.', unit='m', low=-2.0, high=2.0
-    )
-    depth_y: float = parameter(
-        0.0, 'Depth camera in base_link, to the left.', unit='m', low=-2.0, high=2.0
-    )
-    depth_z: float = parameter(0.4, 'Depth camera above the floor.', unit='m', low=0.0, high=3.0)
-    depth_yaw: float = parameter(
-        0.0, 'Depth camera in base_link, to the left.', unit='rad', low=-math.pi, high=math.pi
-    )
-    depth_pitch: float = parameter(
-        0.0, 'Depth camera; positive looks down.', unit='rad', low=-1.5, high=1.5
-    )
-    depth_hfov: float = parameter(
-        1.38, 'Horizontal field of view of the depth camera.', unit='rad', low=0.1, high=2.8
-    )
-    robot_front: float = parameter(
-        0.2, 'How far the robot reaches ahead of base_link.', unit='m', low=0.0, high=2.0
-    )
-    robot_half_width: float = parameter(
-        0.22, 'Half the width that must be free to drive.', unit='m', low=0.01, high=2.0
-    )
-    floor_height: float = parameter(
-        0.05, 'Depth: lower things are driven over.', unit='m', low=0.0, high=0.5
-    )
-    robot_height: float = parameter(
-        1.5, 'Depth: higher things are driven under.', unit='m', low=0.1, high=3.0
-    )
-
-    @property
-    def sensors(self) -> tuple[str, ...]:
-        """Return the sensors that are listened to."""
-        both = self.obstacle_sensor == 'both'
-        return ('scan', 'depth') if both else (self.obstacle_sensor,)
-
-    @property
-    def footprint(self) -> Footprint:
-        """Return what the robot sweeps."""
-        return Footprint(
-            self.robot_front, self.robot_half_width, self.floor_height, self.robot_height
-        )
-
-    @property
-    def scan_mount(self) -> Mount:
-        """Return where the laser sits."""
-        return Mount(self.scan_x, self.scan_y, yaw=self.scan_yaw)
-
-    @property
-    def depth_mount(self) -> Mount:
-        """Return where the depth camera sits."""
-        return Mount(self.depth_x, self.depth_y, self.depth_z, self.depth_yaw, self.depth_pitch)
+_NAMES = {FORWARD: 'ahead', BACKWARD: 'behind'}
+_AHEAD_OF_TIME = 0.1  # s that a stamp may be in the future: clocks of two computers
 
 
 @dataclass(frozen=True)
 class ObstacleParameters:
-    """When an obstacle, or a sensor that is silent, stops the robot."""
+    """When an obstacle, or a sensor that is silent or blind, stops the robot."""
 
     stop_distance: float = parameter(
         0.0,
-        'An obstacle nearer than this before the robot blocks forward motion; 0: obstacles are'
-        ' not looked for.',
+        'An obstacle nearer than this before the robot blocks its way; 0: obstacles are not'
+        ' looked for.',
+        unit='m',
+        low=0.0,
+        high=5.0,
+    )
+    slowdown_distance: float = parameter(
+        0.3,
+        'Over this way before stop_distance the speed falls evenly; 0: the robot brakes as late'
+        ' as it can.',
         unit='m',
         low=0.0,
         high=5.0,
     )
     obstacle_timeout: float = parameter(
         0.5,
-        'Silence of the obstacle sensor that stops forward motion.',
+        'Older readings of an obstacle sensor, by stamp or arrival, stop the robot.',
         unit='s',
         low=0.05,
         high=5.0,
     )
+    obstacle_share: float = parameter(
+        0.5,
+        'Of the beams to each piece (0.1 m) of the way, this share must have measured something.',
+        low=0.05,
+        high=1.0,
+    )
+
+
+@dataclass
+class _Sensor:
+    """What one sensor has said. at: s, the earlier of stamp and arrival of its last message."""
+
+    frame: str | None = None
+    at: float = -math.inf
+    views: list[tuple[float, View, Pose]] = field(default_factory=list)  # when, what, from where
+    seen: dict[int, np.ndarray] = field(default_factory=dict)  # s, when each strip was last seen
+    problem: str = ''
+    problem_at: float = -math.inf
 
 
 class Obstacles:
-    """Knows how far each sensor said that the way was clear, and from where."""
+    """
+    Knows what each sensor sees of the way.
+
+    top_speed: m/s of the robot. braking: m that it rolls on from the least that it can drive.
+    """
 
     def __init__(
-        self, parameters: ObstacleParameters, sensors: tuple[str, ...], driven: Driven
+        self,
+        parameters: ObstacleParameters,
+        body: BodyParameters,
+        sensors: Sequence[str],
+        driven: Driven,
     ) -> None:
         self.parameters = parameters
-        self._sensors, self._driven = sensors, driven
-        self._clear: dict[str, tuple[float, float, Pose]] = {}  # when, metres free, from where
+        self.top_speed, self.braking = math.inf, 0.0
+        self._body, self._driven = body, driven
+        self._sensors = {name: _Sensor() for name in sensors}
 
-    def on_clear_distance(self, sensor: str, distance: float, now: float) -> None:
-        """Take how far (m) a sensor says the robot can move before it touches anything."""
-        if not math.isnan(distance):
-            self._clear[sensor] = (now, distance, self._driven.pose or Pose())
+    @property
+    def in_use(self) -> bool:
+        """Tell whether obstacles are looked for."""
+        return self.parameters.stop_distance > 0.0
+
+    def on_message(
+        self, name: str, frame: str, stamp: float, now: float, rays: Callable[[], Rays]
+    ) -> str:
+        """
+        Take a message of a sensor; return what is wrong with it, or ''.
+
+        frame, stamp: of its header. rays: makes rays of it; ValueError when it contradicts itself.
+        """
+        sensor = self._sensors[name]
+        problem = self._disorder(sensor, frame, stamp, now)
+        if not problem:
+            try:
+                self._take(sensor, rays(), stamp, now)
+            except ValueError as error:
+                problem = str(error)
+        if problem:
+            sensor.problem, sensor.problem_at = problem, now
+        return problem
 
     def room(self, now: float) -> float:
-        """Return how far (m) the robot may still move forward."""
-        if self.parameters.stop_distance <= 0.0:
+        """Return how far (m) the robot may still move in the direction in which it drives."""
+        way, _ = self._driven.ahead(now)
+        direction = BACKWARD if way < 0.0 else FORWARD
+        if not self.in_use:
             return math.inf
-        pose = self._driven.predicted(now)
-        free = (distance - pose.seen_from(seen)[0] for _, distance, seen in self._clear.values())
-        return min(free, default=math.inf) - self.parameters.stop_distance
+        ways = self._body.outline.way(self._points(now), direction)
+        return float(ways.min(initial=math.inf)) - self.parameters.stop_distance - self.braking
+
+    def fastest(self, room: float) -> float:
+        """Return the speed (m/s) that it may drive with so much room (m)."""
+        slow = self.parameters.slowdown_distance
+        return self.top_speed * max(0.0, room) / slow if slow else math.inf
 
     def verdict(self, now: float) -> Verdict | None:
-        """Halt a motion forward when the way is not known or not clear."""
-        if self.parameters.stop_distance <= 0.0 or not self._driven.drives_forward(now):
+        """Halt a motion when its way is not known or not clear."""
+        way, turn = self._driven.ahead(now)
+        if not self.in_use or not (way or turn):
             return None
-        silent = [sensor for sensor in self._sensors if self._is_silent(sensor, now)]
-        if silent:
-            message = f'{" and ".join(silent)} silent: the way ahead is not known'
-            return Verdict(Stop.HALT, Result.INPUT_LOST, message)
-        if self.room(now) <= 0.0:
-            message = f'an obstacle ahead is nearer than {self.parameters.stop_distance:.2f} m'
-            return Verdict(Stop.HALT, Result.BLOCKED, message)
-        return None
+        doubts = [doubt for name in self._sensors if (doubt := self._doubt(name, now))]
+        if doubts:
+            return Verdict(Stop.HALT, Result.INPUT_LOST, f'{"; ".join(doubts)}')
+        if not way:
+            return self._turning(turn, now)
+        return self._driving(BACKWARD if way < 0.0 else FORWARD, now)
 
     def forget(self) -> None:
-        """Drop what the sensors have said."""
-        self._clear.clear()
+        """Drop what the sensors have said, but not their frames."""
+        for sensor in self._sensors.values():
+            sensor.at = sensor.problem_at = -math.inf
+            sensor.views.clear()
+            sensor.seen.clear()
 
-    def _is_silent(self, sensor: str, now: float) -> bool:
-        if sensor not in self._clear:
-            return True
-        return now - self._clear[sensor][0] > self.parameters.obstacle_timeout
+    # ---- messages ----
+
+    def _disorder(self, sensor: _Sensor, frame: str, stamp: float, now: float) -> str:
+        age, longest = now - stamp, self.parameters.obstacle_timeout
+        if sensor.frame is None:
+            sensor.frame = frame
+        if frame != sensor.frame:
+            return (
+                f'it comes from the frame "{frame}" now, and came from "{sensor.frame}": do two'
+                ' sensors publish there? Restart motion_executor if that is right'
+            )
+        if not -_AHEAD_OF_TIME <= age <= longest:
+            told = f'{age:.2f} s before' if age > 0.0 else f'{-age:.2f} s after'
+            return f'it is stamped {told} it arrives: do the clocks agree, is the network slow?'
+        return ''
+
+    def _take(self, sensor: _Sensor, rays: Rays, stamp: float, now: float) -> None:
+        """Keep a view beside the last whole one, if that is not too old."""
+        limits, at = self.parameters, min(stamp, now)
+        if at <= sensor.at:
+            return
+        farthest = limits.stop_distance + limits.slowdown_distance
+        view = look(rays, self._body, limits.stop_distance, limits.obstacle_share, farthest)
+        kept = [] if view.whole else [one for one in sensor.views if one[1].whole]
+        sensor.views = [*kept, (at, view, self._driven.pose_at(stamp))]
+        sensor.at = at
+        for direction, way in view.ways.items():
+            before = sensor.seen.get(direction, np.full(len(way.seen), -math.inf))
+            sensor.seen[direction] = np.where(way.seen, at, before)
+
+    # ---- the way ----
+
+    def _points(self, now: float) -> np.ndarray:
+        """Return (N, 2) m: all that stands there, as seen from where the robot will be."""
+        pose, found = self._driven.predicted(now), [np.zeros((0, 2))]
+        for sensor in self._sensors.values():
+            for at, view, seen_from in sensor.views:
+                if now - at <= self.parameters.obstacle_timeout:
+                    x, y, turn = seen_from.seen_from(pose)
+                    cosine, sine = math.cos(turn), math.sin(turn)
+                    rotation = np.array([[cosine, sine], [-sine, cosine]])
+                    found.append(view.points @ rotation + (x, y))
+        return np.concatenate(found)
+
+    def _doubt(self, name: str, now: float) -> str:
+        """Return why a sensor cannot be trusted, or ''."""
+        sensor, longest = self._sensors[name], self.parameters.obstacle_timeout
+        if now - sensor.problem_at <= longest:
+            return f'{name} is refused: {sensor.problem}'
+        if math.isinf(sensor.at):
+            return f'{name} silent: nothing has come yet; does its driver run, and publish there?'
+        if now - sensor.at > longest:
+            return f'{name} silent for {now - sensor.at:.1f} s: does its driver run?'
+        return ''
+
+    def _driving(self, direction: int, now: float) -> Verdict | None:
+        where, stop = _NAMES[direction], self.parameters.stop_distance
+        ways = {
+            name: sensor.views[-1][1].ways[direction] for name, sensor in self._sensors.items()
+        }
+        near = [name for name, way in ways.items() if way.too_near]
+        if near:
+            message = (
+                f'an obstacle {where} is too near for {" and ".join(near)} to measure: is the'
+                ' sensor covered?'
+            )
+            return Verdict(Stop.HALT, Result.BLOCKED, message)
+        room = self.room(now)
+        if room <= 0.0:
+            message = (
+                f'an obstacle {where}, at {room + stop + self.braking:.2f} m, is nearer than'
+                f' {stop:.2f} m'
+            )
+            return Verdict(Stop.HALT, Result.BLOCKED, message)
+        unseen = self._unseen(direction, ways, now)
+        if not unseen.any():
+            return None
+        told = '; '.join(f'{name} {_short_of(way, stop)}' for name, way in ways.items())
+        message = (
+            f'{int(unseen.sum())} of {len(unseen)} strips of the way {where} are not seen: {told}'
+        )
+        return Verdict(Stop.HALT, Result.INPUT_LOST, message)
+
+    def _unseen(self, direction: int, ways: dict[str, Way], now: float) -> np.ndarray:
+        """Return which strips nobody has seen lately; behind, only those that are looked at."""
+        count = strips(self._body)
+        looked = np.full(count, direction == FORWARD)
+        last = np.full(count, -math.inf)
+        for name, way in ways.items():
+            looked |= way.looked
+            last = np.maximum(last, self._sensors[name].seen[direction])
+        return looked & (now - last > self.parameters.obstacle_timeout)
+
+    def _turning(self, turn: float, now: float) -> Verdict | None:
+        free = self._body.outline.turn(self._points(now), turn)
+        if math.isinf(free):
+            return None
+        side = 'left' if turn > 0.0 else 'right'
+        message = (
+            f'an obstacle: turning {side}, the robot would touch it after'
+            f' {math.degrees(free):.0f} degrees'
+        )
+        return Verdict(Stop.HALT, Result.BLOCKED, message)
 
 
-@dataclass(frozen=True)
-class Footprint:
-    """What the robot sweeps when it drives forward (m), about the origin of base_link."""
-
-    front: float  # how far it reaches ahead
-    half_width: float
-    low: float = 0.05  # lower things are driven over, as is the floor
-    high: float = 1.5  # higher things are driven under
-
-
-@dataclass(frozen=True)
-class Mount:
-    """Where a sensor sits in base_link: m, and rad (pitch positive: it looks down)."""
-
-    x: float = 0.0
-    y: float = 0.0
-    z: float = 0.0
-    yaw: float = 0.0
-    pitch: float = 0.0
-
-
-def scan_clearance(
-    ranges: np.ndarray,
-    angle_min: float,
-    angle_increment: float,
-    range_min: float,
-    range_max: float,
-    mount: Mount,
-    footprint: Footprint,
-) -> float:
-    """
-    Return the free way (m) ahead by a planar scan; infinite when nothing is in it.
-
-    ranges: (N,) m; beams that are NaN, infinite or out of the sensor's range see nothing
-    (REP-117). Raises ValueError when all beams are NaN: such a sensor is blind.
-    """
-    ranges = np.asarray(ranges, dtype=np.float64)
-    if ranges.size == 0 or np.isnan(ranges).all():
-        raise ValueError('no beam of the scan has a value')
-    with np.errstate(invalid='ignore'):
-        seen = np.isfinite(ranges) & (ranges >= range_min) & (ranges <= range_max)
-    angles = mount.yaw + angle_min + angle_increment * np.flatnonzero(seen)
-    return _clearance(
-        mount.x + ranges[seen] * np.cos(angles), mount.y + ranges[seen] * np.sin(angles), footprint
-    )
-
-
-def depth_clearance(depth: np.ndarray, hfov: float, mount: Mount, footprint: Footprint) -> float:
-    """
-    Return the free way (m) ahead by a depth image; infinite when nothing is in it.
-
-    depth: (H, W) m along the optical axis; pixels that are not finite or not above 0 see
-    nothing. hfov: rad, of a camera with square pixels and a centred axis. Raises ValueError
-    when no pixel sees anything: such a sensor is blind.
-    """
-    height, width = depth.shape
-    stride = max(1, width // 160)  # a chair leg at 1 m is wider than that
-    depth = np.asarray(depth[::stride, ::stride], dtype=np.float64)
-    with np.errstate(invalid='ignore'):
-        seen = np.isfinite(depth) & (depth > 0.0)
-    if not seen.any():
-        raise ValueError('no pixel of the depth image has a value')
-    rows, columns = np.nonzero(seen)
-    z = depth[seen]
-    focal = width / 2.0 / math.tan(hfov / 2.0)
-    right = (columns * stride + (stride - width) / 2.0) / focal * z
-    down = (rows * stride + (stride - height) / 2.0) / focal * z
-    forward = z * math.cos(mount.pitch) - down * math.sin(mount.pitch)
-    up = mount.z - z * math.sin(mount.pitch) - down * math.cos(mount.pitch)
-    solid = (up > footprint.low) & (up < footprint.high)
-    forward, left = forward[solid], -right[solid]
-    cosine, sine = math.cos(mount.yaw), math.sin(mount.yaw)
-    return _clearance(
-        mount.x + cosine * forward - sine * left,
-        mount.y + sine * forward + cosine * left,
-        footprint,
-    )
-
-
-def _clearance(x: np.ndarray, y: np.ndarray, footprint: Footprint) -> float:
-    """
-    Return how far the nearest point before the robot is from its front.
-
-    What lies in the rear half of the way to its front is the robot itself: posts, a tower.
-    """
-    ahead = x[(np.abs(y) <= footprint.half_width) & (x > footprint.front / 2.0)]
-    return float(ahead.min()) - footprint.front if ahead.size else math.inf
+def _short_of(way: Way, stop: float) -> str:
+    """Say in words why a sensor has not seen the way."""
+    if not way.rays:
+        return 'does not look there (is its mount right?)'
+    if way.short > (way.rays - way.valid) // 2:
+        return f'does not reach {stop:.2f} m before the robot (range_max, heights)'
+    return f'has {way.valid} valid beams of {way.rays}'

@@ -1,92 +1,256 @@
-"""The free way ahead, from scans and depth images of scenes whose answer is known."""
+"""Messages of obstacle sensors: frames, stamps, several of them, and what is said of each."""
 
 import math
 
-from janusvln_ros.motion.safety.obstacles import depth_clearance, Footprint, Mount, scan_clearance
+from hypothesis import given
+from hypothesis import strategies as st
+from janusvln_ros.motion.geometry import Pose
+from janusvln_ros.motion.safety.footprint import BodyParameters
+from janusvln_ros.motion.safety.obstacles import ObstacleParameters, Obstacles
+from janusvln_ros.motion.safety.rays import cloud_rays, Mount, scan_rays
+from janusvln_ros.motion.safety.sensors import MountParameters, SensorParameters
+from janusvln_ros.motion.types import Result
 import numpy as np
 import pytest
+from sights import ANGLES, BEAMS, scan, see, wall
 
-ROBOT = Footprint(front=0.2, half_width=0.22)
-ANGLES = np.linspace(-math.pi, math.pi, 720, endpoint=False)
-
-
-def scan(ranges, mount=None):
-    return scan_clearance(ranges, -math.pi, math.tau / 720, 0.1, 12.0, mount or Mount(), ROBOT)
+FREE = np.full(BEAMS, math.inf)
+BLIND = np.full(BEAMS, math.nan)
+AHEAD = np.abs(ANGLES) < 1.0
 
 
-def wall(distance):
-    """Return the scan of an endless wall across the way."""
-    with np.errstate(divide='ignore'):
-        ranges = distance / np.cos(ANGLES)
-    return np.where((ranges > 0.0) & (ranges < 12.0), ranges, np.inf)
+class Driver:
+    """A robot that stands at the origin and wants to go somewhere (m, rad)."""
+
+    pose = Pose()
+    wants = (0.25, 0.0)
+
+    def pose_at(self, stamp):
+        return self.pose
+
+    def predicted(self, now):
+        return self.pose
+
+    def ahead(self, now):
+        return self.wants
 
 
-def test_wall_ahead():
-    assert scan(wall(1.5)) == pytest.approx(1.3, abs=1e-6)
+def guard(*sensors, **values):
+    parameters = ObstacleParameters(**{'stop_distance': 0.3, **values})
+    return Obstacles(parameters, BodyParameters(), sensors or ('scan',), Driver())
 
 
-def test_laser_that_sits_ahead_and_looks_backwards():
-    turned = np.roll(wall(1.5), 360)
-    assert scan(turned, Mount(x=0.1, yaw=math.pi)) == pytest.approx(1.4, abs=1e-6)
+def says(obstacles, now):
+    verdict = obstacles.verdict(now)
+    return (verdict.result, verdict.message) if verdict else (Result.NONE, '')
 
 
-@pytest.mark.parametrize(('left', 'clear'), [(0.0, 0.8), (0.2, 0.8), (0.3, math.inf)])
-def test_pole_counts_when_it_stands_in_the_way(left, clear):
-    ranges = np.full(720, np.inf)
-    index = round((math.atan2(left, 1.0) + math.pi) / (math.tau / 720))
-    ranges[index] = math.hypot(1.0, left)
-    assert scan(ranges) == pytest.approx(clear, abs=0.01)
+def test_free_way_and_an_end_of_it():
+    obstacles = guard()
+    assert says(obstacles, 0.0) == (
+        Result.INPUT_LOST,
+        'scan silent: nothing has come yet; does its driver run, and publish there?',
+    )
+    assert see(obstacles, FREE, 1.0) == ''
+    assert says(obstacles, 1.4) == (Result.NONE, '')
+    assert says(obstacles, 1.6) == (
+        Result.INPUT_LOST,
+        'scan silent for 0.6 s: does its driver run?',
+    )
 
 
-def test_what_is_no_measurement_is_not_seen():
-    ranges = np.full(720, np.inf)
-    ranges[350:370] = 0.05  # below range_min: the robot's own body
-    ranges[340:350] = np.nan
-    ranges[370:380] = 20.0  # above range_max
-    ranges[0:10] = 0.3  # behind
-    assert scan(ranges) == math.inf
+@pytest.mark.parametrize(
+    ('ranges', 'result', 'word'),
+    [
+        (np.full(BEAMS, -math.inf), Result.BLOCKED, 'too near'),
+        (np.where(AHEAD, -math.inf, math.inf), Result.BLOCKED, 'too near'),
+        (np.zeros(BEAMS), Result.INPUT_LOST, '0 valid beams of'),
+        (BLIND, Result.INPUT_LOST, '0 valid beams of'),
+        (np.full(BEAMS, 0.05), Result.INPUT_LOST, '0 valid beams of'),
+        (np.full(BEAMS, 13.0), Result.INPUT_LOST, '0 valid beams of'),
+        (np.where(AHEAD, 0.0, math.inf), Result.INPUT_LOST, '0 valid beams of'),
+        (np.where(np.arange(BEAMS) == 0, 1.0, math.nan), Result.INPUT_LOST, '0 valid beams of'),
+        (wall(0.4), Result.BLOCKED, 'at 0.20 m'),
+    ],
+)
+def test_what_is_seen_ahead(ranges, result, word):
+    obstacles = guard()
+    assert see(obstacles, ranges, 1.0) == ''
+    found, message = says(obstacles, 1.0)
+    assert found is result and word in message
 
 
-def test_posts_of_the_robot_are_no_obstacles():
-    ranges = np.full(720, np.inf)
-    ranges[540] = 0.12  # beside the laser, which sits a little ahead
-    assert scan(ranges, Mount(x=0.05)) == math.inf
+def test_one_bad_frame_is_waited_out_and_hides_nothing():
+    obstacles = guard()
+    see(obstacles, wall(0.4), 1.0)
+    see(obstacles, BLIND, 1.1)
+    assert says(obstacles, 1.1)[0] is Result.BLOCKED
+    see(obstacles, FREE, 1.2)
+    see(obstacles, BLIND, 1.3)
+    assert says(obstacles, 1.3) == (Result.NONE, '')
+    for now in (1.4, 1.5, 1.6, 1.71):
+        see(obstacles, BLIND, now)
+    assert says(obstacles, 1.71)[0] is Result.INPUT_LOST
 
 
-@pytest.mark.parametrize('ranges', [np.full(720, np.nan), np.zeros(0)])
-def test_blind_scanner_is_an_error(ranges):
-    with pytest.raises(ValueError):
-        scan(ranges)
+@pytest.mark.parametrize(
+    ('stamp', 'word'), [(-60.0, '70.00 s before'), (9.4, '0.60 s before'), (10.2, '0.20 s after')]
+)
+def test_stamps_that_cannot_be(stamp, word):
+    obstacles = guard()
+    see(obstacles, FREE, 9.9)
+    problem = obstacles.on_message('scan', 'laser', stamp, 10.0, lambda: scan(FREE))
+    assert word in problem and 'clocks' in problem
+    assert says(obstacles, 10.0) == (Result.INPUT_LOST, f'scan is refused: {problem}')
+    see(obstacles, FREE, 10.4)
+    assert says(obstacles, 10.4)[0] is Result.INPUT_LOST
+    see(obstacles, FREE, 10.6)
+    assert says(obstacles, 10.6)[0] is Result.NONE
 
 
-def depth_image(distance=None, pitch=0.0, height=0.4, size=(120, 160), hfov=1.38):
-    """Return the depth of a floor, and of a wall across the way at a distance (m)."""
-    rows, columns = np.mgrid[: size[0], : size[1]] + 0.5
-    focal = size[1] / 2.0 / math.tan(hfov / 2.0)
-    down = (rows - size[0] / 2.0) / focal
-    forward = math.cos(pitch) - down * math.sin(pitch)  # of a ray with depth 1
-    falling = math.sin(pitch) + down * math.cos(pitch)
-    with np.errstate(divide='ignore'):
-        depth = np.where(falling > 0.0, height / falling, np.inf)
-        if distance is not None:
-            depth = np.minimum(depth, np.where(forward > 0.0, distance / forward, np.inf))
-    return np.where(depth < 10.0, depth, 0.0)
+def test_a_scan_that_is_fresh_on_arrival_ages_by_its_stamp():
+    obstacles = guard()
+    for now in (1.0, 1.2, 1.4):  # the same one again and again
+        assert obstacles.on_message('scan', 'laser', 1.0, now, lambda: scan(FREE)) == ''
+    assert says(obstacles, 1.45)[0] is Result.NONE
+    assert says(obstacles, 1.55)[0] is Result.INPUT_LOST
 
 
-@pytest.mark.parametrize('pitch', [0.0, 0.3])
-@pytest.mark.parametrize('size', [(120, 160), (480, 640)])
-def test_depth_image_of_a_wall(pitch, size):
-    mount = Mount(x=0.1, z=0.4, pitch=pitch)
-    clear = depth_clearance(depth_image(1.5, pitch, size=size), 1.38, mount, ROBOT)
-    assert clear == pytest.approx(1.4, abs=0.02)
+def test_a_stamp_ahead_of_time_does_not_last_longer():
+    obstacles = guard()
+    assert obstacles.on_message('scan', 'laser', 1.09, 1.0, lambda: scan(FREE)) == ''
+    assert says(obstacles, 1.55)[0] is Result.INPUT_LOST
 
 
-@pytest.mark.parametrize('pitch', [0.0, 0.3])
-def test_floor_is_no_obstacle(pitch):
-    mount = Mount(z=0.4, pitch=pitch)
-    assert depth_clearance(depth_image(None, pitch), 1.38, mount, ROBOT) == math.inf
+def test_an_older_scan_does_not_replace_a_newer_one():
+    obstacles = guard()
+    see(obstacles, wall(0.4), 1.0)
+    assert obstacles.on_message('scan', 'laser', 0.9, 1.01, lambda: scan(FREE)) == ''
+    assert says(obstacles, 1.01)[0] is Result.BLOCKED
 
 
-def test_depth_image_without_any_value_is_an_error():
-    with pytest.raises(ValueError, match='no pixel'):
-        depth_clearance(np.full((4, 4), np.nan), 1.0, Mount(), ROBOT)
+def test_a_frame_that_changes():
+    obstacles = guard()
+    assert see(obstacles, FREE, 1.0) == ''
+    problem = see(obstacles, FREE, 1.1, frame='other')
+    assert '"other"' in problem and '"laser"' in problem
+    assert see(obstacles, FREE, 1.2) == ''
+    assert says(obstacles, 1.2)[0] is Result.INPUT_LOST
+    obstacles.forget()
+    assert see(obstacles, FREE, 2.0) == '' and says(obstacles, 2.0)[0] is Result.NONE
+    assert see(obstacles, FREE, 2.1, frame='other') == problem
+
+
+def test_a_message_that_cannot_be_read():
+    obstacles = guard()
+
+    def refuse():
+        raise ValueError('no beams')
+
+    see(obstacles, FREE, 1.0)
+    assert obstacles.on_message('scan', 'laser', 1.1, 1.1, refuse) == 'no beams'
+    assert says(obstacles, 1.1) == (Result.INPUT_LOST, 'scan is refused: no beams')
+
+
+def test_of_several_sensors_each_has_to_live_and_each_may_block():
+    obstacles = guard('scan', 'scan2', 'points')
+    see(obstacles, FREE, 1.0)
+    see(obstacles, FREE, 1.0, 'scan2')
+    assert says(obstacles, 1.0)[1].startswith('points silent')
+    rays = cloud_rays(np.zeros((0, 3)), Mount.of(z=0.4))
+    obstacles.on_message('points', 'lidar', 1.0, 1.0, lambda: rays)
+    assert says(obstacles, 1.0)[0] is Result.NONE  # the scans see the whole way
+    see(obstacles, wall(0.4), 1.1, 'scan2')
+    assert says(obstacles, 1.1)[0] is Result.BLOCKED
+    see(obstacles, FREE, 1.2, 'scan2')
+    see(obstacles, FREE, 1.6, 'scan2')
+    obstacles.on_message('points', 'lidar', 1.6, 1.6, lambda: rays)
+    assert says(obstacles, 1.6)[1] == 'scan silent for 0.6 s: does its driver run?'
+
+
+def test_two_sensors_may_see_half_each():
+    obstacles = guard('scan', 'scan2')
+    see(obstacles, np.where(ANGLES < 0.02, math.inf, math.nan), 1.0)
+    see(obstacles, np.where(ANGLES > -0.02, math.inf, math.nan), 1.0, 'scan2')
+    assert says(obstacles, 1.0)[0] is Result.NONE
+    see(obstacles, BLIND, 1.6)
+    see(obstacles, np.where(ANGLES > -0.02, math.inf, math.nan), 1.6, 'scan2')
+    result, message = says(obstacles, 1.6)
+    assert result is Result.INPUT_LOST and 'scan has 0 valid' in message and 'scan2' in message
+
+
+def test_a_laser_that_looks_elsewhere():
+    obstacles = guard()
+    half = np.abs(ANGLES) > 2.0
+    turned = Mount.of(z=0.2, yaw=math.pi)
+    ranges = np.where(half, math.nan, math.inf)
+    obstacles.on_message('scan', 'laser', 1.0, 1.0, lambda: scan(ranges, turned))
+    assert says(obstacles, 1.0)[0] is Result.INPUT_LOST
+    low = Mount.of(z=0.01)
+    obstacles.on_message('scan', 'laser', 1.1, 1.1, lambda: scan(FREE, low))
+    obstacles.on_message('scan', 'laser', 1.6, 1.6, lambda: scan(FREE, low))
+    assert 'is its mount right?' in says(obstacles, 1.6)[1]
+
+
+def test_a_sensor_that_does_not_reach_the_stop_distance():
+    numbers = (ANGLES[0], ANGLES[-1], math.tau / BEAMS, 0.05, 0.4)
+    short = scan_rays(FREE, *numbers, Mount.of(z=0.2))
+    obstacles = guard()
+    assert obstacles.on_message('scan', 'laser', 1.0, 1.0, lambda: short) == ''
+    assert 'does not reach 0.30 m' in says(obstacles, 1.0)[1]
+
+
+def test_without_a_stop_distance_nothing_is_looked_for():
+    assert says(guard(stop_distance=0.0), 9.0)[0] is Result.NONE
+
+
+@given(
+    st.lists(st.sampled_from([math.nan, 0.0, -1.0, 13.0, 0.05]), min_size=BEAMS, max_size=BEAMS)
+)
+def test_no_scan_without_a_measurement_is_driven_on(values):
+    obstacles = guard()
+    see(obstacles, np.array(values), 1.0)
+    assert says(obstacles, 1.0)[0] in (Result.INPUT_LOST, Result.BLOCKED)
+
+
+@given(st.integers(0, BEAMS - 1), st.floats(0.1, 0.49))
+def test_whatever_stands_in_the_way_blocks(index, distance):
+    angle = ANGLES[index]
+    x, y = distance * math.cos(angle), distance * math.sin(angle)
+    ranges = FREE.copy()
+    ranges[index] = distance
+    obstacles = guard()
+    see(obstacles, ranges, 1.0)
+    in_the_way = 0.1 < x < 0.5 and abs(y) < 0.22
+    assert (says(obstacles, 1.0)[0] is Result.BLOCKED) == in_the_way
+
+
+# ---- parameters ----
+
+
+@pytest.mark.parametrize(
+    ('text', 'sensors'),
+    [
+        ('scan', ('scan',)),
+        ('both', ('scan', 'depth')),
+        ('scan, points', ('scan', 'points')),
+        ('scan2,scan,scan2', ('scan2', 'scan')),
+    ],
+)
+def test_names_of_sensors(text, sensors):
+    assert SensorParameters(obstacle_sensor=text).sensors == sensors
+
+
+@pytest.mark.parametrize('text', ['', 'laser', 'scan,both'])
+def test_unknown_sensors_are_refused(text):
+    with pytest.raises(ValueError, match='scan, scan2, depth, points are right'):
+        SensorParameters(obstacle_sensor=text)
+
+
+def test_mounts_of_parameters():
+    mounts = MountParameters(scan_x=0.1, scan_yaw=math.pi / 2, depth_z=0.7)
+    np.testing.assert_allclose(mounts.of('scan').position, [0.1, 0.0, 0.2])
+    np.testing.assert_allclose(mounts.of('scan').rotation @ [1, 0, 0], [0, 1, 0], atol=1e-9)
+    np.testing.assert_allclose(
+        mounts.of('depth').optical.rotation @ [0, 0, 1], [1, 0, 0], atol=1e-9
+    )
