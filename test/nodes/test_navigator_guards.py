@@ -47,7 +47,9 @@ def test_system_exit_of_a_policy_ends_the_process_with_a_failure(peers, ready):
     process = ready()
     peers.say('F SystemExit')
     assert process.wait(10) == 1
-    assert peers.status().reason == NavigatorStatus.REASON_POLICY_ERROR
+    wait_for(
+        lambda: peers.status().reason == NavigatorStatus.REASON_POLICY_ERROR, 'the last status'
+    )
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,7 @@ def test_shipped_configurations_are_valid():
     assert base.loop.batches == 64 * 8 and base.loop.warm_up == 0.03
 
 
+@pytest.mark.slow
 def test_what_reads_pictures_from_disk_loads_no_simulator():
     code = (
         'import sys, janusvln_ros.training.command, janusvln_ros.training.data.command\n'

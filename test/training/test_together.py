@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PATHS = {'PYTHONPATH': f'{ROOT}:{ROOT / "test" / "support"}', 'OMP_NUM_THREADS': '1'}
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
 
 def _run(words: list[str], folder: Path) -> str:

@@ -18,6 +18,8 @@ from janusvln_ros.training.imitation import draw, IGNORED, ImitationBatches
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def walker():
@@ -65,7 +67,6 @@ def test_nothing_is_asked_that_was_not_seen(walk):
             assert question.turn is None or known[question.first] in (told, UNKNOWN)
 
 
-@pytest.mark.slow
 def test_tasks_of_many_forms_are_asked_from_many_frames(walker):
     questions = [
         question
@@ -197,7 +198,6 @@ def test_questions_are_drawn_without_repeats(walk):
     assert 1 <= own <= 20
 
 
-@pytest.mark.slow
 def test_batches_hold_the_answers(fresh, walks):
     encoder = PromptEncoder(fresh)
     batches = ImitationBatches(WalkFiles([walks]), encoder, walks_per_batch=2, questions=6, seed=0)
