@@ -23,7 +23,7 @@ COMMANDS = {
     ),
     'parity': ('measurement.parity', 'golden data against the policy'),
 }
-_OF_ROS = 'rclpy', 'rcl_interfaces', 'builtin_interfaces', 'ament_index_python', 'std_srvs'
+_OF_ROS = 'rclpy', 'rcl_interfaces', 'builtin_interfaces', 'std_srvs'
 _SIGPIPE = 128 + 13  # the status of a program whose reader has gone, as the shell gives it
 
 

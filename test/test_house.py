@@ -45,7 +45,7 @@ MAY_IMPORT = {
     'system': {'nodes', 'navigation', 'episodes', 'recordings', 'imaging', 'sim'},
 }
 WITH_ROS = {'nodes', 'system'}
-GROUND = {'actions', 'parameters', 'workers'}
+GROUND = {'actions', 'arguments', 'parameters', 'workers'}
 DOORS = {'cli'}  # imports rooms by name, when they are asked for
 ROS = re.compile(r'(rclpy|rcl_interfaces|launch|tf2_ros|\w+_msgs|builtin_interfaces)$')
 

@@ -71,12 +71,21 @@ class AgentSpec:
             return ExpertAgent()
         if self.policy in BASELINES:
             return BlindAgent(self.policy, self.seed)
+        self.check()
+        return CheckpointAgent(self)
+
+    def check(self) -> None:
+        """Raise ValueError for a policy that is neither a baseline nor a checkpoint's folder."""
+        if self.policy in BASELINES:
+            return
         if not Path(self.policy).is_dir():
             raise ValueError(
                 f'policy {self.policy!r} is neither a folder with a checkpoint nor '
                 f'one of {", ".join(BASELINES)}'
             )
-        return CheckpointAgent(self)
+        from janusvln_ros.policy.network.config import JanusConfig
+
+        JanusConfig.from_folder(self.policy)
 
 
 class BlindAgent:

@@ -9,6 +9,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from janusvln_ros.arguments import output_file, output_folder, real, whole
 from janusvln_ros.episodes import splits
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.vln_ce import write_episodes, write_ground_truth
@@ -48,17 +49,19 @@ def parser() -> argparse.ArgumentParser:
         metavar='NAME',
         help='only this category, may be repeated: ' + ', '.join(CATEGORIES),
     )
-    result.add_argument('--episodes', type=_positive, help='the first ones only')
+    result.add_argument('--episodes', type=whole(1), help='the first ones only')
     result.add_argument(
-        '--output', type=Path, help='folder of the run; default: out/evaluate/POLICY/SPLIT'
+        '--output',
+        type=output_folder,
+        help='folder of the run; default: out/evaluate/POLICY/SPLIT',
     )
     result.add_argument(
-        '--processes', type=_positive, help='default: one, or one per CPU core for the baselines'
+        '--processes', type=whole(1), help='default: one, or one per CPU core for the baselines'
     )
-    result.add_argument('--seed', type=int, default=0, help='of the random policy')
+    result.add_argument('--seed', type=whole(), default=0, help='of the random policy')
     result.add_argument(
         '--max-steps',
-        type=_positive,
+        type=whole(1),
         default=splits.MAX_STEPS,
         help='of an episode in the embedded world; default: %(default)s',
     )
@@ -68,7 +71,11 @@ def parser() -> argparse.ArgumentParser:
         help="stand before an obstacle (RxR-CE's rule) instead of sliding on",
     )
     result.add_argument(
-        '--videos', type=int, default=0, metavar='N', help='write videos of the first N episodes'
+        '--videos',
+        type=whole(),
+        default=0,
+        metavar='N',
+        help='write videos of the first N episodes',
     )
     result.add_argument(
         '--hash-pictures',
@@ -87,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
         help="auto, cuda, cuda:1 or cpu; auto is this rank's GPU if there is one",
     )
     add_options(model, PolicyOptions, 'dtype', 'image_width', *_MEMORY)
-    model.add_argument('--lam', type=float, help='weight of geometry; 0 is without geometry')
+    model.add_argument('--lam', type=real(0.0), help='weight of geometry; 0 is without geometry')
     model.add_argument(
         '--ablations',
         nargs='*',
@@ -105,14 +112,14 @@ def parser() -> argparse.ArgumentParser:
     other = result.add_argument_group('instead of an evaluation')
     other.add_argument(
         '--samples',
-        type=Path,
+        type=output_file,
         metavar='HTML',
         help="write a page with the expert's pictures beside the instructions",
     )
-    other.add_argument('--per-category', type=_positive, default=4, help='episodes on that page')
+    other.add_argument('--per-category', type=whole(1), default=4, help='episodes on that page')
     other.add_argument(
         '--export',
-        type=Path,
+        type=output_folder,
         metavar='FOLDER',
         help='write the split as VLN-CE files: SPLIT.json.gz, SPLIT_gt.json.gz',
     )
@@ -120,13 +127,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status (1: an error, 130: interrupted)."""
+    """Run the command; return its exit status (2: an error, 130: interrupted)."""
     options = parser().parse_args(argv)
     try:
         return _run(options)
     except (ValueError, RuntimeError, OSError, ModuleNotFoundError, TypeError) as error:
         print(f'janusvln evaluate: {error}', file=sys.stderr)
-        return 1
+        return 2
     except KeyboardInterrupt:
         print('interrupted; the same command goes on from here', file=sys.stderr)
         return 130
@@ -175,9 +182,10 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     if options.policy in BASELINES:
         raise ValueError('ablations are of a checkpoint: --policy FOLDER')
+    agents = {row: agent_of(row, agent) for row in options.ablations or ROWS}
     rows: dict[str, Any] = {}
-    for row in tqdm(options.ablations or ROWS, desc='ablations', unit='row'):
-        summaries = _evaluate(run_of(folder / row, agent_of(row, agent)), processes)
+    for row in tqdm(agents, desc='ablations', unit='row'):
+        summaries = _evaluate(run_of(folder / row, agents[row]), processes)
         if summaries is not None:
             rows[row] = summaries['all']['all']
     if rank_and_size()[0] == 0 and rows:
@@ -210,6 +218,7 @@ def _agent(options: argparse.Namespace) -> AgentSpec:
             name.removeprefix('memory_'): settings[name] for name in _MEMORY if name in settings
         },
     )
+    spec.check()
     if options.policy in BASELINES:
         return spec
     device = choose_device(device)
@@ -229,13 +238,6 @@ def _export(
         {str(episode.episode_id): truth for episode, truth in built},
     )
     print(f'wrote {folder / split.full_name}.json.gz and …_gt.json.gz')
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
-    return value
 
 
 if __name__ == '__main__':

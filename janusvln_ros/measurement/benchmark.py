@@ -18,6 +18,7 @@ import sys
 import time
 from typing import Any
 
+from janusvln_ros.arguments import output_folder, whole
 from janusvln_ros.measurement import estimate
 from janusvln_ros.measurement.estimate import Computer, Workload
 from janusvln_ros.measurement.figure import draw
@@ -321,9 +322,12 @@ def parse_size(text: str) -> tuple[int, int]:
     """Read WIDTHxHEIGHT."""
     width, _, height = text.partition('x')
     try:
-        return int(width), int(height)
+        sides = int(width), int(height)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f'{text!r} is not WIDTHxHEIGHT, as 640x480') from error
+    if min(sides) < 1:
+        raise argparse.ArgumentTypeError(f'{text} has no pixels; 640x480 would')
+    return sides
 
 
 def parser() -> argparse.ArgumentParser:
@@ -339,10 +343,10 @@ def parser() -> argparse.ArgumentParser:
         help='checkpoint folder, or tiny or full: random weights (default: tiny)',
     )
     options.add_argument('--modes', nargs='+', choices=MODES, default=list(MODES))
-    options.add_argument('--steps', type=int, default=120, help='of each mode (default: 120)')
+    options.add_argument('--steps', type=whole(1), default=120, help='of each mode (default: 120)')
     options.add_argument(
         '--recompute-steps',
-        type=int,
+        type=whole(1),
         default=24,
         help='at most, in mode recompute, whose cost grows (default: 24)',
     )
@@ -352,11 +356,18 @@ def parser() -> argparse.ArgumentParser:
         metavar='WIDTHxHEIGHT',
         help='of the camera (default: 640x480, for tiny 224x168)',
     )
-    options.add_argument('--initial', type=int, default=8, help='initial frames (default: 8)')
-    options.add_argument('--recent', type=int, default=48, help='recent frames (default: 48)')
-    options.add_argument('--history', type=int, default=8, help='sampled frames (default: 8)')
+    for name, text, least, usual in (
+        ('--initial', 'initial', 0, 8),
+        ('--recent', 'recent', 1, 48),
+        ('--history', 'sampled', 1, 8),
+    ):
+        about = f'{text} frames (default: {usual})'
+        options.add_argument(name, type=whole(least, 1000), default=usual, help=about)
     options.add_argument(
-        '--whole', type=int, default=16, help='newest frames that keep all tokens (default: 16)'
+        '--whole',
+        type=whole(0, 1000),
+        default=16,
+        help='newest frames that keep all tokens (default: 16)',
     )
     add_options(
         options,
@@ -370,16 +381,17 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument(
         '--output',
-        type=Path,
+        type=output_folder,
         metavar='DIR',
         help='write benchmark.json, benchmark.md and benchmark.png there',
     )
     options.add_argument(
         '--estimate',
         nargs='+',
-        type=Path,
+        type=estimate.profile_path,
         metavar='PROFILE',
-        help='run nothing: memory and least time of config/computers/*.yaml',
+        help='run nothing: memory and least time of a computer, by name or file of '
+        'config/computers (laptop_cpu)',
     )
     return options
 
@@ -396,8 +408,6 @@ def main(argv: list[str] | None = None) -> int:
         device = choose_device(options.device)
     except ValueError as error:
         usage.error(str(error))
-    if arguments.steps < 1:
-        usage.error(f'--steps is {arguments.steps}; at least 1 is needed')
     if options.threads:
         torch.set_num_threads(options.threads)
     dtype = choose_dtype(options.dtype, device)

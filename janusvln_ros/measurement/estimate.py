@@ -9,12 +9,14 @@ and memories are built on the meta device by the code that the policy itself use
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 import time
 from typing import Any, NamedTuple
 
+from janusvln_ros import share
 from janusvln_ros.policy import random_checkpoint as tiny
 from janusvln_ros.policy.context import geometry_memory, language_memory
 from janusvln_ros.policy.memory import MemoryConfig
@@ -258,13 +260,26 @@ def measure(device: torch.device, dtype: torch.dtype) -> Computer:
     )
 
 
+def profile_path(name: str) -> Path:
+    """Read the name of a profile of config/computers, or a file's path."""
+    ours = {path.stem: path for path in sorted((share() / 'config' / 'computers').glob('*.yaml'))}
+    if name in ours:
+        return ours[name]
+    if not Path(name).is_file():
+        raise argparse.ArgumentTypeError(f'{name!r} is no file, nor one of {", ".join(ours)}')
+    return Path(name)
+
+
 def read_profile(path: Path) -> tuple[Workload, Computer, float]:
     """
     Read a computer's file of parameters: the policy it is for, its rates, its memory in bytes.
 
     Raises ValueError naming what is missing in it.
     """
-    content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} is not readable as YAML: {error}') from error
     try:
         parameters = content['/**']['ros__parameters']
         hardware = content['/hardware']['ros__parameters']

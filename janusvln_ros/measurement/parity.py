@@ -30,6 +30,7 @@ from janusvln_ros.policy.decoding import penalise
 from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.interface import Decision
 from janusvln_ros.policy.janus import JanusPolicy
+from janusvln_ros.policy.load import choose_device
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.policy.preprocessing import GEOMETRY_MEAN, GEOMETRY_STD
@@ -381,6 +382,10 @@ def main(argv: list[str] | None = None) -> int:
         for mode in modes
         if (folder / CHECKS[mode][0]).exists()
     ]
+    try:
+        choose_device(arguments.device)
+    except ValueError as error:
+        parser.error(str(error))
     if not runs:
         parser.error(f'no golden episodes below {", ".join(map(str, arguments.folders))}')
     failed, totals = [], {mode: [0, 0, 0] for mode in modes}

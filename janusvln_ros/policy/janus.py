@@ -30,6 +30,7 @@ from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import CheckpointError, JanusConfig
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.network.quantization import KINDS
+from janusvln_ros.policy.options import check_image_width
 from janusvln_ros.policy.preprocessing import check_frame, Normalisation, patch_grid
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.resampling import FrameUpload
@@ -81,10 +82,7 @@ class JanusPolicy:
     ) -> None:
         if decoding not in ('constrained', 'published'):
             raise ValueError(f"decoding {decoding!r} is not 'constrained' or 'published'")
-        if image_width < 28 or image_width % 14:
-            raise ValueError(
-                f'image_width is {image_width}; a multiple of 14 pixels, at least 28, is needed'
-            )
+        check_image_width(image_width)
         self.model = model.eval().requires_grad_(False)
         self.encoder = encoder
         self.tree = AnswerTree(encoder)
@@ -153,7 +151,11 @@ class JanusPolicy:
         return self.model.config.random_weights
 
     def reset(self, instruction: str) -> None:
-        """Begin a new episode: both memories are empty."""
+        """
+        Begin a new episode: both memories are empty.
+
+        Raises TypeError for what is no text, ValueError for text that is not Unicode or too long.
+        """
         self._suffix = self.encoder.suffix(instruction)
         self.episode = None
 

@@ -63,7 +63,7 @@ def choose_device(name: str | torch.device = 'auto') -> torch.device:
     """
     Return the device meant; 'auto' is the GPU of this process's rank if there is one.
 
-    The rank is torchrun's LOCAL_RANK. ValueError for CUDA where there is none.
+    The rank is torchrun's LOCAL_RANK. ValueError for a name that is none, or CUDA without a GPU.
     """
     import torch
 
@@ -72,7 +72,10 @@ def choose_device(name: str | torch.device = 'auto') -> torch.device:
             return torch.device('cpu')
         rank = int(os.environ.get('LOCAL_RANK', 0))
         return torch.device('cuda', rank % torch.cuda.device_count())
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        raise ValueError(f'device is {name!r}; auto, cpu, cuda or cuda:0 is right') from None
     if device.type == 'cuda' and not torch.cuda.is_available():
         raise ValueError("device is 'cuda', but there is no CUDA GPU here; 'cpu' would work")
     return device

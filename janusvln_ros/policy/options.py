@@ -70,6 +70,11 @@ class PolicyOptions:
         0, "Processor threads of the policy; 0: torch's own choice.", low=0, high=256
     )
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a width that no policy takes."""
+        if self.image_width:
+            check_image_width(self.image_width)
+
     def memory(self) -> MemoryConfig:
         """Return what is remembered; ValueError for choices that contradict each other."""
         from janusvln_ros.policy.memory import MemoryConfig
@@ -80,4 +85,12 @@ class PolicyOptions:
             recent_frames=self.recent_frames,
             history_frames=self.history_frames,
             kept_fraction=self.kept_fraction,
+        )
+
+
+def check_image_width(pixels: int) -> None:
+    """Raise ValueError for a width that is not whole patches, or too few."""
+    if pixels < 28 or pixels % 14:
+        raise ValueError(
+            f'image_width is {pixels}; a multiple of 14 pixels, at least 28, is needed'
         )

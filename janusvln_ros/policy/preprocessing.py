@@ -66,15 +66,16 @@ def patch_grid(width: int, height: int, image_width: int) -> Grid:
 
 
 def check_frame(rgb: np.ndarray) -> None:
-    """Raise ValueError unless `rgb` is a uint8 array (H, W, 3)."""
+    """Raise ValueError unless `rgb` is a uint8 array (H, W, 3) with pixels in it."""
     if (
         not isinstance(rgb, np.ndarray)
         or rgb.dtype != np.uint8
         or rgb.ndim != 3
         or rgb.shape[2] != 3
+        or not rgb.size
     ):
         got = f'{rgb.dtype} {rgb.shape}' if isinstance(rgb, np.ndarray) else type(rgb).__name__
-        raise ValueError(f'a frame is a uint8 array (H, W, 3), RGB; got {got}')
+        raise ValueError(f'a frame is a uint8 array (H, W, 3), RGB, not empty; got {got}')
 
 
 def resize(rgb: np.ndarray, image_width: int) -> np.ndarray:

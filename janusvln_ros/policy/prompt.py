@@ -137,8 +137,11 @@ class PromptEncoder:
         """
         Token ids of everything after the images.
 
-        Raises ValueError for text that is not Unicode or longer than `MOST_TOKENS`.
+        Raises TypeError for what is no text, ValueError for text that is not Unicode or has more
+        than `MOST_TOKENS`.
         """
+        if not isinstance(instruction, str):
+            raise TypeError(f'an instruction is a text (str); got {type(instruction).__name__}')
         text = BEFORE_INSTRUCTION + instruction + AFTER_INSTRUCTION
         try:
             text.encode('utf-8')

@@ -10,6 +10,7 @@ from pathlib import Path
 import re
 import sys
 
+from janusvln_ros.arguments import text
 from janusvln_ros.navigation.decider import PolicyError
 from janusvln_ros.parameters import add_options, build, flatten, given
 from janusvln_ros.policy.janus import JanusPolicy
@@ -54,7 +55,9 @@ def make_parser() -> argparse.ArgumentParser:
         help='checkpoint folder, or "random" for small random weights; default: the one that '
         'the bag was recorded with, where that is here',
     )  # fmt: skip
-    parser.add_argument('--instruction', help="the sentence to follow, instead of the bag's")
+    parser.add_argument(
+        '--instruction', type=text, help="the sentence to follow, instead of the bag's"
+    )
     parser.add_argument(
         '--every', metavar='action|frame|SECONDSs', type=_every,
         help='which frames to decide from: "action" those of the recorded actions, or the first '

@@ -21,6 +21,7 @@ import time
 from types import FrameType
 
 from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.arguments import checkpoint, output_folder, text, whole
 from janusvln_ros.episodes.progress import GoalProgress
 from janusvln_ros.episodes.scene import scene_of
 from janusvln_ros.episodes.splits import build_episode, find_split, route_of
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         '--checkpoint',
+        type=checkpoint,
         default=bundled_checkpoint(),
         help='folder of a checkpoint, or "random" for random weights',
     )
@@ -72,21 +74,26 @@ def parser() -> argparse.ArgumentParser:
         default='val_unseen_small',
         help='episodes to take the house, the start and the instruction from',
     )
-    result.add_argument('--episode', type=int, default=0, help='number of the first episode')
-    result.add_argument('--count', type=int, default=4, help='episodes, each in its own house')
+    result.add_argument('--episode', type=whole(), default=0, help='number of the first episode')
+    result.add_argument(
+        '--count', type=whole(1, 1000), default=4, help='episodes, each in its own house'
+    )
     result.add_argument(
         '--instruction',
         action='append',
+        type=text,
         metavar='TEXT',
         help="what to do in the first episode's house instead; may be given several times",
     )
-    result.add_argument('--max-steps', type=int, default=90, help='decisions per instruction')
+    result.add_argument(
+        '--max-steps', type=whole(1, 100_000), default=90, help='decisions per instruction'
+    )
     result.add_argument(
         '--continuous', action='store_true', help='keep deciding while the robot moves'
     )
     result.add_argument(
         '--out',
-        type=Path,
+        type=output_folder,
         default=Path('out/demo'),
         help='folder for video.mp4, map.png, summary.json, bag and logs; those of '
         'the run before are replaced',

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 
+from janusvln_ros.arguments import checkpoint, output_file, real, whole
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST
 from janusvln_ros.system.processes import node_environment, NodeFailed, NodeProcesses
@@ -119,15 +120,19 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__.split('\n\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    result.add_argument('--checkpoint', default='random', help='folder of a checkpoint')
+    result.add_argument(
+        '--checkpoint', type=checkpoint, default='random', help='folder of a checkpoint'
+    )
     result.add_argument('--device', default='auto', choices=('auto', 'cuda', 'cpu'))
-    result.add_argument('--decisions', type=int, default=300, help='how many are measured')
-    result.add_argument('--width', type=int, default=640, help='pixels')
-    result.add_argument('--height', type=int, default=480, help='pixels')
-    result.add_argument('--rate', type=float, default=30.0, help='images per second')
+    result.add_argument('--decisions', type=whole(1), default=300, help='how many are measured')
+    result.add_argument('--width', type=whole(56, 8192), default=640, help='pixels')
+    result.add_argument('--height', type=whole(56, 8192), default=480, help='pixels')
+    result.add_argument('--rate', type=real(0.1, 1000.0), default=30.0, help='images per second')
     result.add_argument('--reliable', action='store_true', help='images by reliable QoS')
-    result.add_argument('--threads', type=int, default=1, help="the policy's processor threads")
-    result.add_argument('--json', type=Path, help='write the result to this file')
+    result.add_argument(
+        '--threads', type=whole(0, 256), default=1, help="the policy's processor threads"
+    )
+    result.add_argument('--json', type=output_file, help='write the result to this file')
     return result
 
 

@@ -13,7 +13,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Any
 
-from ament_index_python import get_package_share_directory
+from janusvln_ros import share
 from janusvln_ros.workers import end_with
 
 _PATIENCE = 10.0  # s that a node has to end by itself
@@ -107,17 +107,11 @@ def node_environment() -> dict[str, str]:
     """Return the environment for nodes: ours, with the transport profile that images need."""
     environment = dict(os.environ)
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
-        environment.setdefault(name, str(_shared('config/fastdds.xml')))
+        environment.setdefault(name, str(share() / 'config' / 'fastdds.xml'))
     return environment
 
 
 def bundled_checkpoint() -> str:
     """Return the folder of the small checkpoint that comes with the package, or 'random'."""
-    folder = _shared('models/janusvln-tiny')
+    folder = share() / 'models' / 'janusvln-tiny'
     return str(folder) if (folder / 'config.json').is_file() else 'random'
-
-
-def _shared(path: str) -> Path:
-    """Find what is beside the sources in a checkout, and in the package's share once installed."""
-    beside = Path(__file__).parents[2] / path
-    return beside if beside.exists() else Path(get_package_share_directory('janusvln_ros')) / path

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 import sys
 
+from janusvln_ros.arguments import existing_file, output_folder, whole
 from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.training.parallel import processes, rank
 from janusvln_ros.training.stage_config import read_config
@@ -23,11 +24,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('stage', help="a stage of the configuration, or 'all' in their order")
     parser.add_argument(
         '--config',
-        type=Path,
+        type=existing_file,
         required=True,
         help='YAML file, for example config/training/tiny.yaml',
     )
-    parser.add_argument('--output', type=Path, help="folder of the run; default: the file's")
+    parser.add_argument(
+        '--output', type=output_folder, help="folder of the run; default: the file's"
+    )
     parser.add_argument(
         '--device',
         choices=('cpu', 'cuda'),
@@ -35,11 +38,11 @@ def _parser() -> argparse.ArgumentParser:
         help='default: %(default)s',
     )
     parser.add_argument(
-        '--threads', type=int, default=1, help='of torch on a CPU; default: %(default)s'
+        '--threads', type=whole(1, 256), default=1, help='of torch on a CPU; default: %(default)s'
     )
     parser.add_argument(
         '--processes',
-        type=int,
+        type=whole(1),
         default=os.cpu_count() or 1,
         help='that collect data; default: one for each core',
     )

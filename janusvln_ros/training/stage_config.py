@@ -25,12 +25,16 @@ def read_config(path: Path) -> tuple[str, dict[str, Stage]]:
     """Read a configuration: output folder, stages by name. ValueError says what is wrong."""
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f'{path} is not readable as YAML: {error}') from error
     if not isinstance(content, dict) or {*content} != {'output', 'stages'}:
         raise ValueError(f'{path}: expected the fields output and stages')
+    if not isinstance(content['stages'], dict) or not content['stages']:
+        raise ValueError(f'{path}: stages is {content["stages"]!r}, not stages by name')
     stages = {}
     for name, values in content['stages'].items():
+        if not isinstance(values, dict):
+            raise ValueError(f'{path}, stage {name}: {values!r} is not fields by name')
         values = dict(values)
         kind = values.pop('kind', None)
         if kind not in KINDS:

@@ -38,13 +38,13 @@ def test_a_page_of_samples(tmp_path):
     ],
 )
 def test_errors_say_what_would_be_right(arguments, message, tmp_path, capsys):
-    assert main([*arguments, '--output', str(tmp_path / 'x')]) == 1
+    assert main([*arguments, '--output', str(tmp_path / 'x')]) == 2
     assert message in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_no_checkpoint(tmp_path, capsys):
     assert (
-        main(['--policy', str(tmp_path), '--device', 'cpu', '--output', str(tmp_path / 'x')]) == 1
+        main(['--policy', str(tmp_path), '--device', 'cpu', '--output', str(tmp_path / 'x')]) == 2
     )
     assert str(tmp_path) in capsys.readouterr().err
 
@@ -64,7 +64,7 @@ def test_habitat_is_asked_for_only_where_it_is_needed(tmp_path, capsys):
                 str(tmp_path),
             ]
         )
-        == 1
+        == 2
     )
     assert "No module named 'habitat'" in capsys.readouterr().err
 

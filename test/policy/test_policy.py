@@ -58,10 +58,42 @@ def test_step_needs_a_reset(checkpoint_folder, make_frames):
         policy.step(make_frames(1)[0])
 
 
-def test_frame_is_checked(random_policy):
+@pytest.mark.parametrize(
+    ('frame', 'got'),
+    [
+        (np.zeros((120, 160, 3), np.float32), r'float32 \(120, 160, 3\)'),
+        (np.full((120, 160, 3), np.nan), r'float64 \(120, 160, 3\)'),
+        (np.zeros((120, 160, 4), np.uint8), r'uint8 \(120, 160, 4\)'),
+        (np.zeros((120, 160), np.uint8), r'uint8 \(120, 160\)'),
+        (np.zeros((0, 160, 3), np.uint8), r'uint8 \(0, 160, 3\)'),
+        (np.zeros((120, 0, 3), np.uint8), r'uint8 \(120, 0, 3\)'),
+        (np.zeros((0, 0, 3), np.uint8), r'uint8 \(0, 0, 3\)'),
+        ([[[0, 0, 0]]], 'list'),
+        (torch.zeros(120, 160, 3, dtype=torch.uint8), 'Tensor'),
+        (None, 'NoneType'),
+    ],
+)
+def test_frame_is_checked(random_policy, frame, got):
     random_policy.reset('Go.')
-    with pytest.raises(ValueError, match=r'uint8 array \(H, W, 3\)'):
-        random_policy.step(np.zeros((120, 160, 3), np.float32))
+    with pytest.raises(ValueError, match=rf'uint8 array \(H, W, 3\), RGB, not empty; got {got}$'):
+        random_policy.step(frame)
+
+
+def test_frame_may_lie_in_memory_in_any_way(random_policy, make_frames):
+    frame = make_frames(1)[0]
+    random_policy.reset('Go.')
+    logits = random_policy.step(frame).logits
+    read_only = np.frombuffer(frame.tobytes(), np.uint8).reshape(frame.shape)
+    backwards = frame[::-1, :, ::-1].copy()[::-1, :, ::-1]
+    for same in (read_only, backwards, np.asfortranarray(frame)):
+        random_policy.reset('Go.')
+        assert torch.equal(random_policy.step(same).logits, logits)
+
+
+@pytest.mark.parametrize('instruction', [None, b'Go.', 3, ['Go.']])
+def test_instruction_has_to_be_text(random_policy, instruction):
+    with pytest.raises(TypeError, match=rf'text \(str\); got {type(instruction).__name__}$'):
+        random_policy.reset(instruction)
 
 
 @pytest.mark.parametrize('mode', MODES)

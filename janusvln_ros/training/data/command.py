@@ -10,10 +10,17 @@ import argparse
 from collections.abc import Iterator
 import itertools
 import os
-from pathlib import Path
 import sys
 
 from janusvln_ros.actions import Action
+from janusvln_ros.arguments import (
+    existing,
+    existing_folder,
+    output_file,
+    output_folder,
+    real,
+    whole,
+)
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.training.data.layout import (
     AnnotationWriter,
@@ -34,11 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser(
         'build', help='training examples (JSON lines) from trajectories on disk'
     )
-    build.add_argument('target', type=Path, help='file to write, .jsonl')
+    build.add_argument('target', type=output_file, help='file to write, .jsonl')
     build.add_argument(
         '--pictures',
         nargs=2,
-        type=Path,
+        type=existing,
         action='append',
         default=[],
         metavar=('FOLDER', 'EPISODES'),
@@ -47,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument(
         '--annotations',
-        type=Path,
+        type=existing_folder,
         action='append',
         default=[],
         metavar='FOLDER',
@@ -55,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument(
         '--history',
-        type=int,
+        type=whole(),
         default=8,
         metavar='FRAMES',
         help='past frames in a prompt at most; default: %(default)s',
@@ -64,37 +71,44 @@ def _parser() -> argparse.ArgumentParser:
     layout = commands.add_parser(
         'collect', help='expert trajectories from the embedded world, in the published layout'
     )
-    layout.add_argument('folder', type=Path)
+    layout.add_argument('folder', type=output_folder)
     layout.add_argument('--split', default='train', help='default: %(default)s')
-    layout.add_argument('--episodes', type=int, default=1000, help='default: %(default)s')
-    layout.add_argument('--width', type=int, default=640, help='pixels; default: %(default)s')
-    layout.add_argument('--height', type=int, default=480, help='pixels; default: %(default)s')
+    layout.add_argument('--episodes', type=whole(1), default=1000, help='default: %(default)s')
+    for side, pixels in (('--width', 640), ('--height', 480)):
+        layout.add_argument(
+            side, type=whole(16, 4096), default=pixels, help='pixels; default: %(default)s'
+        )
 
     views = commands.add_parser('views', help='labelled views that pre-train the encoders')
-    views.add_argument('folder', type=Path)
+    views.add_argument('folder', type=output_folder)
     views.add_argument(
         '--tours',
-        type=int,
+        type=whole(2),
         default=10000,
         help='of 6 frames, an even number; default: %(default)s',
     )
-    views.add_argument('--rooms', type=int, nargs=2, default=(1, 3), metavar=('LEAST', 'MOST'))
-    views.add_argument('--seed', type=int, default=1, help='default: %(default)s')
+    views.add_argument(
+        '--rooms', type=whole(1, 6), nargs=2, default=(1, 3), metavar=('LEAST', 'MOST')
+    )
+
+    views.add_argument('--seed', type=whole(), default=1, help='default: %(default)s')
 
     walks = commands.add_parser('walks', help='walks with many questions each, resized frames')
-    walks.add_argument('folder', type=Path)
-    walks.add_argument('--walks', type=int, default=1000, help='default: %(default)s')
+    walks.add_argument('folder', type=output_folder)
+    walks.add_argument(
+        '--walks', type=whole(1, 1_000_000), default=1000, help='default: %(default)s'
+    )
     walks.add_argument(
         '--category',
         action='append',
         choices=CATEGORIES,
         help='of the episodes walked; may be repeated; default: all',
     )
-    walks.add_argument('--most', type=int, default=57, help='frames; default: %(default)s')
-    walks.add_argument('--seed', type=int, default=1, help='default: %(default)s')
+    walks.add_argument('--seed', type=whole(0, 100), default=1, help='default: %(default)s')
+    walks.add_argument('--most', type=whole(2), default=57, help='frames; default: %(default)s')
     walks.add_argument(
         '--no-slide',
-        type=float,
+        type=real(0.0, 1.0),
         default=0.0,
         metavar='SHARE',
         help='of the walks that stand before what they run into, instead of sliding on along it; '
@@ -102,7 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (views, walks):
         command.add_argument(
-            '--processes', type=int, default=os.cpu_count() or 1, help='default: one for each core'
+            '--processes',
+            type=whole(1),
+            default=os.cpu_count() or 1,
+            help='default: one for each core',
         )
     return parser
 
@@ -128,7 +145,7 @@ def _build(arguments: argparse.Namespace) -> None:
     ]
     if not sources:
         raise ValueError('nothing to build from; name --pictures or --annotations')
-    trajectories = tqdm(itertools.chain.from_iterable(sources), 'trajectories')
+    trajectories = tqdm(itertools.chain.from_iterable(sources), 'trajectories', disable=None)
     count = build_examples(trajectories, arguments.target, arguments.history)
     print(f'{count} examples in {arguments.target}')
 
@@ -154,11 +171,14 @@ def _collect(arguments: argparse.Namespace) -> None:
 def _views(arguments: argparse.Namespace) -> None:
     from janusvln_ros.training.data.views import write_views
 
+    least, most = arguments.rooms
+    if least > most:
+        raise ValueError(f'--rooms {least} {most}: LEAST is more than MOST')
     write_views(
         arguments.folder,
         tours=arguments.tours,
         seed=arguments.seed,
-        rooms=tuple(arguments.rooms),
+        rooms=(least, most),
         processes=arguments.processes,
     )
 
