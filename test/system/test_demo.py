@@ -81,6 +81,7 @@ def test_no_process_outlives_the_demo(demo, moment, number, code):
 
 
 def test_demo_says_why_a_node_failed(demo, tmp_path):
+    (tmp_path / 'config.json').write_text('{}')
     process, running, text = demo('--checkpoint', str(tmp_path))
     assert process.wait(PATIENCE) == 1
     assert 'navigator ended with status 1' in text.read_text()
