@@ -93,7 +93,7 @@ def test_room_imports_only_what_it_may(room: str):
                 target = '.'.join(parts[1:])
                 assert (
                     room_of(target) in allowed
-                    or parts[1] in GROUND | {'msg', 'action'}
+                    or parts[1] in GROUND | {'msg', 'action', 'share', 'version'}
                     or any(f'{target}.'.startswith(f'{one}.') for one in allowed - set(MAY_IMPORT))
                 ), where
             if room.split('.')[0] not in WITH_ROS:
