@@ -1,61 +1,53 @@
 """Start navigator and motion_executor on one computer; all arguments of both are passed on."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from janusvln_ros.recordings.topics import TOPICS
+from janusvln_ros.system.launching import Argument, checked, ends_launch, switch
 from launch import LaunchContext, LaunchDescription
-from launch.actions import (
-    DeclareLaunchArgument,
-    ExecuteProcess,
-    IncludeLaunchDescription,
-    OpaqueFunction,
-)
+from launch.actions import ExecuteProcess, IncludeLaunchDescription, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
+
+def is_new(value: str, values: Mapping[str, str]) -> None:
+    """Check that a value is no file or folder yet, if something is to be recorded."""
+    if values['record'] == 'true' and Path(value).exists():
+        raise ValueError('it exists already')
+
+
 ARGUMENTS = (
-    DeclareLaunchArgument(
+    switch(
         'record',
-        default_value='false',
-        choices=['true', 'false'],
-        description='Record what a replay needs with rosbag2 (MCAP), see docs/replay.md.',
+        'Record what a replay needs with rosbag2 (MCAP), see docs/replay.md.',
+        packages=['ros2bag', 'rosbag2_storage_mcap'],
     ),
-    DeclareLaunchArgument(
+    Argument(
         'record_to',
-        default_value='recording',
-        description='New folder of the recording; relative to where launch was started.',
+        'recording',
+        'New folder of the recording; relative to where launch was started.',
+        check=is_new,
     ),
 )
 
 
 def record(context: LaunchContext) -> list[ExecuteProcess]:
-    """Record the topics of the robot's namespace, the camera's under its own name."""
-    value = {
-        name: LaunchConfiguration(name).perform(context)
-        for name in (
-            'namespace',
-            'image_topic',
-            'image_transport',
-            'odom_topic',
-            'cmd_vel_topic',
-            'record_to',
-        )
-    }
-    renamed = {
-        'image': value['image_topic'] + '/compressed' * (value['image_transport'] != 'raw'),
-        'odom': value['odom_topic'],
-        'cmd_vel': value['cmd_vel_topic'],
-    }
+    """Record the topics of the robot's namespace, those that were renamed under their new name."""
+    value = context.launch_configurations
+    renamed = {topic.name: value.get(f'{topic.name}_topic', topic.name) for topic in TOPICS}
+    renamed['image'] += '/compressed' * (value['image_transport'] != 'raw')
     space = value['namespace'].strip('/')
-    names = [renamed.get(topic.name, topic.name) for topic in TOPICS]
     full = [
-        name if name.startswith('/') else f'/{space}/{name}'.replace('//', '/') for name in names
+        name if name.startswith('/') else f'/{space}/{name}'.replace('//', '/')
+        for name in renamed.values()
     ]
     return [
         ExecuteProcess(
             cmd=['ros2', 'bag', 'record', '-s', 'mcap', '-o', value['record_to'], *full],
             output='screen',
+            on_exit=ends_launch('the recorder'),
         )
     ]
 
@@ -68,10 +60,11 @@ def generate_launch_description() -> LaunchDescription:
         )
         for side in ('robot', 'navigator')
     ]
-    return LaunchDescription(
+    return checked(
+        __file__,
         [
             *ARGUMENTS,
             *sides,
             OpaqueFunction(function=record, condition=IfCondition(LaunchConfiguration('record'))),
-        ]
+        ],
     )

@@ -1,9 +1,21 @@
 """Start the navigator: the side with the GPU."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from janusvln_ros.nodes.navigator import NavigatorParameters
+from janusvln_ros.system.launching import (
+    Argument,
+    checked,
+    ends_launch,
+    is_namespace,
+    parameter_file,
+    RESPAWN_DELAY,
+    switch,
+    topic_arguments,
+)
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.actions import SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
@@ -11,60 +23,72 @@ from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 CONFIG = Path(__file__).parents[1] / 'config'
 COMPUTERS = sorted(path.stem for path in CONFIG.glob('computers/*.yaml'))
 
+
+def is_checkpoint(value: str, values: Mapping[str, str]) -> None:
+    """Check that a value is a folder, or random."""
+    if not value:
+        raise ValueError(
+            'the checkpoint is missing: give its folder, or checkpoint:=random to try the plumbing'
+        )
+    if value != 'random' and not (Path(value) / 'config.json').is_file():
+        raise ValueError('there is no checkpoint: no config.json in such a folder')
+
+
 ARGUMENTS = (
-    DeclareLaunchArgument(
+    Argument(
         'checkpoint',
-        default_value='',
-        description='Folder of the checkpoint (Hugging Face layout); has to be given. random: '
-        'small random weights that do not follow the instruction, to try the plumbing.',
+        '',
+        'Folder of the checkpoint (Hugging Face layout); has to be given. random: small random '
+        'weights that do not follow the instruction, to try the plumbing.',
+        check=is_checkpoint,
     ),
-    DeclareLaunchArgument(
+    Argument(
         'computer',
-        default_value='workstation_24gb',
+        'workstation_24gb',
+        'What the policy runs on: config/computers/<this>.yaml; laptop_cpu needs no GPU.',
         choices=COMPUTERS,
-        description='What the policy runs on: config/computers/<this>.yaml.',
     ),
-    DeclareLaunchArgument(
+    Argument(
         'execution_mode',
-        default_value='step',
+        'step',
+        'step: decide at rest, as the published model was trained; continuous: keep deciding '
+        'while the robot moves. The executor needs the same.',
         choices=['step', 'continuous'],
-        description='step: decide at rest, as the published model was trained; continuous: keep '
-        'deciding while the robot moves. The executor needs the same.',
     ),
-    DeclareLaunchArgument(
-        'image_topic', default_value='image', description='Camera topic (sensor_msgs/Image).'
+    *topic_arguments(
+        {
+            'image': 'Camera (sensor_msgs/Image).',
+            'instruction': 'What the robot is to do (std_msgs/String).',
+        }
     ),
-    DeclareLaunchArgument(
+    Argument(
         'image_transport',
-        default_value='raw',
+        'raw',
+        'compressed: listen to <image_topic>/compressed, for cameras across Wi-Fi.',
         choices=['raw', 'compressed'],
-        description='compressed: listen to <image_topic>/compressed, for cameras across Wi-Fi.',
     ),
-    DeclareLaunchArgument(
+    switch(
         'autostart',
-        default_value='true',
-        choices=['true', 'false'],
-        description='Load the checkpoint and subscribe at once; false: a lifecycle manager does.',
+        'Load the checkpoint and subscribe at once; false: a lifecycle manager does.',
+        default='true',
     ),
-    DeclareLaunchArgument(
+    Argument(
         'navigator_params',
-        default_value=str(CONFIG / 'navigator.yaml'),
-        description='File with parameters of the navigator.',
+        str(CONFIG / 'navigator.yaml'),
+        "File with parameters of the navigator; they win over the computer's.",
+        check=parameter_file('navigator', NavigatorParameters),
     ),
-    DeclareLaunchArgument(
-        'namespace', default_value='', description='Namespace of the robot; moves all topics.'
+    Argument('namespace', '', 'Namespace of the robot; moves all topics.', check=is_namespace),
+    switch('use_sim_time', 'Take the time from /clock.'),
+    switch(
+        'respawn',
+        'Start a node that has died again, at most three times; false: the launch ends with it.',
     ),
-    DeclareLaunchArgument(
-        'use_sim_time',
-        default_value='false',
-        choices=['true', 'false'],
-        description='Take the time from /clock.',
-    ),
-    DeclareLaunchArgument(
+    Argument(
         'log_level',
-        default_value='info',
+        'info',
+        'Least severity that is printed.',
         choices=['debug', 'info', 'warn', 'error'],
-        description='Least severity that is printed.',
     ),
 )
 
@@ -90,19 +114,28 @@ def generate_launch_description() -> LaunchDescription:
         output='screen',
         namespace=LaunchConfiguration('namespace'),
         parameters=[
-            LaunchConfiguration('navigator_params'),
             ParameterFile([f'{CONFIG}/computers/', LaunchConfiguration('computer'), '.yaml']),
+            ParameterFile(LaunchConfiguration('navigator_params')),
             parameters,
         ],
-        remappings=[('image', image), ('image/compressed', [image, '/compressed'])],
+        remappings=[
+            ('image', image),
+            ('image/compressed', [image, '/compressed']),
+            ('instruction', LaunchConfiguration('instruction_topic')),
+        ],
         ros_arguments=[
             '--log-level',
             ['navigator:=', LaunchConfiguration('log_level')],
             '--enclave',
             '/janusvln/navigator',
         ],
+        respawn=LaunchConfiguration('respawn'),
+        respawn_delay=RESPAWN_DELAY,
+        on_exit=ends_launch('navigator'),
+        sigterm_timeout='10',  # s; a step of the policy may have to end first
     )
-    return LaunchDescription(
+    return checked(
+        __file__,
         [
             *ARGUMENTS,
             # Raw images are lost in Fast DDS's default shared memory.
@@ -111,5 +144,5 @@ def generate_launch_description() -> LaunchDescription:
                 for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
             ),
             navigator,
-        ]
+        ],
     )

@@ -2,8 +2,19 @@
 
 from pathlib import Path
 
+from janusvln_ros.nodes.motion_executor import Parameters
+from janusvln_ros.system.launching import (
+    Argument,
+    checked,
+    ends_launch,
+    is_namespace,
+    parameter_file,
+    RESPAWN_DELAY,
+    switch,
+    topic_arguments,
+)
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.actions import SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
@@ -11,58 +22,47 @@ from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 CONFIG = Path(__file__).parents[1] / 'config'
 ROBOTS = sorted(path.stem.removeprefix('robot_') for path in CONFIG.glob('robot_*.yaml'))
+TOPICS = {
+    'odom': 'Odometry (nav_msgs/Odometry).',
+    'cmd_vel': 'Velocity for the base; nav_vel for config/twist_mux.yaml.',
+    'scan': 'Laser scan, read if the parameters set stop_distance.',
+    'depth': 'Depth image, read if the parameters name it in obstacle_sensor.',
+    'e_stop': 'Button that stops the robot (std_msgs/Bool).',
+    'sentence': 'Commands in words, as "turn left 30 degrees" (std_msgs/String).',
+    'mid_level_command': 'Commands for a base that moves by itself, docs/motion.md.',
+    'mid_level_done': 'Its answers.',
+}
 
 ARGUMENTS = (
-    DeclareLaunchArgument(
-        'robot',
-        default_value='diff_drive',
-        choices=ROBOTS,
-        description='Kind of base: config/robot_<this>.yaml.',
+    Argument('robot', 'diff_drive', 'Kind of base: config/robot_<this>.yaml.', choices=ROBOTS),
+    Argument(
+        'robot_params',
+        [str(CONFIG / 'robot_'), LaunchConfiguration('robot'), '.yaml'],
+        'File with parameters of motion_executor for a robot of your own; robot does not count '
+        'then.',
+        check=parameter_file('motion_executor', Parameters),
     ),
-    DeclareLaunchArgument(
+    Argument(
         'execution_mode',
-        default_value='step',
+        'step',
+        'step: one action, settle, then the next frame; continuous: successive actions chain into '
+        'one motion. The navigator needs the same. Counts instead of what a file says.',
         choices=['step', 'continuous'],
-        description='step: one action, settle, then the next frame; continuous: successive '
-        'actions chain into one motion. The navigator needs the same.',
     ),
-    DeclareLaunchArgument(
-        'odom_topic', default_value='odom', description='Odometry (nav_msgs/Odometry).'
-    ),
-    DeclareLaunchArgument(
-        'cmd_vel_topic',
-        default_value='cmd_vel',
-        description='Velocity for the base; nav_vel for config/twist_mux.yaml.',
-    ),
-    DeclareLaunchArgument(
-        'scan_topic',
-        default_value='scan',
-        description='Laser scan, read if the robot file sets stop_distance.',
-    ),
-    DeclareLaunchArgument(
-        'autostart',
-        default_value='true',
-        choices=['true', 'false'],
-        description='Let the robot move at once; false: a lifecycle manager activates it.',
-    ),
-    DeclareLaunchArgument(
+    *topic_arguments(TOPICS),
+    switch('autostart', 'Activate at once; false: a lifecycle manager does.', default='true'),
+    switch(
         'compress_images',
-        default_value='false',
-        choices=['true', 'false'],
-        description='Publish <image_topic>/compressed from <image_topic> (image_transport), for a '
-        'navigator across Wi-Fi and a camera driver that does not do it.',
+        'Publish <image_topic>/compressed from <image_topic> (image_transport), for a navigator '
+        'across Wi-Fi and a camera driver that does not do it.',
+        packages=['image_transport', 'compressed_image_transport'],
     ),
-    DeclareLaunchArgument(
-        'image_topic', default_value='image', description='Camera topic for compress_images.'
-    ),
-    DeclareLaunchArgument(
-        'namespace', default_value='', description='Namespace of the robot; moves all topics.'
-    ),
-    DeclareLaunchArgument(
-        'use_sim_time',
-        default_value='false',
-        choices=['true', 'false'],
-        description='Take the time from /clock.',
+    *topic_arguments({'image': 'Camera, for compress_images.'}),
+    Argument('namespace', '', 'Namespace of the robot; moves all topics.', check=is_namespace),
+    switch('use_sim_time', 'Take the time from /clock.'),
+    switch(
+        'respawn',
+        'Start a node that has died again, at most three times; false: the launch ends with it.',
     ),
 )
 
@@ -70,6 +70,7 @@ ARGUMENTS = (
 def generate_launch_description() -> LaunchDescription:
     """Describe the executor's process."""
     profile = str(CONFIG / 'fastdds.xml')
+    image = LaunchConfiguration('image_topic')
     parameters = {
         'execution_mode': LaunchConfiguration('execution_mode'),
         'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
@@ -81,18 +82,13 @@ def generate_launch_description() -> LaunchDescription:
         name='motion_executor',
         output='screen',
         namespace=LaunchConfiguration('namespace'),
-        parameters=[
-            ParameterFile([str(CONFIG / 'robot_'), LaunchConfiguration('robot'), '.yaml']),
-            parameters,
-        ],
-        remappings=[
-            ('odom', LaunchConfiguration('odom_topic')),
-            ('cmd_vel', LaunchConfiguration('cmd_vel_topic')),
-            ('scan', LaunchConfiguration('scan_topic')),
-        ],
+        parameters=[ParameterFile(LaunchConfiguration('robot_params')), parameters],
+        remappings=[(name, LaunchConfiguration(f'{name}_topic')) for name in TOPICS],
         ros_arguments=['--enclave', '/janusvln/motion_executor'],
+        respawn=LaunchConfiguration('respawn'),
+        respawn_delay=RESPAWN_DELAY,
+        on_exit=ends_launch('motion_executor'),
     )
-    image = LaunchConfiguration('image_topic')
     compressor = Node(
         package='image_transport',
         executable='republish',
@@ -102,8 +98,12 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[{'in_transport': 'raw', 'out_transport': 'compressed'}],
         remappings=[('in', image), ('out/compressed', [image, '/compressed'])],
         condition=IfCondition(LaunchConfiguration('compress_images')),
+        respawn=LaunchConfiguration('respawn'),
+        respawn_delay=RESPAWN_DELAY,
+        on_exit=ends_launch('the compressor of images'),
     )
-    return LaunchDescription(
+    return checked(
+        __file__,
         [
             *ARGUMENTS,
             *(
@@ -112,5 +112,5 @@ def generate_launch_description() -> LaunchDescription:
             ),
             executor,
             compressor,
-        ]
+        ],
     )

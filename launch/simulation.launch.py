@@ -2,8 +2,17 @@
 
 from pathlib import Path
 
+from janusvln_ros.nodes.sim_settings import Settings
+from janusvln_ros.parameters import flatten
+from janusvln_ros.system.launching import (
+    Argument,
+    checked,
+    ends_launch,
+    parameter_argument,
+    switch,
+)
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import IncludeLaunchDescription
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -12,60 +21,38 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 TINY = Path(__file__).parents[1] / 'models' / 'janusvln-tiny'
 COMPUTERS = sorted(path.stem for path in Path(__file__).parents[1].glob('config/computers/*.yaml'))
+SIMULATOR = [
+    one
+    for one in flatten(Settings).values()
+    if one.name
+    in (
+        'house_seed',
+        'rooms',
+        'scene',
+        'start_pose',
+        'real_time_factor',
+        'image_width',
+        'image_height',
+        'image_rate',
+    )
+]
 
 ARGUMENTS = (
-    DeclareLaunchArgument(
+    Argument(
         'checkpoint',
-        default_value=str(TINY) if (TINY / 'config.json').is_file() else 'random',
-        description='Folder of the checkpoint (Hugging Face layout); random: small random '
-        'weights that do not follow the instruction, to try the plumbing.',
+        str(TINY) if (TINY / 'config.json').is_file() else 'random',
+        'Folder of the checkpoint (Hugging Face layout); random: small random weights that do not '
+        'follow the instruction, to try the plumbing.',
     ),
-    DeclareLaunchArgument(
+    Argument(
         'computer',
-        default_value='laptop_cpu',
+        'laptop_cpu',
+        'What the policy runs on: config/computers/<this>.yaml.',
         choices=COMPUTERS,
-        description='What the policy runs on: config/computers/<this>.yaml.',
     ),
-    DeclareLaunchArgument('house_seed', default_value='1', description='Number of the house.'),
-    DeclareLaunchArgument('rooms', default_value='3', description='Rooms of the house, 1 to 6.'),
-    DeclareLaunchArgument(
-        'scene',
-        default_value='',
-        description='House of an episode by its scene_id, instead of house_seed and rooms.',
-    ),
-    DeclareLaunchArgument(
-        'start_pose',
-        default_value='',
-        description='Where the robot starts, "x y yaw" in m and rad; empty: a free place.',
-    ),
-    DeclareLaunchArgument(
-        'real_time_factor',
-        default_value='1.0',
-        description='Simulated seconds per second; other than 1.0 needs use_sim_time:=true.',
-    ),
-    DeclareLaunchArgument('image_width', default_value='320', description='Pixels.'),
-    DeclareLaunchArgument('image_height', default_value='240', description='Pixels.'),
-    DeclareLaunchArgument(
-        'image_rate', default_value='10.0', description='Pictures per simulated second.'
-    ),
-    DeclareLaunchArgument(
-        'rviz',
-        default_value='false',
-        choices=['true', 'false'],
-        description='Start RViz with config/navigation.rviz.',
-    ),
+    *map(parameter_argument, SIMULATOR),
+    switch('rviz', 'Start RViz with config/navigation.rviz.', packages=['rviz2']),
 )
-SIMULATOR = {
-    'house_seed': int,
-    'rooms': int,
-    'scene': str,
-    'start_pose': str,
-    'real_time_factor': float,
-    'image_width': int,
-    'image_height': int,
-    'image_rate': float,
-    'use_sim_time': bool,
-}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -81,9 +68,13 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[
             {
                 name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-                for name, kind in SIMULATOR.items()
+                for name, kind in (
+                    *((one.name, type(one.default)) for one in SIMULATOR),
+                    ('use_sim_time', bool),
+                )
             }
         ],
+        on_exit=ends_launch('sim_robot'),
     )
     rviz = Node(
         package='rviz2',
@@ -93,4 +84,4 @@ def generate_launch_description() -> LaunchDescription:
         arguments=['-d', str(here.parent / 'config' / 'navigation.rviz')],
     )
     # The sides come first: they declare namespace and use_sim_time.
-    return LaunchDescription([*ARGUMENTS, sides, simulator, rviz])
+    return checked(__file__, [*ARGUMENTS, sides, simulator, rviz])

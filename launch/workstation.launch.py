@@ -2,23 +2,26 @@
 
 from pathlib import Path
 
+from janusvln_ros.nodes.navigator import NavigatorParameters
+from janusvln_ros.system.launching import Argument, checked, parameter_file
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 # They come before those of navigator.launch.py, whose defaults suit one computer.
 ARGUMENTS = (
-    DeclareLaunchArgument(
+    Argument(
         'image_transport',
-        default_value='compressed',
+        'compressed',
+        'compressed: listen to <image_topic>/compressed; raw needs 220 Mbit/s at 640x480 and '
+        '30 Hz.',
         choices=['raw', 'compressed'],
-        description='compressed: listen to <image_topic>/compressed; raw needs 220 Mbit/s at '
-        '640x480 and 30 Hz.',
     ),
-    DeclareLaunchArgument(
+    Argument(
         'navigator_params',
-        default_value=str(Path(__file__).parents[1] / 'config' / 'navigator_wifi.yaml'),
-        description='File with parameters of the navigator.',
+        str(Path(__file__).parents[1] / 'config' / 'navigator_wifi.yaml'),
+        "File with parameters of the navigator; they win over the computer's.",
+        check=parameter_file('navigator', NavigatorParameters),
     ),
 )
 
@@ -26,6 +29,7 @@ ARGUMENTS = (
 def generate_launch_description() -> LaunchDescription:
     """Include the navigator with what suits a radio link."""
     navigator = Path(__file__).parent / 'navigator.launch.py'
-    return LaunchDescription(
-        [*ARGUMENTS, IncludeLaunchDescription(PythonLaunchDescriptionSource(str(navigator)))]
+    return checked(
+        __file__,
+        [*ARGUMENTS, IncludeLaunchDescription(PythonLaunchDescriptionSource(str(navigator)))],
     )

@@ -16,6 +16,9 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 import rclpy
 from rclpy.node import Node, NodeNameNonExistentError
+from rclpy.parameter_client import AsyncParameterClient
+from ros import spinning
+from waiting import wait_for
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -43,47 +46,122 @@ def test_every_argument_is_described(path):
         assert len(description) > 5 and 'No description' not in description, name
 
 
-@needs_launch
-def test_wrong_choice_is_refused():
-    result = ros2('launch', str(ROOT / 'launch' / 'robot.launch.py'), 'robot:=submarine')
-    assert result.returncode and 'diff_drive' in result.stdout + result.stderr
+WRONG = [
+    ('robot', 'robot:=submarine', 'diff_drive'),
+    ('robot', 'rowbot:=go2', 'did you mean robot?'),
+    ('robot', 'robot_params:=/nosuch.yaml', 'No such file'),
+    ('robot', f'robot_params:={CONFIG}/twist_mux.yaml', 'nothing in it is for /motion_executor'),
+    ('robot', f'robot_params:={CONFIG}/navigator_wifi.yaml', 'there is no parameter'),
+    ('robot', 'e_stop_topic:=~button', 'no name of a topic'),
+    ('robot', 'namespace:=2nd', 'no namespace'),
+    ('workstation', '', 'checkpoint is missing'),
+    ('all', 'checkpoint:=/nosuch', 'no config.json'),
+    # One is named: without rosbag2 the first, else the second.
+    ('all', f'checkpoint:=random record:=true record_to:={ROOT}', 'record'),
+    ('all', 'checkpoint:=random computer:=abacus', 'laptop_cpu'),
+    ('simulation', 'house_seed:=abc', 'house_seed is'),
+    ('simulation', 'image_rate:=fast', 'image_rate is'),
+    ('simulation', 'rooms:=7', 'from 1 to 6'),
+]
 
 
 @needs_launch
-@pytest.mark.ros
-@pytest.mark.timeout(300)
-def test_simulated_robot_obeys_ros2_topic_pub(ros_domain):
-    launch = subprocess.Popen(
-        ['ros2', 'launch', str(ROOT / 'launch' / 'simulation.launch.py'), 'namespace:=robot1'],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+@pytest.mark.parametrize(('name', 'words', 'says'), WRONG)
+def test_wrong_arguments_are_refused_before_any_process_starts(name, words, says):
+    result = ros2('launch', str(ROOT / 'launch' / f'{name}.launch.py'), *words.split())
+    said = result.stdout + result.stderr
+    assert result.returncode and says in said
+    assert 'process started' not in said and 'Traceback' not in said
+
+
+@pytest.fixture
+def launched(start_process):
+    """Give a function that launches a file and returns the process, and what it has printed."""
+
+    def start(name, *arguments):
+        process = start_process(
+            ['ros2', 'launch', str(ROOT / 'launch' / f'{name}.launch.py'), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+        reader.start()
+        return process, lambda: ''.join(lines)
+
+    return start
+
+
+@needs_launch
+def test_node_that_dies_at_start_ends_the_launch_with_a_failure(launched):
+    process, said = launched('simulation', 'start_pose:=nowhere', 'checkpoint:=random')
+    assert process.wait(40) == 1
+    assert 'start_pose has to be' in said() and 'sim_robot has died (exit status 2)' in said()
+    assert said().count('process has finished cleanly') == 2
+
+
+@needs_launch
+def test_robot_of_ones_own_and_its_restart(launched, ros_domain, tmp_path):
+    """Parameters and topics are the user's; what died is started again where that is wanted."""
+    own = tmp_path / 'own.yaml'
+    own.write_text('robot1:\n  motion_executor:\n    ros__parameters: {max_linear_speed: 0.11}\n')
+    process, said = launched(
+        'robot',
+        'namespace:=robot1',
+        f'robot_params:={own}',
+        'e_stop_topic:=/button',
+        'odom_topic:=wheels/odom',
+        'sentence_topic:=say',
+        'respawn:=true',
     )
-    lines = []
-    reader = threading.Thread(target=lambda: lines.extend(launch.stdout), daemon=True)
-    reader.start()
+    with spinning(lambda context: Node('spy', context=context), ros_domain) as spy:
+        ours = {'/button', '/robot1/wheels/odom', '/robot1/say'}
+        wait_for(lambda: ours <= heard(spy, 'motion_executor', '/robot1'), 'topics')
+        assert '/robot1/e_stop' not in heard(spy, 'motion_executor', '/robot1')
+        client = AsyncParameterClient(spy, '/robot1/motion_executor')
+        assert client.wait_for_services(20.0)
+        answer = client.get_parameters(['max_linear_speed'])
+        wait_for(answer.done, 'parameter')
+        assert answer.result().values[0].double_value == 0.11
+    first = int(re.search(r'process started with pid \[(\d+)', said())[1])
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: said().count('process started') == 2, 'restart')
+    assert '(SIGKILL) and is started again, 1 of 3' in said()
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(20) == 0
+
+
+def heard(spy, name, namespace):
+    """Return what a node subscribes to."""
     try:
-        end = time.monotonic() + 150
-        while not re.search(r'(SUCCEEDED|STUCK|TIMEOUT) after [1-9]', ''.join(lines)):
-            if 'episode' not in ''.join(lines):
-                ros2(
-                    'topic',
-                    'pub',
-                    '--once',
-                    '--max-wait-time-secs',
-                    '5',
-                    '/robot1/instruction',
-                    'std_msgs/msg/String',
-                    "{data: 'go to the red chair'}",
-                )
-            time.sleep(0.5)
-            assert launch.poll() is None and time.monotonic() < end, ''.join(lines)
-    finally:
-        os.killpg(launch.pid, signal.SIGINT)
-        launch.wait(20)
-    reader.join(5)
-    assert ''.join(lines).count('process has finished cleanly') == 3
+        return {topic for topic, _ in spy.get_subscriber_names_and_types_by_node(name, namespace)}
+    except NodeNameNonExistentError:
+        return set()
+
+
+@needs_launch
+@pytest.mark.timeout(300)
+def test_simulated_robot_obeys_ros2_topic_pub(launched, ros_domain):
+    process, said = launched('simulation', 'namespace:=robot1')
+    end = time.monotonic() + 150
+    while not re.search(r'[A-Z] after [1-9]\d* steps', said()):
+        if 'episode' not in said():
+            ros2(
+                'topic',
+                'pub',
+                '--once',
+                '--max-wait-time-secs',
+                '5',
+                '/robot1/instruction',
+                'std_msgs/msg/String',
+                "{data: 'go to the red plant'}",
+            )
+        time.sleep(0.5)
+        assert process.poll() is None and time.monotonic() < end, said()
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(20)
+    assert said().count('process has finished cleanly') == 3
 
 
 def names(root, enclave, kind, item, qualifier):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable
-from dataclasses import dataclass
 import math
 import sys
 import threading
@@ -26,7 +25,7 @@ from janusvln_ros.nodes.common.conversions import to_image, to_quaternion, to_st
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
-from janusvln_ros.parameters import parameter
+from janusvln_ros.nodes.sim_settings import Settings
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.generator import generate_house
 from janusvln_ros.sim.house import clearance, free_start, House, ROBOT_RADIUS
@@ -48,54 +47,6 @@ except ImportError:  # ROS 2 from wheels has no tf2
 _TICK = 0.01  # s of wall time between two looks at the clock
 _CLOCK_PERIOD = 0.01  # s of simulated time
 _MOST_BEHIND = 0.1  # s of wall time that are made up for after a delay; the rest is lost
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Parameters of the node."""
-
-    scene: str = parameter(
-        '', 'scene_id of an episode, whose house is taken; empty: house_seed and rooms.'
-    )
-    house_seed: int = parameter(1, 'Seed of the house.', low=0, high=2**31 - 1)
-    rooms: int = parameter(3, 'Rooms of the house.', low=1, high=6)
-    start_pose: str = parameter(
-        '', 'Start as "x y yaw" in m and rad; empty: a free place in the first room.'
-    )
-    image_width: int = parameter(320, 'Pixels.', low=16, high=1920)
-    image_height: int = parameter(240, 'Pixels.', low=16, high=1080)
-    image_rate: float = parameter(10.0, 'Pictures per simulated second.', low=0.1, high=60.0)
-    hfov: float = parameter(
-        math.radians(79.0), 'rad, horizontal field of view.', low=0.2, high=2.5
-    )
-    camera_height: float = parameter(1.25, 'm above the floor.', low=0.05, high=2.4)
-    camera_tilt: float = parameter(0.0, 'rad, positive looks down.', low=-1.2, high=1.2)
-    image_noise: float = parameter(
-        0.0, 'Grey levels, standard deviation of noise in the picture.', low=0.0, high=50.0
-    )
-    odom_rate: float = parameter(50.0, 'Hz of simulated time.', low=5.0, high=100.0)
-    wheel_error: float = parameter(
-        0.0,
-        'Relative standard deviation between the wheels and what odometry believes.',
-        low=0.0,
-        high=0.2,
-    )
-    seed: int = parameter(0, 'Seed of image_noise and wheel_error.', low=0, high=2**31 - 1)
-    stamped_cmd_vel: bool = parameter(False, 'cmd_vel is a TwistStamped instead of a Twist.')
-    real_time_factor: float = parameter(
-        1.0,
-        'Simulated seconds per second; other than 1 implies publish_clock.',
-        low=0.05,
-        high=50.0,
-    )
-    publish_clock: bool = parameter(
-        False,
-        'Publish /clock; stamps are then simulated time from 0. The other nodes need '
-        'use_sim_time. Also on when this node itself has use_sim_time.',
-    )
-    odom_frame: str = parameter('odom', 'Frame of the odometry.')
-    base_frame: str = parameter('base_link', 'Frame of the base, on the floor.')
-    camera_frame: str = parameter('camera_optical_frame', 'Frame of the pictures.')
 
 
 class SimRobot(Node):

@@ -120,9 +120,9 @@ class JanusPolicy:
         """
         if language_weights not in (None, *KINDS):
             raise ValueError(f'language_weights {language_weights!r}: neither None nor in {KINDS}')
+        config = JanusConfig.from_folder(path)
         device = choose_device(device)
         dtype = choose_dtype(dtype, device)
-        config = JanusConfig.from_folder(path)
         encoder = PromptEncoder(path)
         if max(len(encoder.tokenizer), encoder.pad + 1) > config.language.vocab_size:
             raise CheckpointError(

@@ -77,7 +77,10 @@ def choose_device(name: str | torch.device = 'auto') -> torch.device:
     except (RuntimeError, TypeError):
         raise ValueError(f'device is {name!r}; auto, cpu, cuda or cuda:0 is right') from None
     if device.type == 'cuda' and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda', but there is no CUDA GPU here; 'cpu' would work")
+        raise ValueError(
+            "device is 'cuda', but there is no CUDA GPU here; 'cpu' would work "
+            '(of a launch file: computer:=laptop_cpu)'
+        )
     return device
 
 

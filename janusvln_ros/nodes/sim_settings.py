@@ -1,0 +1,57 @@
+"""Parameters of sim_robot; without the simulator, so that launch files can read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+from janusvln_ros.parameters import parameter
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of the node."""
+
+    scene: str = parameter(
+        '', 'scene_id of an episode, whose house is taken; empty: house_seed and rooms.'
+    )
+    house_seed: int = parameter(1, 'Seed of the house.', low=0, high=2**31 - 1)
+    rooms: int = parameter(3, 'Rooms of the house.', low=1, high=6)
+    start_pose: str = parameter(
+        '', 'Start as "x y yaw" in m and rad; empty: a free place in the first room.'
+    )
+    image_width: int = parameter(320, 'Pixels.', low=16, high=1920)
+    image_height: int = parameter(240, 'Pixels.', low=16, high=1080)
+    image_rate: float = parameter(10.0, 'Pictures per simulated second.', low=0.1, high=60.0)
+    hfov: float = parameter(
+        math.radians(79.0), 'rad, horizontal field of view.', low=0.2, high=2.5
+    )
+    camera_height: float = parameter(1.25, 'm above the floor.', low=0.05, high=2.4)
+    camera_tilt: float = parameter(0.0, 'rad, positive looks down.', low=-1.2, high=1.2)
+    image_noise: float = parameter(
+        0.0, 'Grey levels, standard deviation of noise in the picture.', low=0.0, high=50.0
+    )
+    odom_rate: float = parameter(50.0, 'Hz of simulated time.', low=5.0, high=100.0)
+    wheel_error: float = parameter(
+        0.0,
+        'Relative standard deviation between the wheels and what odometry believes.',
+        low=0.0,
+        high=0.2,
+    )
+    seed: int = parameter(0, 'Seed of image_noise and wheel_error.', low=0, high=2**31 - 1)
+    stamped_cmd_vel: bool = parameter(False, 'cmd_vel is a TwistStamped instead of a Twist.')
+    real_time_factor: float = parameter(
+        1.0,
+        'Simulated seconds per second; other than 1 implies publish_clock, and the other nodes '
+        'need use_sim_time.',
+        low=0.05,
+        high=50.0,
+    )
+    publish_clock: bool = parameter(
+        False,
+        'Publish /clock; stamps are then simulated time from 0. The other nodes need '
+        'use_sim_time. Also on when this node itself has use_sim_time.',
+    )
+    odom_frame: str = parameter('odom', 'Frame of the odometry.')
+    base_frame: str = parameter('base_link', 'Frame of the base, on the floor.')
+    camera_frame: str = parameter('camera_optical_frame', 'Frame of the pictures.')
