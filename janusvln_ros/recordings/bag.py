@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
-from janusvln_ros.recordings.messages import RawMessage, Topic, types_for
+from janusvln_ros.recordings.messages import DamagedMessageError, RawMessage, Topic, types_for
 from janusvln_ros.recordings.salvage import CutError, SalvagedMcap, SalvagedSqlite, unpack
 from rosbags.rosbag2 import Reader
 
@@ -76,6 +76,9 @@ class Bag:
         Ends early where the bag is damaged, which `problems` then tells.
         """
         for topic, time, data in self._messages(names or self.topics.keys()):
+            if not isinstance(data, bytes | bytearray | memoryview) or not isinstance(time, int):
+                self._note(f'{self.path}: messages of {topic.name} without bytes are left out')
+                continue
             # CDR begins with a zero byte, so that a compressed message cannot be taken for one.
             if data[:4] == _ZSTD_MAGIC:
                 try:
@@ -89,11 +92,23 @@ class Bag:
         """
         Make a function that turns raw messages of the named topics into objects.
 
-        Raises UnknownTypeError for a topic of a type that is not defined anywhere.
+        Raises UnknownTypeError for a topic of a type that is not defined anywhere; the function
+        raises DamagedMessageError.
         """
         topics = [self.topics[name] for name in names]
-        store = types_for({topic.msgtype: topic.definition for topic in topics})
-        return lambda message: store.deserialize_cdr(message[2], message[0].msgtype)
+        store = types_for(
+            {topic.msgtype: topic.definition for topic in topics},
+            lambda problem: self._note(f'{self.path}: {problem}'),
+        )
+
+        def decode(message: RawMessage) -> Any:
+            try:
+                return store.deserialize_cdr(message[2], message[0].msgtype)
+            # Lengths and texts that are none fail in as many ways as there are fields.
+            except Exception as error:
+                raise DamagedMessageError(f'{type(error).__name__}: {error}') from None
+
+        return decode
 
     def listing(self) -> str:
         """List the topics and their types, one a line, for messages to the user."""
@@ -169,9 +184,15 @@ class Bag:
             for topic in part.topics:
                 self.topics.setdefault(topic.name, topic)
             if part.ended:
+                self._note(part.ended)
                 break
         if not self.topics:
-            raise BagError('; '.join(self.problems) or f'{self.path} is empty: it has no topics')
+            if not self.problems:
+                raise BagError(f'{self.path} is empty: it has no topics')
+            raise BagError(
+                f'{"; ".join(self.problems)}. Nothing of the bag can be read: is there another '
+                'copy of it?'
+            )
 
         def messages(names: Collection[str]) -> Iterator[RawMessage]:
             for part in parts:

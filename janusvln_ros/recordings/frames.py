@@ -12,14 +12,12 @@ import av
 import cv2
 from janusvln_ros.imaging.encodings import ImageError, to_rgb
 from janusvln_ros.recordings.bag import Bag
-from janusvln_ros.recordings.messages import RawMessage
+from janusvln_ros.recordings.messages import DamagedMessageError, RawMessage, shortened
 from janusvln_ros.recordings.timeline import stamp_of
 import numpy as np
-from rosbags.serde import SerdeError
 
 PICTURES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 VIDEOS = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm')
-_SHOWN = 3  # problems of a kind that are told one by one
 
 
 class FrameError(ValueError):
@@ -41,13 +39,6 @@ class Frame:
     logged: int
     rgb: Callable[[], np.ndarray]
     frame_id: str = ''
-
-
-def shortened(problems: list[str]) -> list[str]:
-    """Keep the first few of many alike."""
-    if len(problems) <= _SHOWN:
-        return problems
-    return [*problems[:_SHOWN], f'... and {len(problems) - _SHOWN} more like it']
 
 
 class ImageReader:
@@ -72,7 +63,7 @@ class ImageReader:
         self.frame_count += 1
         try:
             image = self._decode(message)
-        except (SerdeError, IndexError) as error:
+        except DamagedMessageError as error:
             self._problems.append(
                 f'image {index} of {self._topic}, recorded at {logged / 1e9:.3f} s, is damaged '
                 f'and left out ({error})'

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 import os
 from pathlib import Path
 from typing import Any
 
-from rosbags.typesys import (
-    get_types_from_idl,
-    get_types_from_msg,
-    get_typestore,
-    Stores,
-    TypesysError,
-)
+from rosbags.interfaces import Nodetype
+from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
 from rosbags.typesys.store import Typestore
 
 PACKAGE = 'janusvln_ros'
+_SHOWN = 3  # problems of a kind that are told one by one
 _ROSIDL_SEPARATOR = '=' * 80 + '\n'
 
 
@@ -32,6 +28,10 @@ class Topic:
 
 
 RawMessage = tuple[Topic, int, bytes]  # topic, time of recording in ns, CDR bytes
+
+
+class DamagedMessageError(ValueError):
+    """A message whose bytes do not fit its type."""
 
 
 class UnknownTypeError(ValueError):
@@ -66,25 +66,30 @@ def standard_types() -> Typestore:
     return store
 
 
-def types_for(definitions: dict[str, str]) -> Typestore:
+def types_for(
+    definitions: dict[str, str], note: Callable[[str], None] = lambda problem: None
+) -> Typestore:
     """
-    Make a store that reads the given types as their bag defines them.
+    Make a store that reads the given types, ours as their bag defines them.
 
     `definitions` maps a type's name to the definition recorded with it (rosbag2's text of
-    concatenated .msg or .idl files), or to '' for a bag without: that type, and one whose
-    definition cannot be parsed, is then taken from `standard_types`. A recorded definition goes
-    first, because the bag may be older than our messages. Raises UnknownTypeError for a type that
+    concatenated .msg or .idl files), or to '' for a bag without. It counts for our own messages,
+    since the bag may be older than they are, and for types that ROS 2 Jazzy does not have; one
+    that is damaged is not used, of which `note` is told. Raises UnknownTypeError for a type that
     nobody defines.
     """
-    store = get_typestore(Stores.EMPTY)
-    recorded = {}
-    for name, text in definitions.items():
-        if text:
-            with suppress(TypesysError):
-                recorded.update(_parse(name, text))
-    if recorded:
-        store.register(recorded)
     standard = standard_types()
+    recorded: dict[str, Any] = {}
+    for name, text in definitions.items():
+        if text and not _is_fixed(name, standard):
+            try:
+                recorded |= _whole(name, text, standard)
+            # The parser, and the code made from damaged text, fail with almost any exception.
+            except Exception as error:
+                reason = ' '.join(str(error).split())[:100]
+                note(f'the definition of {name} is damaged and not used ({reason})')
+    store = get_typestore(Stores.EMPTY)
+    store.register(recorded)
     missing = {n: d for n, d in standard.fielddefs.items() if n not in store.fielddefs}
     store.register(missing)
     for name in definitions:
@@ -94,6 +99,43 @@ def types_for(definitions: dict[str, str]) -> Typestore:
                 f'and {PACKAGE}'
             )
     return store
+
+
+def shortened(problems: list[str]) -> list[str]:
+    """Keep the first few of many alike."""
+    if len(problems) <= _SHOWN:
+        return problems
+    return [*problems[:_SHOWN], f'... and {len(problems) - _SHOWN} more like it']
+
+
+def _is_fixed(name: str, standard: Typestore) -> bool:
+    """Tell types of ROS 2 itself, which are the same in all its versions that are in use."""
+    return name in standard.fielddefs and not name.startswith(f'{PACKAGE}/')
+
+
+def _whole(name: str, text: str, standard: Typestore) -> dict[str, Any]:
+    """Parse a definition; fail with whatever exception unless messages can be read by it."""
+    types = {n: d for n, d in _parse(name, text).items() if not _is_fixed(n, standard)}
+    store = get_typestore(Stores.EMPTY)
+    store.register(types)
+    waiting, seen = [name], {name}
+    while waiting:
+        part = waiting.pop()
+        if part not in store.fielddefs:
+            store.register({part: standard.fielddefs[part]})
+        inner = {one for _, kind in store.fielddefs[part][1] for one in _names(kind)} - seen
+        waiting += inner
+        seen |= inner
+    store.get_msgdef(name)
+    return types
+
+
+def _names(kind: Any) -> list[str]:
+    """List the message types in a field's description, which nests tuples of node and content."""
+    node, content = kind
+    if node == Nodetype.NAME:
+        return [content]
+    return _names(content[0]) if node in (Nodetype.ARRAY, Nodetype.SEQUENCE) else []
 
 
 def _parse(name: str, text: str) -> dict[str, Any]:

@@ -111,6 +111,7 @@ class SalvagedSqlite:
         self._topics = {
             number: Topic(name, msgtype, definitions.get(msgtype, ''), '')
             for number, name, msgtype in rows
+            if isinstance(name, str) and isinstance(msgtype, str)  # a damaged row holds anything
         }
         self.topics = list(self._topics.values())
 
@@ -130,14 +131,15 @@ class SalvagedSqlite:
 
     def _definitions(self) -> dict[str, str]:
         """Read the types' definitions, which bags older than ROS 2 Iron do not have."""
+        query = 'SELECT topic_type, encoded_message_definition FROM message_definitions'
+        definitions = {}
         try:
-            return dict(
-                self._database.execute(
-                    'SELECT topic_type, encoded_message_definition FROM message_definitions'
-                )
-            )
-        except sqlite3.OperationalError:
-            return {}
+            for name, text in self._database.execute(query):
+                if isinstance(text, str):
+                    definitions[name] = text
+        except sqlite3.DatabaseError:
+            pass  # not there, or damaged: those of ROS 2 and ours are used
+        return definitions
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -145,6 +147,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     place = quote(str(path.resolve()))
     for mode in ('mode=ro', 'immutable=1'):
         database = sqlite3.connect(f'file:{place}?{mode}', uri=True)
+        database.text_factory = lambda text: text.decode('utf-8', 'replace')
         # Without this, SQLite refuses a file that is shorter than its header says.
         database.execute('PRAGMA writable_schema = ON')
         try:
@@ -157,14 +160,17 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _records(file: BinaryIO, path: Path) -> Iterator[tuple[int, memoryview]]:
     """Give opcode and body of schemas, channels and messages, chunks opened."""
-    if file.read(8) != _MAGIC:
+    magic = file.read(8)
+    if magic and len(magic) < 8 and _MAGIC.startswith(magic):
+        raise CutError(f'{path}: the file is cut after {len(magic)} bytes, within its MCAP magic')
+    if magic != _MAGIC:
         raise CutError(f'{path}: this is no MCAP file (it does not begin with the MCAP magic)')
     while True:
         offset = file.tell()
         where = f'{path}: reading ended at byte {offset}'
         head = file.read(9)
         if len(head) < 9:
-            raise CutError(f'{where}: the file ends without a footer')
+            raise CutError(f'{where}: the file is cut, it ends without a footer')
         opcode, length = struct.unpack('<BQ', head)
         if opcode not in _KNOWN_OPCODES and opcode < 0x80:
             raise CutError(f'{where}: 0x{opcode:02x} begins no MCAP record')

@@ -11,7 +11,7 @@ from typing import Any
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.recordings import topics
 from janusvln_ros.recordings.bag import Bag, BagError
-from rosbags.serde import SerdeError
+from janusvln_ros.recordings.messages import DamagedMessageError, shortened
 from tqdm import tqdm
 
 REST_SPEED = 0.02  # m/s: slower than this is standing
@@ -20,6 +20,7 @@ REST_TIME = 0.2  # s that a base stands before its motion counts as ended
 MAX_SPEED = 5.0  # m/s: what is faster is a jump of the odometry
 MAX_NOISE = 0.1  # m
 MAX_GAP = 1.0  # s: after a longer silence nobody knows whether odometry started anew
+MAX_DECISION_TIME = 3600.0  # s: what is longer is damage
 _MOVING = (1, 2)  # MotionStatus.STATE_MOVING, STATE_SETTLING
 
 
@@ -259,6 +260,7 @@ def read_timeline(bag: Bag, chosen: Topics) -> Timeline:
     if not names:
         return timeline
     decode = bag.decoder(names)
+    damaged: dict[str, list[str]] = {}
     moving_since: int | None = None
     total = sum(bag.counts.get(name, 0) for name in names) or None
     reading = tqdm(bag.messages(names), 'reading', total, leave=False, unit=' messages')
@@ -266,8 +268,8 @@ def read_timeline(bag: Bag, chosen: Topics) -> Timeline:
         topic, logged, _ = message
         try:
             m = decode(message)
-        except (SerdeError, IndexError) as error:
-            timeline.problems.append(
+        except DamagedMessageError as error:
+            damaged.setdefault(topic.name, []).append(
                 f'a message of {topic.name}, recorded at {logged / 1e9:.3f} s, is damaged and '
                 f'left out ({error})'
             )
@@ -277,10 +279,12 @@ def read_timeline(bag: Bag, chosen: Topics) -> Timeline:
                 moving_since = _add_motion(timeline.motions, m, moving_since)
             else:
                 _add(timeline, chosen, topic.name, m, logged)
-        except AttributeError as error:
+        except (AttributeError, TypeError, OverflowError) as error:
             raise TopicError(
                 f'{topic.name} was recorded with another definition of {topic.msgtype}: {error}'
             ) from None
+    for problems in damaged.values():
+        timeline.problems += shortened(problems)
     return timeline
 
 
@@ -310,6 +314,11 @@ def _add(timeline: Timeline, chosen: Topics, name: str, m: Any, logged: int) -> 
 
 def _add_action(timeline: Timeline, m: Any, logged: int) -> None:
     if m.decision_time == 0:
+        return
+    if not 0 < m.decision_time < MAX_DECISION_TIME:
+        timeline.problems.append(
+            f'action at {logged / 1e9:.3f} s is left out: its decision took {m.decision_time} s'
+        )
         return
     if m.action >= len(ACTION_NAMES):
         timeline.problems.append(f'action {m.action} at {logged / 1e9:.3f} s is left out: unknown')

@@ -171,7 +171,11 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
 
     outcome.problems = [*recording.problems(), *_missing(selection), *outcome.problems]
     if not outcome.steps and not outcome.interrupted:
-        outcome.problems.append(recording.nothing(rule))
+        outcome.problems.append(
+            f'none of the {outcome.left_out} chosen frames could be decided from'
+            if outcome.left_out
+            else recording.nothing(rule)
+        )
     ours = [step.decision for step in outcome.steps]
     comparisons: list[tuple[str, Comparison]] = []
     if live:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import contextmanager, ExitStack
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,15 +32,16 @@ class BagRecording:
 
     def __init__(self, options: argparse.Namespace, resources: ExitStack) -> None:
         self._bag = resources.enter_context(Bag(options.input))
-        topics = choose_topics(
-            self._bag,
-            namespace=options.namespace,
-            image=options.image_topic,
-            instruction=options.instruction_topic,
-            odometry=options.odom_topic,
-            need_instruction=options.instruction is None,
-        )
-        self._timeline = read_timeline(self._bag, topics)
+        with self._telling_damage():
+            topics = choose_topics(
+                self._bag,
+                namespace=options.namespace,
+                image=options.image_topic,
+                instruction=options.instruction_topic,
+                odometry=options.odom_topic,
+                need_instruction=options.instruction is None,
+            )
+            self._timeline = read_timeline(self._bag, topics)
         self._reader = sources.ImageReader(self._bag, topics.image)
         self.camera = topics.image
         self.path = self._timeline.path
@@ -49,6 +50,19 @@ class BagRecording:
 
     def selection(self, options: argparse.Namespace, capacity: int) -> tuple[Selection, str]:
         """Choose how frames are chosen; also say it."""
+        with self._telling_damage():
+            return self._selection(options, capacity)
+
+    @contextmanager
+    def _telling_damage(self) -> Iterator[None]:
+        """Let an error tell that the bag is damaged: what it misses may be what was lost."""
+        try:
+            yield
+        except ValueError as error:
+            damage = '; '.join(self._bag.problems)
+            raise type(error)(f'{damage}. In what is left, {error}' if damage else error) from None
+
+    def _selection(self, options: argparse.Namespace, capacity: int) -> tuple[Selection, str]:
         line = self._timeline
         every = options.every
         motions = line.motions or line.path.motions()

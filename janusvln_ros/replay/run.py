@@ -11,7 +11,8 @@ from typing import Protocol
 from janusvln_ros.imaging.encodings import ImageError
 from janusvln_ros.navigation.decider import Decider
 from janusvln_ros.policy.interface import Policy
-from janusvln_ros.recordings.frames import Frame, shortened
+from janusvln_ros.recordings.frames import Frame
+from janusvln_ros.recordings.messages import shortened
 from janusvln_ros.recordings.timeline import RecordedAction
 from janusvln_ros.replay.decisions import DecisionRecord
 from janusvln_ros.replay.selection import Chosen, Selection
@@ -54,11 +55,13 @@ class Outcome:
     """
     What a replay gave.
 
-    `problems` are worth knowing and did not end it; `interrupted` tells that the user did.
+    `problems` are worth knowing and did not end it; `left_out` counts the chosen frames that could
+    not be decided from; `interrupted` tells that the user ended it.
     """
 
     steps: list[Step] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    left_out: int = 0
     interrupted: bool = False
 
 
@@ -111,7 +114,7 @@ def run(
     finally:
         for sink in sinks:
             sink.close()
-    outcome.problems = shortened(left_out)
+    outcome.problems, outcome.left_out = shortened(left_out), len(left_out)
     return outcome
 
 
