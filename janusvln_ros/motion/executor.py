@@ -61,7 +61,7 @@ class Executor:
             config.driving, config.base, self.odometry
         )
         sensors = config.sensors
-        self.obstacles = Obstacles(config.obstacles, sensors.body, sensors.sensors, self.base)
+        self.obstacles = Obstacles(sensors.body, sensors.sensors, self.base)
         self.link = Link(config.link)
         self.travel = Travel(self.odometry)
         self.response = Response(self.odometry)
@@ -108,10 +108,9 @@ class Executor:
         self.response.configure(config.response, config.base.actuation_delay, fastest, braking)
         self.link.parameters, self.link.needed = config.link, mode is Mode.CONTINUOUS
         self.clock.parameters, self.e_stop.parameters = config.clock, config.e_stop
-        self.obstacles.parameters = config.obstacles
-        slowest = driving.min_linear_speed
-        self.obstacles.braking = slowest * slowest / (2.0 * driving.max_linear_acceleration)
-        self.obstacles.top_speed = driving.max_linear_speed
+        self.obstacles.configure(
+            config.obstacles, driving.min_linear_speed, fastest.linear, braking.linear
+        )
         self.supervisor.parameters = config.supervisor
         self._admission.parameters, self._admission.age = config.admission, config.age
 

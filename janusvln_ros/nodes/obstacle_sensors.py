@@ -139,7 +139,7 @@ class ObstacleSensors:
 def depth_metres(image: Image) -> np.ndarray:
     """Return (H, W) float m of a depth image (REP-118); ValueError for one that is none."""
     if image.encoding not in _DEPTH:
-        raise ValueError(f'encoding "{image.encoding}" is not one of {", ".join(_DEPTH)}')
+        raise ValueError(f'encoding "{image.encoding[:20]}" is not one of {", ".join(_DEPTH)}')
     code, scale = _DEPTH[image.encoding]
     kind = np.dtype(('>' if image.is_bigendian else '<') + code)
     if (

@@ -16,6 +16,8 @@ from janusvln_ros.parameters import parameter
 import numpy as np
 
 _NAMES = {FORWARD: 'ahead', BACKWARD: 'behind'}
+_BRAKES = 0.8  # of the braking that is planned with
+_TEXT = 200  # characters of what came in that are repeated
 _AHEAD_OF_TIME = 0.1  # s that a stamp may be in the future: clocks of two computers
 
 
@@ -59,6 +61,7 @@ class _Sensor:
     """What one sensor has said. at: s, the earlier of stamp and arrival of its last message."""
 
     frame: str | None = None
+    stamp: float = -math.inf
     at: float = -math.inf
     views: list[tuple[float, View, Pose]] = field(default_factory=list)  # when, what, from where
     seen: dict[int, np.ndarray] = field(default_factory=dict)  # s, when each strip was last seen
@@ -67,23 +70,19 @@ class _Sensor:
 
 
 class Obstacles:
-    """
-    Knows what each sensor sees of the way.
+    """Knows what each sensor sees of the way."""
 
-    top_speed: m/s of the robot. braking: m that it rolls on from the least that it can drive.
-    """
-
-    def __init__(
-        self,
-        parameters: ObstacleParameters,
-        body: BodyParameters,
-        sensors: Sequence[str],
-        driven: Driven,
-    ) -> None:
-        self.parameters = parameters
-        self.top_speed, self.braking = math.inf, 0.0
+    def __init__(self, body: BodyParameters, sensors: Sequence[str], driven: Driven) -> None:
         self._body, self._driven = body, driven
         self._sensors = {name: _Sensor() for name in sensors}
+
+    def configure(
+        self, parameters: ObstacleParameters, slowest: float, fastest: float, braking: float
+    ) -> None:
+        """Take parameters, the speeds (m/s) that the robot can drive, and its braking (m/s^2)."""
+        self.parameters, self._fastest = parameters, fastest
+        self._rolls = slowest * slowest / (2.0 * braking)  # m on from the least speed
+        self._stops = fastest * fastest / (2.0 * _BRAKES * braking)  # m from the top speed
 
     @property
     def in_use(self) -> bool:
@@ -106,6 +105,7 @@ class Obstacles:
             except ValueError as error:
                 problem = str(error)
         if problem:
+            problem = problem[:_TEXT]
             sensor.problem, sensor.problem_at = problem, now
         return problem
 
@@ -116,12 +116,12 @@ class Obstacles:
         if not self.in_use:
             return math.inf
         ways = self._body.outline.way(self._points(now), direction)
-        return float(ways.min(initial=math.inf)) - self.parameters.stop_distance - self.braking
+        return float(ways.min(initial=math.inf)) - self.parameters.stop_distance - self._rolls
 
     def fastest(self, room: float) -> float:
         """Return the speed (m/s) that it may drive with so much room (m)."""
         slow = self.parameters.slowdown_distance
-        return self.top_speed * max(0.0, room) / slow if slow else math.inf
+        return self._fastest * max(0.0, room) / slow if slow else math.inf
 
     def verdict(self, now: float) -> Verdict | None:
         """Halt a motion when its way is not known or not clear."""
@@ -138,7 +138,7 @@ class Obstacles:
     def forget(self) -> None:
         """Drop what the sensors have said, but not their frames."""
         for sensor in self._sensors.values():
-            sensor.at = sensor.problem_at = -math.inf
+            sensor.at = sensor.stamp = sensor.problem_at = -math.inf
             sensor.views.clear()
             sensor.seen.clear()
 
@@ -150,21 +150,30 @@ class Obstacles:
             sensor.frame = frame
         if frame != sensor.frame:
             return (
-                f'it comes from the frame "{frame}" now, and came from "{sensor.frame}": do two'
-                ' sensors publish there? Restart motion_executor if that is right'
+                f'it comes from the frame "{frame[:40]}", not from "{sensor.frame[:40]}" any more:'
+                ' do two sensors publish there? Restart motion_executor if that is right'
             )
         if not -_AHEAD_OF_TIME <= age <= longest:
             told = f'{age:.2f} s before' if age > 0.0 else f'{-age:.2f} s after'
             return f'it is stamped {told} it arrives: do the clocks agree, is the network slow?'
+        if stamp < sensor.stamp:
+            back = sensor.stamp - stamp
+            return f'its stamps go back by {back:.2f} s: do two sensors publish there?'
         return ''
 
     def _take(self, sensor: _Sensor, rays: Rays, stamp: float, now: float) -> None:
         """Keep a view beside the last whole one, if that is not too old."""
         limits, at = self.parameters, min(stamp, now)
-        if at <= sensor.at:
+        if stamp == sensor.stamp:
             return
-        farthest = limits.stop_distance + limits.slowdown_distance
-        view = look(rays, self._body, limits.stop_distance, limits.obstacle_share, farthest)
+        sensor.stamp = stamp
+        view = look(
+            rays,
+            self._body,
+            limits.stop_distance + self._stops,
+            limits.obstacle_share,
+            limits.stop_distance + max(self._stops, limits.slowdown_distance),
+        )
         kept = [] if view.whole else [one for one in sensor.views if one[1].whole]
         sensor.views = [*kept, (at, view, self._driven.pose_at(stamp))]
         sensor.at = at
@@ -212,14 +221,16 @@ class Obstacles:
         room = self.room(now)
         if room <= 0.0:
             message = (
-                f'an obstacle {where}, at {room + stop + self.braking:.2f} m, is nearer than'
+                f'an obstacle {where}, at {room + stop + self._rolls:.2f} m, is nearer than'
                 f' {stop:.2f} m'
             )
             return Verdict(Stop.HALT, Result.BLOCKED, message)
         unseen = self._unseen(direction, ways, now)
         if not unseen.any():
             return None
-        told = '; '.join(f'{name} {_short_of(way, stop)}' for name, way in ways.items())
+        told = '; '.join(
+            f'{name} {_short_of(way, stop + self._stops)}' for name, way in ways.items()
+        )
         message = (
             f'{int(unseen.sum())} of {len(unseen)} strips of the way {where} are not seen: {told}'
         )

@@ -72,7 +72,8 @@ class Rays:
     Rays in base_link, from the floor up.
 
     origin: (3,) m. directions: (N, 3), of any length. ranges: (N,) in lengths of its direction;
-    infinite: nothing within reach; -infinite: something nearer than `nearest`; NaN: unknown.
+    infinite: nothing within reach; -infinite: something nearer than `nearest`, which may be
+    infinite; NaN: unknown.
     """
 
     origin: np.ndarray
@@ -149,7 +150,7 @@ def depth_rays(depth: np.ndarray, lens: Lens, mount: Mount) -> Rays:
     Return the rays of a depth image.
 
     depth: (H, W) m along the optical axis; by REP 117 and 118 infinite is far, -infinite too near,
-    and NaN or 0 no measurement. mount: of the optical frame.
+    and NaN or 0 no measurement. mount: of the optical frame. How near is too near is unknown.
     """
     height, width = depth.shape
     stride = max(1, width // _COLUMNS)
@@ -162,7 +163,7 @@ def depth_rays(depth: np.ndarray, lens: Lens, mount: Mount) -> Rays:
     with np.errstate(invalid='ignore'):
         nothing = np.isfinite(ranges) & ((ranges <= 0.0) | (ranges > _NO_DEPTH))
     ranges = np.where(nothing, math.nan, ranges)
-    return Rays(mount.position, directions @ mount.rotation.T, ranges)
+    return Rays(mount.position, directions @ mount.rotation.T, ranges, nearest=math.inf)
 
 
 def cloud_rays(points: np.ndarray, mount: Mount) -> Rays:

@@ -98,15 +98,13 @@ def _way(
     """
     outline, halves = body.outline, strips(body) + 1
     layers = 1 + int((body.robot_height - body.floor_height) / _CELL)
-    to_plane = outline.extent(direction) + distance - direction * rays.origin[0]
-    speed = direction * rays.directions[:, 0]
-    gets_there = (speed > _ALONG) & (to_plane > 0.0)
-    lengths = np.where(gets_there, to_plane / np.where(gets_there, speed, 1.0), math.inf)
-    with np.errstate(invalid='ignore'):
-        y = rays.origin[1] + lengths * rays.directions[:, 1]
-        z = rays.origin[2] + lengths * rays.directions[:, 2]
-        inside = gets_there & (outline.right <= y) & (y < outline.left)
-        inside &= (body.floor_height < z) & (z < body.robot_height)
+    front, plane = outline.extent(direction), outline.extent(direction) + distance
+    lengths, y, z = _crossing(rays, direction, plane)
+    inside = (direction * rays.origin[0] < plane) & (outline.right <= y) & (y < outline.left)
+    inside &= (body.floor_height < z) & (z < body.robot_height)
+    before, at_front, _ = _crossing(rays, direction, front)
+    reaches = (before <= rays.nearest) & (outline.right <= at_front) & (at_front <= outline.left)
+    too_near = np.isneginf(measured) & (inside | reaches)
     y, z, lengths = y[inside], z[inside], lengths[inside]
     measured, solid = measured[inside], solid[inside]
     half = ((y - outline.right) / (outline.left - outline.right) * halves).astype(int)
@@ -129,8 +127,24 @@ def _way(
         rays=len(cell),
         valid=int(valid.sum()),
         short=int(short.sum()),
-        too_near=bool(np.isneginf(measured).any()),
+        too_near=bool(too_near.any()),
     )
+
+
+def _crossing(
+    rays: Rays, direction: int, distance: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Return where the rays cross a plane across the way (m from the origin of base_link).
+
+    That is (lengths, y, z), each (N,); NaN for rays that do not. Where a sensor sits beyond the
+    plane, they cross it at the sensor.
+    """
+    speed = direction * rays.directions[:, 0]
+    away = max(0.0, distance - direction * rays.origin[0])
+    lengths = np.where(speed > _ALONG, away / np.where(speed > _ALONG, speed, 1.0), math.nan)
+    across = rays.origin[1:] + lengths[:, None] * rays.directions[:, 1:]
+    return lengths, across[:, 0], across[:, 1]
 
 
 def _thinned(points: np.ndarray) -> np.ndarray:

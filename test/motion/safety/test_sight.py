@@ -214,10 +214,15 @@ def test_depth_image_whose_middle_is_no_measurement(value, part):
     assert math.isnan(clear(depth(image)))
 
 
-def test_depth_too_near():
+@pytest.mark.parametrize('column', [80, 20])  # ahead, and 32 degrees to the left
+def test_depth_too_near(column):
     image = depth_image(3.0)
-    image[60, 80] = -math.inf
+    image[60, column] = -math.inf
     assert view(depth(image)).ways[FORWARD].too_near
+
+
+def test_sensor_that_sits_beyond_the_way_sees_nothing_of_it():
+    assert math.isnan(clear(scan(np.full(BEAMS, np.inf), Mount.of(x=0.6, z=0.2))))
 
 
 def test_depth_image_without_any_value():
