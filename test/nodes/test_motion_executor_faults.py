@@ -216,7 +216,7 @@ def test_clock_that_jumps_or_freezes_stops_the_robot(robot, fault):
 
 
 def test_obstacle_ahead_blocks(robot):
-    bench = robot('-p', 'stop_distance:=0.3')
+    bench = robot('-p', 'stop_distance:=0.3', '-p', 'sensor_mounts:=parameters')
     scan = LaserScan(
         angle_min=-0.5,
         angle_max=0.5,
