@@ -4,6 +4,8 @@ import array
 import math
 import time
 
+from hypothesis import given
+from hypothesis import strategies as st
 from janusvln_ros.msg import MotionStatus
 from janusvln_ros.nodes.obstacle_sensors import cloud_points, depth_metres
 import numpy as np
@@ -126,6 +128,28 @@ def broken_cloud(fields=None, **values):
 def test_what_is_no_cloud_is_refused(message, word):
     with pytest.raises(ValueError, match=word):
         cloud_points(message)
+
+
+SIZES = st.sampled_from([0, 1, 3, 4, 8, 12, 16, 2**31, 2**32 - 1])
+
+
+@given(*[SIZES] * 7, st.integers(0, 9), st.binary(max_size=64), st.booleans())
+def test_whatever_a_layout_says_it_is_read_or_refused(
+    height, width, x, y, z, row, point, kind, data, big
+):
+    data = array.array('B', data)
+    fields = [
+        PointField(name=name, offset=offset, datatype=kind, count=1)
+        for name, offset in zip('xyz', (x, y, z))
+    ]
+    sizes = {'height': height, 'width': width, 'is_bigendian': big, 'data': data}
+    image = Image(**sizes, step=row, encoding='32FC1')
+    points = PointCloud2(**sizes, row_step=row, point_step=point, fields=fields)
+    for read, message in ((depth_metres, image), (cloud_points, points)):
+        try:
+            assert read(message).size
+        except ValueError:
+            pass
 
 
 # ---- the robot ----
