@@ -163,6 +163,8 @@ class ExecutorOutputs:
             warnings.append('open loop: motions are timed, without odometry')
         if 0.0 < config.link.navigator_timeout < navigator_age:
             warnings.append('no sign of life of the navigator')
+        if doubts := core.obstacles.doubts(now):
+            warnings.append(doubts)
         if abs(self.odometry_delay) > _LATE:
             warnings.append(
                 f'odometry is stamped {self.odometry_delay:.2f} s before it arrives:'

@@ -284,6 +284,9 @@ def test_one_of_two_lasers_dies(robot):
     sensors.hold.add('scan2')
     settle()
     assert_refused(bench, LOST, 'scan2 silent')
+    wait_for(
+        lambda: 'scan2 silent' in bench.heard['/diagnostics'].status[0].message, 'diagnostics'
+    )
 
 
 def test_depth_images_and_their_camera_info(robot):

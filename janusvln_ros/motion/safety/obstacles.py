@@ -128,12 +128,17 @@ class Obstacles:
         way, turn = self._driven.ahead(now)
         if not self.in_use or not (way or turn):
             return None
-        doubts = [doubt for name in self._sensors if (doubt := self._doubt(name, now))]
+        doubts = self.doubts(now)
         if doubts:
-            return Verdict(Stop.HALT, Result.INPUT_LOST, f'{"; ".join(doubts)}')
+            return Verdict(Stop.HALT, Result.INPUT_LOST, doubts)
         if not way:
             return self._turning(turn, now)
         return self._driving(BACKWARD if way < 0.0 else FORWARD, now)
+
+    def doubts(self, now: float) -> str:
+        """Return why sensors that are needed cannot be trusted, or ''."""
+        names = self._sensors if self.in_use else ()
+        return '; '.join(doubt for name in names if (doubt := self._doubt(name, now)))
 
     def forget(self) -> None:
         """Drop what the sensors have said, but not their frames."""
