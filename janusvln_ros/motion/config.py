@@ -10,6 +10,7 @@ from janusvln_ros.motion.commands import StepParameters
 from janusvln_ros.motion.safety.clock import ClockParameters
 from janusvln_ros.motion.safety.e_stop import EStopParameters
 from janusvln_ros.motion.safety.link import LinkParameters
+from janusvln_ros.motion.safety.masters import MasterParameters
 from janusvln_ros.motion.safety.obstacles import ObstacleParameters
 from janusvln_ros.motion.safety.odometry import OdometryParameters, OpenLoopParameters
 from janusvln_ros.motion.safety.response import ResponseParameters
@@ -37,6 +38,7 @@ class ExecutorConfig:
     supervisor: SupervisorParameters = group(SupervisorParameters, changes=Changes.ALWAYS)
     e_stop: EStopParameters = group(EStopParameters, changes=Changes.ALWAYS)
     clock: ClockParameters = group(ClockParameters, changes=Changes.ALWAYS)
+    masters: MasterParameters = group(MasterParameters, changes=Changes.ALWAYS)
     link: LinkParameters = group(LinkParameters, changes=Changes.ALWAYS)
     age: AgeParameters = group(AgeParameters, changes=Changes.ALWAYS)
     obstacles: ObstacleParameters = group(ObstacleParameters, changes=Changes.ALWAYS)

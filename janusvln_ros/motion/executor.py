@@ -25,6 +25,8 @@ from janusvln_ros.motion.safety.clock import Clock
 from janusvln_ros.motion.safety.e_stop import EStop
 from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.safety.link import Link
+from janusvln_ros.motion.safety.masters import Masters
+from janusvln_ros.motion.safety.navigators import Navigators, Owner
 from janusvln_ros.motion.safety.obstacles import Obstacles
 from janusvln_ros.motion.safety.odometry import Odometry
 from janusvln_ros.motion.safety.response import Response
@@ -46,8 +48,8 @@ class Executor:
     """
     See the module's docstring. Not thread-safe: one thread gives inputs and updates.
 
-    Its parts are public: obstacles and link are fed, e_stop is reset, activity is switched,
-    odometry and base are asked.
+    Its parts are public: obstacles, link, masters, navigators and owner are fed, e_stop is reset,
+    activity is switched, odometry and base are asked.
     config is what is in force; `configure` changes it.
     """
 
@@ -63,6 +65,9 @@ class Executor:
         sensors = config.sensors
         self.obstacles = Obstacles(sensors.body, sensors.sensors, self.base)
         self.link = Link(config.link)
+        self.masters = Masters(config.masters)
+        self.navigators = Navigators()
+        self.owner = Owner(self.navigators)
         self.travel = Travel(self.odometry)
         self.response = Response(self.odometry)
         self.supervisor = Supervisor(
@@ -71,9 +76,11 @@ class Executor:
                 self.e_stop,
                 self.clock,
                 *(() if commands else (self.odometry,)),
+                self.masters,
+                self.navigators,
                 self.activity,
             ),
-            moving=(self.response, self.travel, self.obstacles, self.link),
+            moving=(self.response, self.travel, self.obstacles, self.link, self.owner),
         )
         self._admission = Admission(config.admission, config.age)
         self._phase = _Phase.STANDING
@@ -111,6 +118,7 @@ class Executor:
         self.obstacles.configure(
             config.obstacles, driving.min_linear_speed, fastest.linear, braking.linear
         )
+        self.masters.parameters = config.masters
         self.supervisor.parameters = config.supervisor
         self._admission.parameters, self._admission.age = config.admission, config.age
 

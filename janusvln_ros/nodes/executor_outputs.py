@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 import math
 import time
@@ -11,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from janusvln_ros.motion.bases import Output
 from janusvln_ros.motion.executor import Executor
-from janusvln_ros.motion.safety.activity import INACTIVE
+from janusvln_ros.motion.safety.masters import listed
 from janusvln_ros.motion.types import Mode, Result, State, Status, Velocity
 from janusvln_ros.msg import MidLevelCommand, MotionStatus
 from janusvln_ros.nodes.common.conversions import to_quaternion, to_stamp
@@ -21,9 +22,11 @@ from janusvln_ros.parameters import parameter
 from nav_msgs.msg import Path
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 
 _MODES = {Mode.STEP: MotionStatus.MODE_STEP, Mode.CONTINUOUS: MotionStatus.MODE_CONTINUOUS}
 _LONGEST_PATH = 10000  # poses
+_REMEMBERED = 100  # commands
 _LATE = 0.25  # s, older odometry makes motions inexact
 
 
@@ -61,16 +64,24 @@ class ExecutorOutputs:
         self._published: Status | None = None
         self._published_at = -math.inf
         self._path = Path()
+        self.navigators: list[str] = []  # nodes that publish navigation_action
+        self._sent: deque[object] = deque(maxlen=_REMEMBERED)  # commands
         self._velocity = node.create_publisher(
             TwistStamped if parameters.stamped_cmd_vel else Twist, 'cmd_vel', LATEST
         )
         self._status = node.create_publisher(MotionStatus, 'motion_status', LATEST)
-        self._commands = node.create_publisher(MidLevelCommand, 'mid_level_command', RELIABLE)
+        self._mid_level = node.create_publisher(MidLevelCommand, 'mid_level_command', RELIABLE)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', RELIABLE)
         self._path_publisher = node.create_publisher(Path, 'executed_path', LATCHED)
 
     def _now(self) -> float:
         return self._node.get_clock().now().nanoseconds * 1e-9
+
+    @property
+    def commands(self) -> Publisher:
+        """Return the publisher of what the base takes."""
+        takes_commands = self._core.config.output.output is Output.COMMAND
+        return self._mid_level if takes_commands else self._velocity
 
     def publish_command(self) -> None:
         """Send the command that waits for a base that takes commands, if one does."""
@@ -86,7 +97,7 @@ class ExecutorOutputs:
         )
         message.header.stamp = to_stamp(request.stamp or self._now())
         message.header.frame_id = self._parameters.cmd_vel_frame
-        self._commands.publish(message)
+        self._send(message)
 
     def publish_velocity(self, velocity: Velocity) -> None:
         """Send a velocity, to a base that takes velocities."""
@@ -96,12 +107,20 @@ class ExecutorOutputs:
         twist.linear.x = velocity.linear
         twist.angular.z = velocity.angular
         if not self._parameters.stamped_cmd_vel:
-            self._velocity.publish(twist)
+            self._send(twist)
             return
         stamped = TwistStamped(twist=twist)
         stamped.header.stamp = self._node.get_clock().now().to_msg()
         stamped.header.frame_id = self._parameters.cmd_vel_frame
-        self._velocity.publish(stamped)
+        self._send(stamped)
+
+    def _send(self, command: Twist | TwistStamped | MidLevelCommand) -> None:
+        self._sent.append(command)
+        self.commands.publish(command)
+
+    def was_sent(self, command: object) -> bool:
+        """Tell whether a command is one of our own last ones."""
+        return any(command == own for own in reversed(self._sent))
 
     def publish_status(self) -> None:
         """Publish the status when it has changed, or when it is time again."""
@@ -170,12 +189,19 @@ class ExecutorOutputs:
                 f'odometry is stamped {self.odometry_delay:.2f} s before it arrives:'
                 ' do the clocks agree?'
             )
+        if core.masters.warning:
+            warnings.append(core.masters.warning)
+        if len(self.navigators) > 1:
+            warnings.append(
+                f'several nodes publish navigation_action: {listed(self.navigators)};'
+                ' one navigator is enough'
+            )
         if status.result not in (Result.NONE, Result.SUCCEEDED):
             warnings.append(f'last action: {status.result.name}: {status.message}')
             self.last_error = status.message or self.last_error
         level, text = DiagnosticStatus.OK, status.state.name.lower()
-        if status.message == INACTIVE:
-            level, text = DiagnosticStatus.WARN, f'inactive: {INACTIVE}'
+        if not core.activity.active and status.state is State.FAULT:
+            level, text = DiagnosticStatus.WARN, f'inactive: {status.message}'
         elif status.state in (State.FAULT, State.ESTOPPED):
             level, text = DiagnosticStatus.ERROR, f'{text}: {status.message}'
         elif warnings:

@@ -30,6 +30,7 @@ from janusvln_ros.nodes.common.conversions import seconds, yaw
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE, SENSOR
+from janusvln_ros.nodes.executor_neighbours import ExecutorNeighbours
 from janusvln_ros.nodes.executor_outputs import ExecutorOutputs, MessageParameters
 from janusvln_ros.nodes.obstacle_sensors import ObstacleSensors
 from janusvln_ros.parameters import Changes, group, parameter
@@ -37,7 +38,7 @@ from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
-from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
@@ -90,6 +91,7 @@ class MotionExecutor(LifecycleNode):
         self._core.activity.active = False
         self._sequence = Sequence()
         self._outputs = ExecutorOutputs(self, self._core, parameters.messages)
+        self._neighbours = ExecutorNeighbours(self, self._core, self._outputs)
         self._updated_at = time.monotonic()  # when ROS time last went on
         self._core.e_stop.start(self._updated_at)
         self.create_subscription(Odometry, 'odom', self._on_odometry, qos_profile_sensor_data)
@@ -152,7 +154,9 @@ class MotionExecutor(LifecycleNode):
         except ValueError as error:
             self._refuse(request, error)
         else:
-            self._take(replace(request, command=command))
+            if not stop:
+                self._core.navigators.hear(message.session_id, True, self._now())
+            self._take(replace(request, command=command), message.session_id)
 
     def _on_sentence(self, message: String) -> None:
         self._outputs.rates['action'].count()
@@ -166,10 +170,13 @@ class MotionExecutor(LifecycleNode):
             requests = [Request(each, action=int(each.action)) for each in commands]
             self._take(self._sequence.begin(requests))
 
-    def _take(self, request: Request) -> None:
+    def _take(self, request: Request, session: str | None = None) -> None:
+        """Take a request; session: of the navigator that sent it."""
         reason = self._core.on_request(request, self._now())
         if reason:
             self._note_refusal(request, reason)
+        else:
+            self._core.owner.session = session
         self._outputs.publish_status()
 
     def _refuse(self, request: Request, error: ValueError) -> None:
@@ -193,8 +200,10 @@ class MotionExecutor(LifecycleNode):
         self._outputs.rates['obstacle'].count()
         return self._core.obstacles.on_message(name, frame, stamp, self._now(), rays)
 
-    def _on_navigator(self, _: NavigatorStatus) -> None:
-        self._core.link.on_navigator(self._now())
+    def _on_navigator(self, message: NavigatorStatus) -> None:
+        now, active = self._now(), message.state != NavigatorStatus.STATE_INACTIVE
+        self._core.link.on_navigator(now)
+        self._core.navigators.hear(message.session_id, active, now)
 
     def _on_e_stop(self, message: Bool, info: dict[str, int]) -> None:
         self._core.on_e_stop(message.data, self._now(), info['source_timestamp'] * 1e-9)
@@ -230,6 +239,7 @@ class MotionExecutor(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let the robot move on request."""
+        self._neighbours.look()
         self._core.activity.active = True
         return super().on_activate(state)
 
@@ -272,7 +282,7 @@ class MotionExecutor(LifecycleNode):
 
     def _guard(self) -> None:
         """Stop the robot when ROS time stands still: then no control timer fires."""
-        self._listen()
+        self._neighbours.listen()
         silent = time.monotonic() - self._updated_at
         longest = self._core.config.clock.clock_timeout
         if silent <= longest or self._core.stands:
@@ -283,15 +293,6 @@ class MotionExecutor(LifecycleNode):
         if silent <= longest + self._core.config.supervisor.zero_hold:
             self._outputs.publish_velocity(Velocity())
         self._outputs.publish_status()
-
-    def _listen(self) -> None:
-        """Look whether somebody latches an e_stop that has not arrived yet."""
-        button = self._core.e_stop
-        latches = not button.heard and any(
-            publisher.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL
-            for publisher in self.get_publishers_info_by_topic('e_stop')
-        )
-        button.listen(latches, time.monotonic())
 
 
 def take_priority(priority: int) -> str:
