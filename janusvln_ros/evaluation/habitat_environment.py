@@ -56,7 +56,7 @@ class HabitatEnvironment:
         }
         truth = data.with_name(data.name.replace('.json', '_gt.json'))
         self._truths = read_ground_truth(truth) if truth.exists() else {}
-        self._theirs: dict[str, VLNEpisode] = {}  # once Habitat runs
+        self._env: habitat.Env | None = None
 
     def keys(self, categories: list[str]) -> list[str]:
         """Give 'scene/episode_id' of each episode, scene by scene; categories are ours only."""
@@ -64,16 +64,15 @@ class HabitatEnvironment:
 
     def reset(self, key: str) -> Episode:
         """Start an episode and return it."""
-        if not self._theirs:
+        if self._env is None:
             # Habitat's own reader takes R2R only; ours takes RxR, too.
             scenes = Path(self._config.habitat.dataset.scenes_dir)
-            theirs = {
+            self._theirs = {
                 name: _their_episode(episode, scenes) for name, episode in self._episodes.items()
             }
             dataset = habitat.Dataset()
-            dataset.episodes = list(theirs.values())
+            dataset.episodes = list(self._theirs.values())
             self._env = habitat.Env(config=self._config, dataset=dataset)
-            self._theirs = theirs
         self.episode = self._episodes[key]
         self._env.current_episode = self._theirs[key]
         self._rgb = self._env.reset()['rgb']
@@ -122,7 +121,7 @@ class HabitatEnvironment:
 
     def close(self) -> None:
         """Close the simulator."""
-        if self._theirs:
+        if self._env is not None:
             self._env.close()
 
     def _observe(self) -> None:

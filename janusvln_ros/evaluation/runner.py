@@ -128,12 +128,11 @@ def run_episode(
     """Run one episode and return its record, which has all but the pictures."""
     episode = environment.reset(key)
     agent.begin(environment)
-    hashed = agent.sees or run.hash_pictures
-    pictures = hashlib.sha256()
+    pictures = hashlib.sha256() if agent.sees or run.hash_pictures else None
     writer = None
     while not environment.over:
-        rgb = environment.render() if hashed or video else None
-        if rgb is not None:
+        rgb = environment.render() if pictures is not None or video else None
+        if pictures is not None:
             pictures.update(rgb.tobytes())
         action = agent.act(rgb if agent.sees else None)
         if video:
@@ -157,7 +156,7 @@ def run_episode(
         'stopped': environment.actions[-1:] == [0],
         'actions': environment.actions,
         'path': [[round(float(value), 4) for value in pose] for pose in environment.poses],
-        'pictures': pictures.hexdigest() if hashed else None,
+        'pictures': pictures and pictures.hexdigest(),
     }
 
 

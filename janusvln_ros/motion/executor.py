@@ -22,7 +22,7 @@ from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.safety.activity import Activity
 from janusvln_ros.motion.safety.clock import Clock
-from janusvln_ros.motion.safety.e_stop import EStop
+from janusvln_ros.motion.safety.e_stop import EStop, Origin
 from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.safety.link import Link
 from janusvln_ros.motion.safety.masters import Masters
@@ -134,9 +134,9 @@ class Executor:
         if problem:
             self._halt(self.supervisor.fail(problem, now), now)
 
-    def on_e_stop(self, pressed: bool, now: float, sent: float = math.inf) -> None:
-        """Halt at once when pressed; releasing the button does not undo that. sent: see EStop."""
-        self.e_stop.on_e_stop(pressed, now, sent)
+    def on_e_stop(self, pressed: bool, now: float, origin: Origin = Origin()) -> None:  # noqa: B008
+        """Halt at once when pressed; releasing the button does not undo that."""
+        self.e_stop.on_e_stop(pressed, now, origin)
         e_stop = self.e_stop.verdict(now)
         if pressed and e_stop is not None:
             self.base.send_stop()
@@ -283,9 +283,11 @@ class Executor:
 
     def _supervise(self, now: float) -> None:
         """Ask the guards, and stop when one says so."""
-        if self._phase is _Phase.MOVING:
+        if self._phase in (_Phase.MOVING, _Phase.BRAKING):
             verdict = self.supervisor.verdict(now)
-        elif self._phase is _Phase.BRAKING or self._expects_goal():
+            if self._phase is _Phase.BRAKING and verdict and verdict.stop is Stop.BRAKE:
+                verdict = None
+        elif self._expects_goal():
             verdict = self.supervisor.trouble(now)
         else:
             verdict = None

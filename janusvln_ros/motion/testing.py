@@ -30,10 +30,19 @@ class BaseConfig:
 
 
 class BaseModel:
-    """Planar kinematics; advance it with a fixed small dt."""
+    """
+    Planar kinematics; advance it with a fixed small dt.
+
+    Replace `wheels`, a function from speeds (m/s, rad/s) to those that the base has then, to break
+    or block them.
+    """
 
     def __init__(self, config: BaseConfig | None = None, pose: Pose | None = None) -> None:
         self.config = config or BaseConfig()
+        self.wheels: Callable[[float, float], tuple[float, float]] = lambda linear, angular: (
+            linear,
+            angular,
+        )
         self.time = 0.0
         self.pose = pose or Pose()
         self.linear = 0.0
@@ -58,8 +67,9 @@ class BaseModel:
             self._target = (0.0, 0.0)
         self.linear = _approach(self.linear, self._target[0], config.linear_acceleration * dt)
         self.angular = _approach(self.angular, self._target[1], config.angular_acceleration * dt)
-        forward = config.scale * self.linear * dt
-        self.pose = self.pose.moved(forward, self.angular * dt + config.drift * forward)
+        linear, angular = self.wheels(self.linear, self.angular)
+        forward = config.scale * linear * dt
+        self.pose = self.pose.moved(forward, angular * dt + config.drift * forward)
         self._odometry.append((self.time, self.pose))
 
     def odometry(self) -> tuple[float, Pose]:

@@ -21,6 +21,7 @@ from typing import Any
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.executor import Executor
+from janusvln_ros.motion.safety.e_stop import Origin
 from janusvln_ros.motion.safety.rays import Rays
 from janusvln_ros.motion.sentences import parse_steps, SentenceError
 from janusvln_ros.motion.sequence import Sequence
@@ -206,7 +207,12 @@ class MotionExecutor(LifecycleNode):
         self._core.navigators.hear(message.session_id, active, now)
 
     def _on_e_stop(self, message: Bool, info: dict[str, int]) -> None:
-        self._core.on_e_stop(message.data, self._now(), info['source_timestamp'] * 1e-9)
+        origin = Origin(
+            info['source_timestamp'] * 1e-9,
+            info.get('publication_sequence_number'),
+            self.count_publishers('e_stop'),
+        )
+        self._core.on_e_stop(message.data, self._now(), origin)
         if message.data:
             self._outputs.publish_velocity(Velocity())
             self._outputs.publish_command()

@@ -1,8 +1,9 @@
-"""The e-stop: latched when it is pressed, until it is released and reset."""
+"""The e-stop: latched when a button is pressed, until all are released and it is reset."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 import math
 
 from janusvln_ros.motion.safety.guard import Stop, Verdict
@@ -30,9 +31,88 @@ class EStopParameters:
     )
 
 
+@dataclass(frozen=True)
+class Origin:
+    """
+    What the middleware tells of a message.
+
+    sent: when, in s by the sender's clock. number: its number among those of its publisher, None
+    when that is not told. publishers: how many there are on the topic.
+    """
+
+    sent: float = math.inf
+    number: int | None = None
+    publishers: int = 1
+
+
+@dataclass
+class _Button:
+    """A publisher: its last message, and when (s, by its clock) its newest press was sent."""
+
+    pressed: bool = False
+    number: int | None = None
+    press_sent: float = -math.inf
+
+
+class _Buttons:
+    """
+    Tells the buttons apart by the numbers of their messages: nothing says from whom one comes.
+
+    In doubt a message is that of a button that is not pressed, so that none is released by
+    another's message.
+    """
+
+    def __init__(self) -> None:
+        self._buttons: list[_Button] = []
+        self._copies: deque[Origin] = deque(maxlen=200)
+
+    @property
+    def pressed(self) -> bool:
+        """Tell whether any of them is."""
+        return any(button.pressed for button in self._buttons)
+
+    def on_message(self, pressed: bool, origin: Origin) -> bool:
+        """
+        Take what one says; return whether it counts.
+
+        The same message comes several times, and a copy, or a release that was sent before the
+        newest press, is void: the button may be pressed by now.
+        """
+        copy = replace(origin, publishers=0)
+        if copy in self._copies:
+            return False
+        if not math.isinf(origin.sent):
+            self._copies.append(copy)
+        button = self._sender(origin) or self._another(origin.publishers)
+        if not pressed and origin.sent < button.press_sent:
+            return False
+        button.pressed, button.number = pressed, origin.number
+        if pressed and not math.isinf(origin.sent):
+            button.press_sent = max(button.press_sent, origin.sent)
+        return True
+
+    def _sender(self, origin: Origin) -> _Button | None:
+        """Return the button whose next message it can be."""
+        number = origin.number
+        if number is None:
+            return self._buttons[0] if self._buttons else None
+        earlier = [one for one in self._buttons if one.number is not None and one.number < number]
+        following = [one for one in earlier if one.number == number - 1]
+        if not following and len(self._buttons) < origin.publishers:
+            return None
+        return min(following or earlier, key=lambda one: one.pressed, default=None)
+
+    def _another(self, publishers: int) -> _Button:
+        """Return a new button; of more than there are publishers one has ended."""
+        if len(self._buttons) >= max(publishers, 1):
+            self._buttons.remove(min(self._buttons, key=lambda one: one.pressed))
+        self._buttons.append(_Button())
+        return self._buttons[-1]
+
+
 class EStop:
     """
-    A button somewhere, and the latch behind it.
+    Buttons somewhere, and the latch behind them.
 
     listening: whether what was latched before the start has had its time to arrive; a node that
     just starts says so by `start` and `listen`.
@@ -41,24 +121,17 @@ class EStop:
     def __init__(self, parameters: EStopParameters) -> None:
         self.parameters = parameters
         self.listening = True
-        self._pressed = False
+        self._buttons = _Buttons()
         self._latched = ''  # why
         self._heard_at: float | None = None
-        self._press_sent = -math.inf  # the newest press
 
-    def on_e_stop(self, pressed: bool, now: float, sent: float = math.inf) -> None:
-        """
-        Take the button's state; releasing it does not undo a press.
-
-        sent: when, in s by the sender's clock. A release that was sent before the newest press is
-        void: the same message comes several times, and the button may be pressed by now.
-        """
-        if not pressed and sent < self._press_sent:
+    def on_e_stop(self, pressed: bool, now: float, origin: Origin) -> None:
+        """Take the state of a button; releasing it does not undo a press."""
+        if not self._buttons.on_message(pressed, origin):
             return
-        self._pressed, self._heard_at = pressed, now
+        self._heard_at = now
         if pressed:
             self._latched = 'e-stop'
-            self._press_sent = max(self._press_sent, -math.inf if math.isinf(sent) else sent)
 
     @property
     def heard(self) -> bool:
@@ -82,8 +155,11 @@ class EStop:
 
     def reset(self) -> tuple[bool, str]:
         """Undo the e-stop, unless it is still pressed; return whether, and why."""
-        if self._pressed:
-            return False, 'the e-stop is still pressed: publish false on e_stop first'
+        if self._buttons.pressed:
+            return (
+                False,
+                'the e-stop is still pressed: each button has to say false on e_stop first',
+            )
         if not self._latched:
             return True, 'the e-stop was not active'
         self._latched = ''

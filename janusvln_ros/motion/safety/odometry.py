@@ -27,14 +27,14 @@ class OdometryParameters:
         high=60.0,
     )
     odometry_jump: float = parameter(
-        0.25,
+        0.1,
         'Odometry that moves this much farther between two messages than the robot can stops it.',
         unit='m',
         low=0.01,
         high=10.0,
     )
     odometry_jump_angle: float = parameter(
-        0.5, 'The same for the heading.', unit='rad', low=0.01, high=math.pi
+        0.2, 'The same for the heading.', unit='rad', low=0.01, high=math.pi
     )
 
 

@@ -17,7 +17,7 @@ from janusvln_ros.motion.safety.odometry import Odometry
 from janusvln_ros.motion.types import Result, Velocity
 from janusvln_ros.parameters import parameter
 
-_WINDOW = 0.8  # s of odometry that are compared
+_WINDOWS = 0.1, 0.4, 0.8  # s of odometry that are compared: jerks, quick changes, slow ones
 _LATE = 0.3  # s that the answer may come later than the base's delay says
 _LEAST, _MOST = 0.75, 1.5  # of what was commanded
 _RECENT = 0.3  # s at the end of the window: what stood still there has met something
@@ -32,8 +32,8 @@ class ResponseParameters:
 
     response_margin: float = parameter(
         0.03,
-        'Odometry that moves this much less or more than commanded within 0.8 s, besides 0.75 to'
-        ' 1.5 times and 0.3 s late, stops the robot.',
+        'Odometry that moves this much less or more than commanded within 0.1, 0.4 or 0.8 s,'
+        ' besides 0.75 to 1.5 times and 0.3 s late, stops the robot.',
         unit='m',
         low=0.005,
         high=1.0,
@@ -85,24 +85,34 @@ class Response:
 
     def verdict(self, now: float) -> Verdict | None:
         """Halt when odometry says something else than any answer to the commands could be."""
-        moved, recent = self._moved(_WINDOW), self._moved(_RECENT)
         if self._kind is self._stuck and now < self._rests_from + _AFTERWARDS:
             text = 'it has just stood still, and odometry is watched for an answer that comes late'
             return Verdict(Stop.HALT, Result.BLOCKED, text)
-        if not self._odometry.in_use or moved is None or recent is None:
+        recent = self._moved(_RECENT)
+        if not self._odometry.in_use or recent is None:
             return None
-        answers = [self._answer(_WINDOW, _LATE * part / 4.0) for part in range(5)]
+        verdicts = (self._compared(window, recent) for window in _WINDOWS)
+        return next(filter(None, verdicts), None)
+
+    def _compared(self, window: float, recent: Pose) -> Verdict | None:
+        """Judge a window (s) by what has moved in it, and lately."""
+        moved = self._moved(window)
+        answers = [self._answer(window, _LATE * part / 4.0) for part in range(5)]
         latest = self._answer(_RECENT, 0.0)
+        if moved is None:
+            return None
         if abs(moved.y) > self._way + 0.5 * max(abs(answer.x) for answer in answers):
             text = f'odometry moves sideways by {moved.y:.2f} m: in which frame is it?'
             return Verdict(Stop.HALT, Result.BAD_INPUT, text, lasting=True)
         return _compare(
+            window,
             [answer.x for answer in answers],
             moved.x,
             self._way,
             abs(recent.x) <= _STUCK * abs(latest.x),
             ('m', 1.0),
         ) or _compare(
+            window,
             [answer.yaw for answer in answers],
             moved.yaw,
             self._angle,
@@ -158,7 +168,12 @@ class Response:
 
 
 def _compare(
-    answers: list[float], moved: float, margin: float, stands: bool, unit: tuple[str, float]
+    window: float,
+    answers: list[float],
+    moved: float,
+    margin: float,
+    stands: bool,
+    unit: tuple[str, float],
 ) -> Verdict | None:
     """Judge one axis: possible answers, at once to late, the way made, whether it stands now."""
     low, high = min(answers), max(answers)
@@ -169,7 +184,7 @@ def _compare(
     wanted = answers[0]
     name, scale = unit
     numbers = (
-        f'commanded {wanted * scale:.2f} {name} within {_WINDOW:g} s, odometry says'
+        f'commanded {wanted * scale:.2f} {name} within {window:g} s, odometry says'
         f' {moved * scale:.2f} {name}'
     )
     if abs(wanted) <= _NOTHING:

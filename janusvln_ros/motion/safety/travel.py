@@ -60,7 +60,9 @@ class Account:
         self._idle = self._idle_time = 0.0  # commanded since odometry last moved, and how long
         self._net = self._sum = 0.0  # commanded in this motion, to and fro and in all
         self._from_rest = True
-        self._start = self._counted = 0.0  # where odometry was at its begin, and when it paid
+        self._start = self._place = 0.0  # by odometry, at its begin and now
+        self._direction = 0.0  # in which motion was last commanded
+        self._mark, self._answers = 0.0, False  # how far odometry has followed it, if it has
         self._asked = False  # another_try: part of the debt that may be used up at a begin
         self._allowed = self._unconfirmed = math.inf
 
@@ -72,7 +74,7 @@ class Account:
         self._net = self._sum = 0.0
         self._start, self._from_rest = place, from_rest
         if from_rest:
-            self._idle = self._idle_time = 0.0
+            self._idle = self._idle_time = self._direction = 0.0
 
     def forgive(self) -> None:
         """Forget what was not confirmed."""
@@ -82,19 +84,25 @@ class Account:
         """
         Count a way that was commanded, and return what odometry, now at `place`, confirms.
 
-        watched: whether it has to.
+        Only what is farther in the commanded direction than before confirms: odometry that goes
+        to and fro, or begins again and again, does not. watched: whether it has to.
         """
         self._net += way
         self._sum += abs(way)
         self.debt += abs(way) if watched else 0.0
         self._idle += way if watched else 0.0
         self._idle_time += duration if watched else 0.0
-        moved = abs(place - self._counted)
+        self._place = place
+        if way * self._direction <= 0.0 and way:
+            self._direction, self._mark, self._answers = math.copysign(1.0, way), place, False
+        moved = self._direction * (place - self._mark)
+        if moved < 0.0 and not self._answers:
+            self._mark = place  # it still rolls the other way
         if moved < self._resolution:
             return 0.0
         self.debt = max(0.0, self.debt - _PAYS * moved)
         self._idle = self._idle_time = 0.0
-        self._counted = place
+        self._mark, self._answers = place, True
         return moved
 
     def fastest(self, braking: float) -> float:
@@ -108,7 +116,7 @@ class Account:
         is_idle = abs(self._idle) > 3.0 * self._resolution and self._idle_time > _LONG
         owed = self.debt + _rolls(speed, braking)
         stuck = (self._asked or self._sum > 0.0) and (owed > most or is_idle)
-        spent, moved = abs(self._net), abs(self._counted - self._start)
+        spent, moved = abs(self._net), abs(self._place - self._start)
         left = self._allowed - max(spent, 0.5 * self._sum)
         if not stuck and _rolls(speed, braking) <= left:
             return None

@@ -1,5 +1,6 @@
 """The e-stop is immediate and latched."""
 
+from janusvln_ros.motion.safety.e_stop import Origin
 from janusvln_ros.motion.types import Result, State
 import pytest
 from robot import FORWARD, Robot, ZERO
@@ -32,10 +33,44 @@ def test_silence_of_a_heartbeat_is_a_press():
 
 def test_an_old_release_that_comes_by_a_slower_way_does_not_hide_a_press():
     robot = Robot()
-    robot.executor.on_e_stop(True, robot.now, sent=5.0)
-    robot.executor.on_e_stop(False, robot.now, sent=4.9)
+    robot.executor.on_e_stop(True, robot.now, Origin(5.0))
+    robot.executor.on_e_stop(False, robot.now, Origin(4.9))
     assert 'still pressed' in robot.executor.reset()[1]
-    robot.executor.on_e_stop(False, robot.now, sent=5.1)
+    robot.executor.on_e_stop(False, robot.now, Origin(5.1))
+    assert robot.executor.reset()[0]
+
+
+@pytest.mark.parametrize(
+    'messages',
+    [
+        'A1 B1 a2 b2',
+        'a1 b1 A2 B2 b3 a3',
+        'a1 B1 a2 a3 a4 b2',  # one repeats that it is released
+        'a7 B3 a8 a9 b4',
+        'A3 b500 b501 a4',  # the other is heard of later
+        'a1 B1 a2 b2 A3 B3 b4 a4',
+        'A1 B1 B1 b2 B1 b2 a2',  # copies
+        'B1 b2',
+    ],
+)
+def test_each_button_has_to_be_released(messages):
+    robot = Robot()
+    held = set()
+    for at, message in enumerate(messages.split()):
+        name, pressed = message[0].lower(), message[0].isupper()
+        copy = message in messages.split()[:at]
+        at = messages.split().index(message)
+        robot.executor.on_e_stop(pressed, robot.now, Origin(float(at), int(message[1:]), 2))
+        if not copy:
+            (held.add if pressed else held.discard)(name)
+        assert robot.executor.reset()[0] == (not held), message
+    assert not held
+
+
+def test_a_button_whose_node_starts_again_can_be_released():
+    robot = Robot()
+    robot.executor.on_e_stop(True, robot.now, Origin(1.0, 7, 1))
+    robot.executor.on_e_stop(False, robot.now, Origin(2.0, 1, 1))
     assert robot.executor.reset()[0]
 
 
