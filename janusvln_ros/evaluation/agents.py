@@ -159,6 +159,8 @@ class CheckpointAgent:
 
     def act(self, rgb: np.ndarray | None) -> int:
         """Choose an action."""
+        if rgb is None:
+            raise ValueError('a checkpoint needs the picture')
         self._forget()
         self.decision = self.policy.step(rgb)
         return int(self.decision.action)

@@ -36,7 +36,7 @@ class HouseEnvironment:
     ) -> None:
         self.split, self.camera, self.slide = split, camera or CameraModel(), slide
         self.max_steps = max_steps
-        self.world: KinematicWorld | None = None
+        self._world: KinematicWorld | None = None
 
     def keys(self, categories: list[str]) -> list[int]:
         """Give what names each episode of some categories, in order."""
@@ -50,11 +50,11 @@ class HouseEnvironment:
         """Start any episode in one of our houses and return it."""
         self.episode, self.truth = episode, truth
         scene = scene_of(episode.scene_id)
-        if self.world is None:
-            self.world = KinematicWorld(scene.house, camera=self.camera, slide=self.slide)
+        if self._world is None:
+            self._world = KinematicWorld(scene.house, camera=self.camera, slide=self.slide)
         else:
-            self.world.load(scene.house)
-        self.world.reset(*episode.start)
+            self._world.load(scene.house)
+        self._world.reset(*episode.start)
         self.space = scene.space
         self.route = route_of(episode)
         self._progress = GoalProgress(self.space, self.route, self.radius)
@@ -65,6 +65,13 @@ class HouseEnvironment:
         self._collisions = 0
         self._observe()
         return episode
+
+    @property
+    def world(self) -> KinematicWorld:
+        """The world that the robot is in; RuntimeError before the first episode."""
+        if self._world is None:
+            raise RuntimeError('reset() begins an episode')
+        return self._world
 
     @property
     def over(self) -> bool:
@@ -112,8 +119,8 @@ class HouseEnvironment:
 
     def close(self) -> None:
         """Free the drawing context."""
-        if self.world is not None:
-            self.world.close()
+        if self._world is not None:
+            self._world.close()
 
     def _observe(self) -> None:
         self.poses.append(self.world.pose)

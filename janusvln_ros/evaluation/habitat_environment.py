@@ -56,7 +56,7 @@ class HabitatEnvironment:
         }
         truth = data.with_name(data.name.replace('.json', '_gt.json'))
         self._truths = read_ground_truth(truth) if truth.exists() else {}
-        self._env: habitat.Env | None = None
+        self._theirs: dict[str, VLNEpisode] = {}  # once Habitat runs
 
     def keys(self, categories: list[str]) -> list[str]:
         """Give 'scene/episode_id' of each episode, scene by scene; categories are ours only."""
@@ -64,15 +64,16 @@ class HabitatEnvironment:
 
     def reset(self, key: str) -> Episode:
         """Start an episode and return it."""
-        if self._env is None:
+        if not self._theirs:
             # Habitat's own reader takes R2R only; ours takes RxR, too.
             scenes = Path(self._config.habitat.dataset.scenes_dir)
-            self._theirs = {
+            theirs = {
                 name: _their_episode(episode, scenes) for name, episode in self._episodes.items()
             }
             dataset = habitat.Dataset()
-            dataset.episodes = list(self._theirs.values())
+            dataset.episodes = list(theirs.values())
             self._env = habitat.Env(config=self._config, dataset=dataset)
+            self._theirs = theirs
         self.episode = self._episodes[key]
         self._env.current_episode = self._theirs[key]
         self._rgb = self._env.reset()['rgb']
@@ -121,7 +122,7 @@ class HabitatEnvironment:
 
     def close(self) -> None:
         """Close the simulator."""
-        if self._env is not None:
+        if self._theirs:
             self._env.close()
 
     def _observe(self) -> None:

@@ -128,11 +128,12 @@ def run_episode(
     """Run one episode and return its record, which has all but the pictures."""
     episode = environment.reset(key)
     agent.begin(environment)
-    pictures = hashlib.sha256() if agent.sees or run.hash_pictures else None
+    hashed = agent.sees or run.hash_pictures
+    pictures = hashlib.sha256()
     writer = None
     while not environment.over:
-        rgb = environment.render() if pictures is not None or video else None
-        if pictures is not None:
+        rgb = environment.render() if hashed or video else None
+        if rgb is not None:
             pictures.update(rgb.tobytes())
         action = agent.act(rgb if agent.sees else None)
         if video:
@@ -156,7 +157,7 @@ def run_episode(
         'stopped': environment.actions[-1:] == [0],
         'actions': environment.actions,
         'path': [[round(float(value), 4) for value in pose] for pose in environment.poses],
-        'pictures': pictures and pictures.hexdigest(),
+        'pictures': pictures.hexdigest() if hashed else None,
     }
 
 

@@ -226,9 +226,16 @@ class Tracker:
         """Tell whether it commands zero, and has come to that within the limits."""
         return self._linear == self._angular == AxisState()
 
+    @property
+    def _target(self) -> Goal:
+        """Return the goal; RuntimeError where there is none."""
+        if self.goal is None:
+            raise RuntimeError('there is no goal to drive to')
+        return self.goal
+
     def reached(self, pose: Pose) -> bool:
         """Tell whether a pose (of a robot that stands) is the goal within the tolerances."""
-        goal, config = self.goal, self.config
+        goal, config = self._target, self.config
         return (
             abs(goal.along(pose)) <= config.position_tolerance
             and abs(goal.pose.yaw - pose.yaw) <= config.angle_tolerance
@@ -236,8 +243,8 @@ class Tracker:
 
     def can_come_closer(self, pose: Pose) -> bool:
         """Tell whether a robot at a pose can do anything about what is left."""
-        ahead = self.goal.along(pose) > -self.config.position_tolerance
-        turned = abs(self.goal.pose.yaw - pose.yaw) <= self.config.angle_tolerance
+        ahead = self._target.along(pose) > -self.config.position_tolerance
+        turned = abs(self._target.pose.yaw - pose.yaw) <= self.config.angle_tolerance
         return self.reverse or ahead or not turned
 
     def ahead(self, pose: Pose) -> tuple[float, float]:
@@ -269,30 +276,30 @@ class Tracker:
         self._fastest = fastest
         if self._driving:
             self._aim_again(pose)
-            speed = self._drive_speed(self.goal.along(pose), room, dt)
+            speed = self._drive_speed(self._target.along(pose), room, dt)
             if speed != 0.0 or self._linear.speed != 0.0:
                 return self._drive(speed, pose, dt), False
             self._driving = False
-        rate = self._turn_rate(self.goal.pose.yaw - pose.yaw, dt)
+        rate = self._turn_rate(self._target.pose.yaw - pose.yaw, dt)
         velocity = self._advance(0.0, rate, dt, floor_turn=True)
         return velocity, self.rests and rate == 0.0
 
     def _drive(self, speed: float, pose: Pose, dt: float) -> Velocity:
         """Keep to the line while driving; turn towards it first when it points elsewhere."""
-        line_error = wrap(self.goal.line - pose.yaw)
+        line_error = wrap(self._target.line - pose.yaw)
         if speed != 0.0 and self._must_align(line_error, dt):
             rate = self._turn_rate(line_error, dt) if self._linear.speed == 0.0 else 0.0
             return self._advance(0.0, rate, dt, floor_turn=True)
-        aim = max(-_MAX_CORRECTION, min(_MAX_CORRECTION, _ACROSS_GAIN * self.goal.across(pose)))
+        aim = max(-_MAX_CORRECTION, min(_MAX_CORRECTION, _ACROSS_GAIN * self._target.across(pose)))
         rate = _HEADING_GAIN * (line_error - math.copysign(1.0, speed) * aim)
         return self._advance(speed, rate, dt, floor_turn=False)
 
     def _aim_again(self, pose: Pose) -> None:
         """Lay the line from a pose to the point when it is too far off to steer back to it."""
-        along, across = self.goal.along(pose), self.goal.across(pose)
+        along, across = self._target.along(pose), self._target.across(pose)
         if abs(across) > _OFF_LINE and along > _OFF_LINE:
-            bearing = pose.yaw + wrap(self.goal.line - math.atan2(across, along) - pose.yaw)
-            self.goal = replace(self.goal, line=bearing)
+            bearing = pose.yaw + wrap(self._target.line - math.atan2(across, along) - pose.yaw)
+            self.goal = replace(self._target, line=bearing)
 
     def _must_align(self, line_error: float, dt: float) -> bool:
         """Tell whether the robot has to turn towards the line before it drives."""

@@ -53,7 +53,6 @@ class Renderer:
         self._flipped = np.empty((height, width, 3), np.uint8)
         self._geoms: list = []
         self._types: list[int] = []
-        self._house: House | None = None
 
     def load(self, house: House) -> None:
         """Take another house into the scene."""

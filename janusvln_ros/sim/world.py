@@ -138,9 +138,10 @@ class KinematicWorld:
                 collided = True
                 if not self.slide:
                     break
-                there = self._pushed_out(there)
-                if there is None or float((there - here) @ heading) < 1e-4:
+                pushed = self._pushed_out(there)
+                if pushed is None or float((pushed - here) @ heading) < 1e-4:
                     break
+                there = pushed
             here = there
         self._x, self._y = here.tolist()
         return collided

@@ -8,7 +8,6 @@ shows what happens, and writes an annotated video, a map and a bag.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 import io
 import json
 import math
@@ -220,8 +219,7 @@ def _drive(
                 nodes.stop('sim_robot')
                 observer.forget()
                 _start_simulator(nodes, episode)
-            _wait(nodes, lambda: observer.ready, _START_TIMEOUT)
-            runs.append(Run(text, episode, observer.pose))
+            runs.append(Run(text, episode, _standing(nodes, observer)))
             _follow(nodes, observer, runs[-1], f'{number + 1}/{len(tasks)}', arguments.max_steps)
     finally:
         observer.close_video()
@@ -233,13 +231,17 @@ def _drive(
         rclpy.shutdown()
 
 
-def _wait(nodes: NodeProcesses, condition: Callable[[], object], timeout: float) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
+def _standing(nodes: NodeProcesses, observer: Observer) -> tuple[float, float, float]:
+    """Wait until all nodes are at work; give where the robot stands."""
+    deadline = time.monotonic() + _START_TIMEOUT
+    while observer.pose is None or not observer.ready:
         nodes.check()
         if time.monotonic() > deadline:
-            raise NodeFailed(f'the nodes were not ready after {timeout:g} s; see their logs')
+            raise NodeFailed(
+                f'the nodes were not ready after {_START_TIMEOUT:g} s; see their logs'
+            )
         time.sleep(0.02)
+    return observer.pose
 
 
 def _follow(nodes: NodeProcesses, observer: Observer, run: Run, label: str, steps: int) -> None:
@@ -285,6 +287,7 @@ def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> N
         left = [progress.observe(x, y) for x, y, _ in (run.start, *run.poses)][-1]
         stopped = run.outcome == Reason.SUCCEEDED.name
         reached = stopped and progress.visited and left < radius
+        decision, latency = _median(run.times), _median(run.latencies)
         record = {
             'instruction': run.instruction,
             'scene': run.episode.scene_id,
@@ -293,8 +296,8 @@ def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> N
             'driven_m': round(run.distance, 3),
             'goal_left_m': round(left, 3) if run.has_goal else None,
             'goal_reached': reached if run.has_goal else None,
-            'decision_time_p50_s': _median(run.times),
-            'latency_p50_s': _median(run.latencies),
+            'decision_time_p50_s': decision,
+            'latency_p50_s': latency,
         }
         records.append(record)
         ended = 'stopped' if stopped else run.outcome
@@ -306,10 +309,10 @@ def _conclude(arguments: argparse.Namespace, runs: list[Run], random: bool) -> N
             f'  {number}. "{run.instruction}"\n     {ended}\n'
             f'     {len(run.latencies)} decisions, {run.distance:.2f} m driven'
         )
-        if run.latencies:
+        if decision is not None and latency is not None:
             print(
-                f'     median decision {1000 * _median(run.times):.0f} ms, from image to action '
-                f'{1000 * _median(run.latencies):.0f} ms'
+                f'     median decision {1000 * decision:.0f} ms, from image to action '
+                f'{1000 * latency:.0f} ms'
             )
         path = np.array([pose[:2] for pose in [run.start, *run.poses]])
         maps.append(
