@@ -25,8 +25,11 @@ ROBOTS = sorted(path.stem.removeprefix('robot_') for path in CONFIG.glob('robot_
 TOPICS = {
     'odom': 'Odometry (nav_msgs/Odometry).',
     'cmd_vel': 'Velocity for the base; nav_vel for config/twist_mux.yaml.',
-    'scan': 'Laser scan, read if the parameters set stop_distance.',
+    'scan': 'Laser scan, read if the parameters name it in obstacle_sensor.',
+    'scan2': 'The same of a second laser.',
     'depth': 'Depth image, read if the parameters name it in obstacle_sensor.',
+    'depth_camera_info': 'Its CameraInfo.',
+    'points': 'PointCloud2, read if the parameters name it in obstacle_sensor.',
     'e_stop': 'Button that stops the robot (std_msgs/Bool).',
     'sentence': 'Commands in words, as "turn left 30 degrees" (std_msgs/String).',
     'mid_level_command': 'Commands for a base that moves by itself, docs/motion.md.',

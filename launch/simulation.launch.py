@@ -20,6 +20,10 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 TINY = Path(__file__).parents[1] / 'models' / 'janusvln-tiny'
+ROBOTS = sorted(
+    path.stem.removeprefix('robot_')
+    for path in Path(__file__).parents[1].glob('config/robot_*.yaml')
+)
 COMPUTERS = sorted(path.stem for path in Path(__file__).parents[1].glob('config/computers/*.yaml'))
 SIMULATOR = [
     one
@@ -50,6 +54,7 @@ ARGUMENTS = (
         'What the policy runs on: config/computers/<this>.yaml.',
         choices=COMPUTERS,
     ),
+    Argument('robot', 'simulator', 'Kind of base: config/robot_<this>.yaml.', choices=ROBOTS),
     *map(parameter_argument, SIMULATOR),
     switch('rviz', 'Start RViz with config/navigation.rviz.', packages=['rviz2']),
 )

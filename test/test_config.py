@@ -40,6 +40,13 @@ def test_parameter_file_fits_its_node(path):
             assert type(value) is type(declared[name].default), name
 
 
+@pytest.mark.parametrize('path', sorted(CONFIG.glob('robot_*.yaml')), ids=lambda path: path.stem)
+def test_robot_file_guards_the_way_and_says_what_is_not_seen(path):
+    (values,) = values_of_nodes(path)
+    assert values['stop_distance'] > 0.0 or path.stem == 'robot_simulator'
+    assert re.search('does not see|sees nothing|sees one plane', path.read_text())
+
+
 @pytest.mark.parametrize('path', sorted(CONFIG.glob('navigator*.yaml')), ids=lambda p: p.stem)
 def test_navigator_files_hold_only_what_differs(path):
     declared = flatten(NavigatorParameters)

@@ -180,7 +180,8 @@ def names(root, enclave, kind, item, qualifier):
 @pytest.mark.parametrize('name', ['navigator', 'motion_executor'])
 def test_security_policy_is_what_the_node_needs(name, ros_domain, start_command):
     """The policy is compared with the graph; only what parameters switch on may be missing."""
-    optional = {'/image/compressed', '/scan', '/depth', '/clock', '/parameter_events'}
+    sensors = {'/scan', '/scan2', '/depth', '/depth_camera_info', '/points', '/tf', '/tf_static'}
+    optional = {'/image/compressed', '/clock', '/parameter_events', *sensors}
     optional |= {'/cmd_vel', '/mid_level_command'}  # heard only while others publish there
     if name == 'navigator':
         script = ROOT / 'test' / 'nodes' / 'scripted_navigator.py'

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 import math
+from typing import Any
 
 from janusvln_ros.motion.safety.rays import cloud_rays, depth_rays, Lens, Mount, Rays, scan_rays
 from janusvln_ros.motion.safety.sensors import SensorParameters
@@ -43,12 +44,9 @@ class ObstacleSensors:
         self._node, self._parameters = node, parameters
         self._wanted, self._report = wanted, report
         self._info: CameraInfo | None = None
-        self._frames = None
         if parameters.sensor_mounts == 'tf' and tf2_ros is None:
             raise ValueError('sensor_mounts is tf, and tf2_ros is not installed')
-        if parameters.sensor_mounts != 'parameters' and tf2_ros is not None:
-            self._frames = tf2_ros.Buffer()
-            self._listener = tf2_ros.TransformListener(self._frames, node)
+        self._uses_tf = parameters.sensor_mounts != 'parameters' and tf2_ros is not None
         kinds = {'scan': LaserScan, 'scan2': LaserScan, 'depth': Image, 'points': PointCloud2}
         read = {LaserScan: self._scan, Image: self._depth, PointCloud2: self._points}
         for name in parameters.sensors:
@@ -80,16 +78,23 @@ class ObstacleSensors:
         if problem:
             self._node.get_logger().warning(f'{name}: {problem}', throttle_duration_sec=5.0)
 
+    @cached_property
+    def _tf(self) -> Any:
+        """Listen to tf, from the first time on that somebody asks."""
+        buffer = tf2_ros.Buffer()
+        self._listener = tf2_ros.TransformListener(buffer, self._node)
+        return buffer
+
     def _mount(self, name: str, frame: str) -> Mount:
         """Return where a sensor sits; ValueError when that cannot be known."""
         parameters = self._parameters
         if frame in _FIXED:
             raise ValueError(f'its frame "{frame}" does not move with the robot')
-        if self._frames is None:
+        if not self._uses_tf:
             mount = parameters.mounts.of(name)
             return mount.optical if name == 'depth' else mount
         try:
-            found = self._frames.lookup_transform(parameters.base_frame, frame, Time()).transform
+            found = self._tf.lookup_transform(parameters.base_frame, frame, Time()).transform
         except tf2_ros.TransformException as error:
             raise ValueError(
                 f'tf has no way from {parameters.base_frame} to its frame "{frame}" ({error}):'

@@ -24,6 +24,7 @@ CONFIG = Path(__file__).parents[2] / 'config'
 DOCUMENTATION = CONFIG.parent / 'docs' / 'motion.md'
 BASES = {
     'diff_drive': BaseConfig(delay=0.06),
+    'simulator': BaseConfig(delay=0.06),
     'turtlebot4': BaseConfig(delay=0.1, odometry_delay=0.04, linear_acceleration=0.5),
     'go2': BaseConfig(delay=0.18, odometry_delay=0.05, linear_acceleration=2.0, drift=0.1),
     'g1': BaseConfig(delay=0.3, odometry_delay=0.05, linear_acceleration=1.5, scale=0.9),
