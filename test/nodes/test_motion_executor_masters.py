@@ -53,8 +53,10 @@ def test_second_publisher_of_velocities_is_seen_named_and_not_driven_against(rob
     stays(lambda: bench.status.state == MotionStatus.STATE_MOVING, 'the motion', 0.3)
     nudge = Twist()
     nudge.linear.x = 0.05
-    other.publish(nudge)
-    wait_for(lambda: bench.status.result == MotionStatus.RESULT_BAD_INPUT, 'the stop')
+    wait_for(
+        lambda: other.publish(nudge) or bench.status.result == MotionStatus.RESULT_BAD_INPUT,
+        'the stop',
+    )
     assert 'somebody else commands' in bench.status.message
     bench.assert_stands()
     wait_idle(bench)
@@ -109,8 +111,9 @@ class Instructor:
             if self.idle():
                 self._words.publish(String(data='F'))
                 time.sleep(0.5)
-            return self.statuses and not self.idle()
+            return not self.idle()
 
+        wait_for(self.idle, 'the navigator')
         wait_for(begun, 'an episode')
 
     def wait_failed(self, why):
@@ -122,7 +125,7 @@ class Instructor:
 
 
 def test_restarted_peers_are_told_from_the_old_ones(robot, start_navigator, start_command):
-    slow = ('-p', 'max_linear_speed:=0.05')
+    slow = ('-p', 'max_linear_speed:=0.02')  # a step is to outlast the start of a navigator
     bench = robot(*slow)
     user = Instructor(bench)
     navigator = start_navigator('status_timeout:=20.0')  # or silence ends the episode first
