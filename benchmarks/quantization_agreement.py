@@ -16,6 +16,7 @@ from pathlib import Path
 from janusvln_ros.measurement.differences import REDUCED_MARGIN
 from janusvln_ros.measurement.parity import find_episodes, read_frame, read_meta
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.network.quantization import KINDS
 import torch
 from tqdm import tqdm
@@ -36,7 +37,9 @@ def decide(folder: Path, mode: str, kind: str | None, device: str) -> tuple[torc
         language_weights=kind,
     )
     policy.reset(meta['instruction'])
-    decisions = [policy.step(read_frame(folder, step)) for step in range(len(meta['steps']))]
+    frames = [read_frame(folder, step) for step in range(len(meta['steps']))]
+    with StepGraphs.eager():  # to compile takes longer than an episode
+        decisions = [policy.step(frame) for frame in frames]
     answers = [list(decision.log_probabilities.values()) for decision in decisions]
     return torch.tensor(answers), torch.stack([decision.logits for decision in decisions])
 

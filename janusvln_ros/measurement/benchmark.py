@@ -52,16 +52,11 @@ def make_policy(
     language_weights: str | None,
 ) -> JanusPolicy:
     """Load a checkpoint folder, or make a `tiny` or `full` network with random weights."""
-    options = {
-        'device': device,
-        'dtype': dtype,
-        'image_width': image_width,
-        'memory': memory,
-        'language_weights': language_weights,
-    }
     with checkpoint_folder('random' if model in ('tiny', 'full') else model) as folder:
         if model != 'full':
-            return JanusPolicy.from_pretrained(folder, **options)
+            return JanusPolicy.from_pretrained(
+                folder, device, dtype, image_width, memory, language_weights=language_weights
+            )
         encoder = PromptEncoder(folder)
     network = checkpoint.build(FULL_SIZE)
     tensors = random_tensors(network, 0, device, getattr(torch, dtype))
@@ -81,7 +76,7 @@ def moving_frames(size: tuple[int, int], count: int = 16) -> Iterator[np.ndarray
     blocks = generator.integers(0, 256, (count, 12, 16, 3), dtype=np.uint8)
     rows = np.arange(size[1]) * 12 // size[1]
     columns = np.arange(size[0]) * 16 // size[0]
-    frames = blocks[:, rows][:, :, columns]
+    frames = np.ascontiguousarray(blocks[:, rows][:, :, columns])  # as a camera's are
     while True:
         yield from frames
 
@@ -200,13 +195,15 @@ def table(report: dict[str, Any]) -> str:
 
 
 def start(
-    policy: JanusPolicy, mode: str, device: torch.device
+    policy: JanusPolicy, mode: str, frame_size: tuple[int, int]
 ) -> Callable[[np.ndarray], dict[str, float]]:
     """Begin an episode; return what takes a step and tells its seconds by part."""
     if mode == 'recompute':
         recompute = Recompute(policy)
         recompute.reset(INSTRUCTION)
         return lambda frame: recompute.step(frame)[1]
+    print(policy.warm_up(frame_size))
+    gc.freeze()  # as the navigator does
     policy.reset(INSTRUCTION)
     return lambda frame: policy.step(frame).timings
 
@@ -241,7 +238,11 @@ def measure(
         steps = min(steps, arguments.recompute_steps)
         full = max(0, steps - 3)  # it has no steady state: the last three steps
     series, held = run(
-        start(policy, mode, device), moving_frames(arguments.frame_size), steps, device, mode
+        start(policy, mode, arguments.frame_size),
+        moving_frames(arguments.frame_size),
+        steps,
+        device,
+        mode,
     )
     taken = len(series['total'])
     work = Workload(

@@ -230,7 +230,10 @@ def _language(
             weights += tensor.nbytes
     width = config.num_heads * config.head_dim
     attention = 4 * width * config.num_layers * (tokens * window + tokens**2 // 2)
+    last = model.model.layers[-1]  # behind its attention only what is read goes on
+    unread = (tokens - 1 - tree) * (products(last.mlp) + products(last.self_attn.o_proj))
     linear = 2 * (products(model.model.layers) * tokens + products(model.lm_head) * (1 + tree))
+    linear -= 2 * unread
     cache = 2 * config.num_key_value_heads * config.head_dim * config.num_layers * item
     return Part(linear + attention, weights + cache * (window + 2 * tokens))
 

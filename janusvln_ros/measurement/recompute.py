@@ -13,7 +13,7 @@ from janusvln_ros.policy.context import Context, FrameTables, geometry_memory, l
 from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.janus import JanusPolicy, Stopwatch
 from janusvln_ros.policy.network.fusion import fuse
-from janusvln_ros.policy.preprocessing import Normalisation, patch_grid
+from janusvln_ros.policy.preprocessing import patch_grid
 from janusvln_ros.policy.resampling import FrameUpload
 import numpy as np
 import torch
@@ -23,10 +23,10 @@ class RecomputeContext(Context):
     """All frames of an episode at once."""
 
     def encode(self, frames: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Encode the geometry of frames (1, 3, h, w) one after the other: (1, M, hidden) each."""
+        """Encode the geometry of images (h, w, 3) one after the other: (1, M, hidden) each."""
         encoded = []
         for frame in frames:
-            encoded.append(self.encode_geometry(frame))
+            encoded.append(self.encode_geometry(frame[None]))
             self.geometry.commit()
         return encoded
 
@@ -43,9 +43,7 @@ class Recompute:
     """Takes the steps of an episode without a memory, on the weights of a policy."""
 
     def __init__(self, policy: JanusPolicy) -> None:
-        model = policy.model
         self._policy = policy
-        self._normalisation = Normalisation(model.device, model.config.vision)
         self._frames: list[np.ndarray] = []
 
     def reset(self, instruction: str) -> None:
@@ -72,9 +70,7 @@ class Recompute:
         )
         watch = Stopwatch(model.device)
         upload = FrameUpload(size, policy.image_width, model.device)
-        pixels = [self._normalisation.pixels(upload(frame)[None]) for frame in self._frames]
-        seen = [self._normalisation.geometry(frame) for frame in pixels]
-        rows = torch.cat([self._normalisation.vision(frame) for frame in pixels])
+        images = [upload.resize(upload(frame)) for frame in self._frames]
         watch.lap('preprocess')
         episode = RecomputeContext(
             model,
@@ -84,11 +80,11 @@ class Recompute:
             geometry_memory(model, grid, memory),
             language_memory(model, prompt, memory, len(policy.tree.tokens)),
             memory,
-            StepGraphs(),
+            StepGraphs(compiled=not policy.why_plain),
         )
-        geometry = torch.cat(episode.encode(seen))
+        geometry = torch.cat(episode.encode(images))
         watch.lap('geometry')
-        semantics = episode.encode_vision(rows)
+        semantics = episode.encode_vision(torch.stack(images))
         watch.lap('vision')
         logits = episode.prefill(semantics, geometry)
         watch.lap('prefill')

@@ -72,6 +72,12 @@ class NodeParameters:
         'QoS of the image subscription; best_effort hears every publisher.',
         choices=('best_effort', 'reliable'),
     )
+    camera_size: str = parameter(
+        '640x480',
+        "Size of the camera's pictures. On configure a GPU is made ready for it; for another size "
+        'the first decision takes up to a minute.',
+        unit='pixels',
+    )
     heartbeat_rate: float = parameter(
         5.0, 'navigator_status messages per second, at least.', low=1.0, high=50.0
     )
@@ -188,11 +194,15 @@ class Navigator(LifecycleNode):
         begun = time.monotonic()
         options = self._declared.value.policy
         try:
-            self._policy = self._load(options)
+            policy = self._load(options)
+            loaded = f'loaded {options.checkpoint} in {time.monotonic() - begun:.1f} s'
+            prepared = policy.warm_up(_size(self._declared.value.node.camera_size))
         except Exception as error:  # whatever a checkpoint's files make torch raise
             self._outputs.failed(f'cannot configure: {error}')
             return TransitionCallbackReturn.FAILURE
-        self.get_logger().info(f'loaded {options.checkpoint} in {time.monotonic() - begun:.1f} s')
+        self._policy = policy
+        gc.freeze()  # what compiling leaves behind would cost a step some 100 ms at times
+        self.get_logger().info(f'{loaded}; {prepared}')
         if self._policy.random_weights:
             self.get_logger().warning(
                 'this checkpoint has RANDOM weights: the robot will not follow the instruction'
@@ -260,6 +270,7 @@ class Navigator(LifecycleNode):
         if self._worker and not self._worker.stop(_LAST_STEP):
             self.failure = 'the policy does not end by itself'
         self._worker = self._policy = None
+        gc.unfreeze()
         gc.collect()
         torch = sys.modules.get('torch')
         if torch and torch.cuda.is_available():
@@ -355,6 +366,14 @@ class Navigator(LifecycleNode):
         if changes is Changes.WHEN_UNCONFIGURED and self._policy is not None:
             return f'{name} is used by configure: deactivate and clean up first'
         return ''
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Read WIDTHxHEIGHT; ValueError for anything else."""
+    width, found, height = text.partition('x')
+    if not (found and width.isdecimal() and height.isdecimal()):
+        raise ValueError(f'parameter camera_size is {text!r}; WIDTHxHEIGHT is needed, as 640x480')
+    return int(width), int(height)
 
 
 def _answering(

@@ -1,85 +1,159 @@
-"""Attention of the language model over its memory: what `LanguageModel` calls for each layer."""
+"""
+Attention over the memories, by the kernels that are fastest.
+
+Nothing long has a mask. Where tokens see the past and, by a mask, each other, each of the two is
+attended to by itself; so is each part of keys so long that their queries alone do not fill a GPU.
+What was attended to apart is merged by the logarithms of the weights' sums.
+"""
 
 from __future__ import annotations
 
+import math
+
 from janusvln_ros.policy.memory import KeyValueMemory
 from janusvln_ros.policy.network.layers import rotate
+from janusvln_ros.policy.network.regions import Region
 import torch
 from torch.nn import functional
-from torch.nn.attention.bias import causal_lower_right
+
+MOST_PARTS = 8  # of keys
+TILE = 128  # queries that a processor has at a time
+ALIGNED = 64  # numbers in a row of a mask, or a multiple
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+Attended = Pair  # (n, heads, L, head_dim) and the logarithm of the weights' sum (n, heads, L)
 
 
 class MemoryAttention:
     """
     Attention of a step's tokens over the memory, which they join, and causally over themselves.
 
-    The last of them may form a tree that hangs on the token before. Nothing long has a mask, so
-    that flash attention can take it: on CUDA the causal part is its own, and a tree's tokens all
-    see what lies before the tree; what they see of each other is added to that afterwards.
+    The last of them may form a tree that hangs on the token before.
     """
 
     def __init__(
         self,
         memory: KeyValueMemory,
-        rotation: tuple[torch.Tensor, torch.Tensor],
+        rotation: Pair,
+        group: int,
         tree: torch.Tensor | None = None,
         offset: int = 0,
     ) -> None:
         """
         Prepare one forward pass.
 
-        rotation: of the new tokens, from `Rotary`. tree: (n, n) bool, which of the last n tokens
-        see which others of them, on the device. offset: tokens that are in the memory behind the
-        retained frames already.
+        rotation: of the new tokens, from `Rotary`. group: heads of queries that share their keys.
+        tree: (n, n) bool, which of the last n tokens see which others of them, on the device.
+        offset: tokens that are in the memory behind the retained frames already.
         """
-        self.memory, self.rotation, self.offset = memory, rotation, offset
-        past = memory.end + offset
-        self._chain = len(rotation[0]) - (0 if tree is None else len(tree))
-        self._end = past + self._chain
-        if memory.keys.is_cuda:
-            self._causal = causal_lower_right(self._chain, self._end)
-        else:
-            shape = self._chain, self._end
-            self._causal = memory.keys.new_full(shape, -torch.inf).triu_(past + 1)
-        self._hidden = None if tree is None else ~tree
+        self.memory, self.rotation, self.group, self.offset = memory, rotation, group, offset
+        past, count = memory.end + offset, len(rotation[0])
+        branches = 0 if tree is None else len(tree)
+        self._head = 0 if past else count - branches  # tokens that see no others than themselves
+        self._before = past + self._head  # tokens that all others, the tail, see
+        tail = count - self._head
+        hidden = torch.ones(tail, tail, dtype=torch.bool, device=memory.keys.device).triu_(1)
+        if tree is not None:
+            hidden[tail - branches :, tail - branches :] = ~tree
+        mask = memory.keys.new_zeros(group * tail, -(-tail // ALIGNED) * ALIGNED)[:, :tail]
+        self._mask = mask.masked_fill_(hidden.repeat(group, 1), -torch.inf)
 
     def __call__(
         self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
     ) -> torch.Tensor:
-        q = rotate(q, *self.rotation)
-        keys, values = self.memory.extend(layer, rotate(k, *self.rotation), v, self.offset)
-        chain, end = self._chain, self._end
-        out = functional.scaled_dot_product_attention(
-            q[:, :, :chain],
-            keys[:, :, :end],
-            values[:, :, :end],
-            attn_mask=self._causal,
-            enable_gqa=True,
-        )
-        if chain == q.shape[2]:
+        count, head = q.shape[2], self._head
+        keys, values = self.memory.room(layer, count, self.offset)
+        q = _turn(q, k, v, self.rotation, (keys[:, :, -count:], values[:, :, -count:]))
+        if head:  # and behind it what is written over
+            out = functional.scaled_dot_product_attention(
+                q, keys, values, is_causal=True, enable_gqa=True
+            )
+        if head == count:
             return out
-        return torch.cat((out, self._tree(q[:, :, chain:], keys, values)), dim=2)
-
-    def _tree(self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """Attend from the tree (1, heads, n, head_dim) to all before it and to its branches."""
-        group = q.shape[1] // keys.shape[1]
-        q = q.unflatten(1, (-1, group)).flatten(2, 3)  # the heads of a group as more queries
-        past, past_weight = _attend_all(q, keys[:, :, : self._end], values[:, :, : self._end])
-        scores = q.float() @ keys[:, :, self._end :].float().mT * q.shape[-1] ** -0.5
-        scores.masked_fill_(self._hidden.repeat(group, 1), -torch.inf)
-        own = scores.softmax(-1) @ values[:, :, self._end :].float()
-        share = torch.sigmoid(scores.logsumexp(-1) - past_weight)[..., None]
-        out = torch.lerp(past.float(), own, share).to(q.dtype)
-        return out.unflatten(2, (group, -1)).flatten(1, 2)
+        tail = q[:, :, head:].unflatten(1, (-1, self.group)).flatten(2, 3)
+        (past, own), (past_values, own_values) = (
+            x.tensor_split((self._before,), dim=2) for x in (keys, values)
+        )
+        past = attend(tail, past, past_values)
+        own = attend(tail, own, own_values, self._mask)
+        merged = merge(self.group, *past, *own)
+        if not head:
+            return merged
+        out[:, :, head:] = merged
+        return out
 
 
-def _attend_all(
-    q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention without a mask, and the logarithm of its weights' sum, float32 (B, heads, L)."""
+def attend_to_frames(
+    memory: KeyValueMemory, block: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+) -> torch.Tensor:
+    """Attend to remembered frames and the new one, (1, heads, P, head_dim), which joins them."""
+    keys, values = memory.room(block, k.shape[2])
+    _store(k, v, (keys[:, :, -k.shape[2] :], values[:, :, -k.shape[2] :]))
+    if not q.is_cuda or q.dtype == torch.float32 or q.shape[3] % 8:
+        return functional.scaled_dot_product_attention(q, keys, values)
+    processors = torch.cuda.get_device_properties(q.device).multi_processor_count
+    n = parts(-(-q.shape[2] // TILE) * q.shape[1], keys.shape[2], processors)
+    return attend_in_parts(n, q, keys, values)
+
+
+def attend_in_parts(
+    n: int, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+) -> torch.Tensor:
+    """Attend to keys (1, heads, S, head_dim), S a multiple of n, in n parts; as q's shape."""
+    keys, values = (x[0].unflatten(1, (n, -1)).transpose(0, 1) for x in (keys, values))
+    return merge(1, *attend(q.expand(n, -1, -1, -1), keys, values))
+
+
+def parts(tiles: int, keys: int, processors: int) -> int:
+    """Into how many parts of keys tiles of queries go to leave the fewest processors idle."""
+    turns = {n: n * tiles / processors for n in range(1, MOST_PARTS + 1) if keys % n == 0}
+    return max(turns, key=lambda n: turns[n] / math.ceil(turns[n]))
+
+
+def attend(
+    q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None = None
+) -> Attended:
+    """Attend from q (n, heads, L, head_dim) to all keys, or by a mask (L, S) that is added."""
+    aten = torch.ops.aten
     if not q.is_cuda:
-        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, keys, values)
-    if q.dtype != torch.float32 and q.shape[-1] % 8 == 0:
-        return torch.ops.aten._scaled_dot_product_flash_attention(q, keys, values)[:2]
-    scores = q.float() @ keys.float().mT * q.shape[-1] ** -0.5  # flash attention cannot do it
-    return scores.softmax(-1) @ values.float(), scores.logsumexp(-1)
+        return aten._scaled_dot_product_flash_attention_for_cpu(q, keys, values, attn_mask=mask)
+    if mask is not None or q.dtype == torch.float32:
+        mask = None if mask is None else mask.expand(*q.shape[:2], -1, -1)
+        out, sums = aten._scaled_dot_product_efficient_attention(q, keys, values, mask, True)[:2]
+        return out, sums[..., : q.shape[2]]
+    planned = torch.backends.cuda.cudnn_sdp_enabled() and q.shape[2] > TILE
+    if planned and torch.cuda.get_device_capability(q.device) >= (9, 0):
+        out, sums = aten._scaled_dot_product_cudnn_attention(q, keys, values, None, True)[:2]
+        return out, sums.reshape(out.shape[:3])
+    return aten._scaled_dot_product_flash_attention(q, keys, values)[:2]
+
+
+@Region
+def merge(group: int, *attended: torch.Tensor) -> torch.Tensor:
+    """
+    Merge what the same queries attended to apart, `Attended` by `Attended`.
+
+    group: heads that stood one behind another as one head's L. Returns (1, heads, L, head_dim).
+    """
+    outs, sums = ([x for parts in attended[i::2] for x in parts.unbind()] for i in (0, 1))
+    most = torch.stack(sums).amax(0)
+    weights = [(x - most).exp()[..., None] for x in sums]
+    out = sum(x.float() * weight for x, weight in zip(outs, weights)) / sum(weights)
+    out = out.to(outs[0].dtype).unflatten(1, (group, -1)).flatten(0, 1)
+    return out.transpose(0, 1).contiguous().transpose(0, 1)[None]
+
+
+@Region
+def _turn(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, rotation: Pair, room: Pair
+) -> torch.Tensor:
+    """Return q rotated; write k, rotated, and v to where there is room for them."""
+    room[0].copy_(rotate(k, *rotation))
+    room[1].copy_(v)
+    return rotate(q, *rotation).contiguous()
+
+
+@Region
+def _store(k: torch.Tensor, v: torch.Tensor, room: Pair) -> None:
+    room[0].copy_(k)
+    room[1].copy_(v)

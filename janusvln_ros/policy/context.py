@@ -8,9 +8,10 @@ reads the new frame's block and the instruction against remembered keys and valu
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
-from janusvln_ros.policy.attention import MemoryAttention
+from janusvln_ros.policy.attention import attend_to_frames, MemoryAttention
 from janusvln_ros.policy.decoding import AnswerTree, MAX_NEW_TOKENS
 from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.memory import FeatureMemory, KeyValueMemory, MemoryConfig
@@ -19,12 +20,11 @@ from janusvln_ros.policy.network.geometry import GeometryTables
 from janusvln_ros.policy.network.language import Rotary
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.network.semantics import VisionTables
-from janusvln_ros.policy.preprocessing import Grid
+from janusvln_ros.policy.preprocessing import Grid, Normalisation
 from janusvln_ros.policy.prompt import Prompt
 from janusvln_ros.policy.pruning import kept_tokens, TokenPruner
 import numpy as np
 import torch
-from torch.nn import functional
 
 SCRATCH_STEP = 128  # tokens
 
@@ -129,7 +129,11 @@ class Context:
         language.clear()
         self.step = 0
         self.positions: torch.Tensor | None = None  # (3, L) of the latest prompt
-        self._rotary = Rotary(model.config.language, model.device)
+        self._gap: tuple[torch.Tensor, ...] = ()  # rotation by which the anchors' turn has grown
+        config = model.config.language
+        self._group = config.num_heads // config.num_key_value_heads
+        self._rotary = Rotary(config, model.device)
+        self._colours = Normalisation(model.device, model.config.vision)
         self._prefix = self._embed(prompt.prefix)
         self._marks = self._embed((prompt.block[0], prompt.block[-1]))
         self._tail = self._embed((*prompt.suffix, *tree.tokens))
@@ -141,32 +145,30 @@ class Context:
         """Bytes of everything that is remembered."""
         return self.geometry.nbytes + self.language.nbytes
 
-    def encode_geometry(self, pixels: torch.Tensor) -> torch.Tensor:
+    def encode_geometry(self, image: torch.Tensor) -> torch.Tensor:
         """
         Encode the frame's geometry against the remembered frames (paper, section 3.2).
 
-        pixels: (1, 3, h, w), normalised. Returns the merged tokens (1, M, hidden), not yet
+        image: (1, h, w, 3) uint8, resized. Returns the merged tokens (1, M, hidden), not yet
         weighted.
         """
-        return self._graphs.run('geometry', self.geometry.end, self._encode_geometry, pixels)
+        return self._graphs.run('geometry', self.geometry.end, self._encode_geometry, image)
 
-    def _encode_geometry(self, pixels: torch.Tensor) -> torch.Tensor:
-        memory = self.geometry
-
-        def attend(block: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            return functional.scaled_dot_product_attention(q, *memory.extend(block, k, v))
-
+    def _encode_geometry(self, image: torch.Tensor) -> torch.Tensor:
         aggregator = self.model.vggt['aggregator']
-        special = aggregator.special(0 if memory.seen == 0 else 1)
+        special = aggregator.special(0 if self.geometry.seen == 0 else 1)
+        attend = partial(attend_to_frames, self.geometry)
+        pixels = self._colours.geometry(self._colours.pixels(image))
         features = aggregator(pixels, self.tables.geometry, special, attend)
         patches = features[:, self.model.config.geometry.num_special_tokens :]
         return self.model.merger(patches, *self.tables.grid)
 
-    def encode_vision(self, rows: torch.Tensor) -> torch.Tensor:
-        """Encode the frame's semantics: pixel rows (1, N, 1176) to tokens (1, M, hidden)."""
-        return self._graphs.run('vision', None, self._encode_vision, rows)
+    def encode_vision(self, images: torch.Tensor) -> torch.Tensor:
+        """Encode semantics of frames (N, h, w, 3) uint8, resized: tokens (N, M, hidden)."""
+        return self._graphs.run('vision', None, self._encode_vision, images)
 
-    def _encode_vision(self, rows: torch.Tensor) -> torch.Tensor:
+    def _encode_vision(self, images: torch.Tensor) -> torch.Tensor:
+        rows = self._colours.vision(self._colours.pixels(images))
         return self.model.visual(rows, self.tables.vision)
 
     def prefill(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
@@ -183,10 +185,17 @@ class Context:
         new = tokens[self._said :]
         positions = (self._next_position + self._said + torch.arange(len(new))).expand(3, -1)
         attend = MemoryAttention(
-            self.language, self._rotary(positions), offset=self._prompt_tokens + self._said
+            self.language,
+            self._rotary(positions),
+            self._group,
+            offset=self._prompt_tokens + self._said,
         )
         self._said = len(tokens)
         return self.model.lm_head(self.model.model(self._embed(new), attend, read=1))[0, 0].float()
+
+    def pretend_full(self) -> None:
+        """Let the next step be as those of a full window, whatever is in it, to be recorded."""
+        self.geometry.seen, self.language.seen = self.geometry.capacity, self.language.capacity
 
     def commit(self) -> None:
         """
@@ -224,12 +233,20 @@ class Context:
             cos,
             sin,
             self._branches,
+            *self._gap,
         )
 
     def _answer(
-        self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, branches: torch.Tensor
+        self,
+        x: torch.Tensor,
+        cos: torch.Tensor,
+        sin: torch.Tensor,
+        branches: torch.Tensor,
+        *gap: torch.Tensor,
     ) -> torch.Tensor:
-        attend = MemoryAttention(self.language, (cos, sin), branches)
+        if gap:
+            self.language.move_anchors(*gap)
+        attend = MemoryAttention(self.language, (cos, sin), self._group, branches)
         hidden = self.model.model(x, attend, read=1 + len(branches))
         return self.model.lm_head(hidden)[0].float()
 
@@ -241,6 +258,13 @@ class SampledContext(Context):
         super().__init__(*args, **kwargs)
         self.features = FeatureMemory(self.config.resident_frames, self.model.device)
         self._positions: dict[int, torch.Tensor] = {}  # by number of images
+
+    def pretend_full(self) -> None:
+        super().pretend_full()
+        tokens = self._prefix.new_zeros(self.prompt.grid.tokens, self._prefix.shape[2])
+        self.step = self.config.history_frames
+        for frame in range(self.step):
+            self.features.keep(frame, tokens)
 
     @property
     def nbytes(self) -> int:
@@ -296,10 +320,9 @@ class WindowedContext(Context):
         if memory.seen == 0:
             embeddings.insert(0, self._prefix)
             self.positions = torch.cat((self._start, self.positions), dim=1)
-        if memory.evicted:
+        if memory.full:
             turn = memory.evicted * prompt.advance
-            turn = torch.full((3, 1), turn, device=self.model.device)
-            memory.move_anchors(*self._rotary(turn))
+            self._gap = self._rotary(torch.full((3, 1), turn, device=self.model.device))
         return self._read(block + prompt.advance + len(prompt.suffix), *embeddings)
 
     def commit(self) -> None:

@@ -90,7 +90,7 @@ class AnswerTree:
     the prompt. Logits (1 + tokens, vocab) hold in row n what follows node n.
     """
 
-    def __init__(self, encoder: PromptEncoder) -> None:
+    def __init__(self, encoder: PromptEncoder, device: torch.device | str = 'cpu') -> None:
         self.end_of_turn = encoder.end_of_turn
         self._decode = encoder.tokenizer.decode
         self.tokens: list[int] = []
@@ -110,7 +110,8 @@ class AnswerTree:
                 node = self.children[node][token]
             self.answers[node] = action
             edges.append((node, self.end_of_turn, action))
-        self._edges = torch.tensor(edges).T  # (3, edges)
+        self._edges = torch.tensor(edges).T.to(device)  # (3, edges)
+        self._names = [edge[:2] for edge in edges]
 
     @property
     def depths(self) -> torch.Tensor:
@@ -141,10 +142,9 @@ class AnswerTree:
         """Decode greedily among tokens that can still become an answer; `seen`: in the prompt."""
         nodes, tokens, _ = self._edges.to(logits.device)
         raw = logits[nodes, tokens].cpu()
-        edges = list(map(tuple, self._edges[:2].T.tolist()))
-        plain = dict(zip(edges, raw.tolist()))
+        plain = dict(zip(self._names, raw.tolist()))
         penalised = torch.where(raw > 0, raw / penalty, raw * penalty)
-        penalised = dict(zip(edges, penalised.tolist()))
+        penalised = dict(zip(self._names, penalised.tolist()))
 
         node, seen, generation = 0, set(seen), Generation()
         while True:

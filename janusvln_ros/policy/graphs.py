@@ -10,26 +10,39 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
+from janusvln_ros.policy.network import regions
 import torch
 
 
 class StepGraphs:
     """Recorded functions by name; to be dropped together with the storage they work on."""
 
-    _replaying = True
+    replaying = True
 
     @classmethod
     @contextmanager
     def eager(cls) -> Iterator[None]:
-        """Let every function run while the context lasts: a replay calls no hooks of modules."""
-        cls._replaying = False
+        """Let every function run, uncompiled: what is recorded calls no hooks of modules."""
+        cls.replaying = False
         try:
             yield
         finally:
-            cls._replaying = True
+            cls.replaying = True
 
-    def __init__(self) -> None:
-        self._recorded: dict[str, tuple[Hashable, _Graph | None]] = {}
+    def __init__(self, compiled: bool) -> None:
+        """compiled: functions run with compiled regions."""
+        self.compiled = compiled
+        self._recorded: dict[str, tuple[Hashable, _Graph]] = {}
+        self._recording = False
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Run everything twice while the context lasts, the second time to record it."""
+        self._recording = True
+        try:
+            yield
+        finally:
+            self._recording = False
 
     def run(
         self,
@@ -43,19 +56,32 @@ class StepGraphs:
 
         The function may read, besides its inputs, what lives as long as this object: weights,
         storage, tables. state: all but the inputs' shapes that has to be as it was for a replay to
-        be valid. In a new state the function just runs; in the same state again it is recorded.
+        be valid; in any other the function just runs. Of each name the latest recording is kept.
         """
-        if not (inputs[0].is_cuda and self._replaying):
+        if not self.replaying:
             return function(*inputs)
         state = state, tuple(x.shape for x in inputs)
         known, graph = self._recorded.get(name, (None, None))
-        if known != state:
-            self._recorded[name] = state, None
-            return function(*inputs)
-        if graph is None:
-            graph = _Graph(function, inputs)
-            self._recorded[name] = state, graph
-        return graph(*inputs)
+        if graph is not None and known == state:
+            return graph(*inputs)
+        with regions.compiled(self.compiled), _planning(self._recording):
+            out = function(*inputs)  # compiles and plans as well, which cannot be recorded
+            if not self._recording:
+                return out
+            self._recorded.pop(name, None)  # its room is free for the next
+            self._recorded[name] = state, _Graph(function, inputs)
+        return out
+
+
+@contextmanager
+def _planning(on: bool) -> Iterator[None]:
+    """Leave attention to cuDNN, or never: for each new shape it takes long to make a plan."""
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(before and on)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
 
 
 class _Graph:

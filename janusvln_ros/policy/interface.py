@@ -41,6 +41,9 @@ class Policy(Protocol):
     def random_weights(self) -> bool:
         """Whether decisions mean nothing, since the weights are random."""
 
+    def warm_up(self, frame_size: tuple[int, int]) -> str:
+        """Do what takes long at first, for frames (width, height); say what was done."""
+
     def reset(self, instruction: str) -> None:
         """Begin a new episode: the memory is empty."""
 

@@ -8,6 +8,7 @@ JanusPolicy: camera frames and an instruction in, actions out.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 import time
 
@@ -30,8 +31,9 @@ from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import CheckpointError, JanusConfig
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.network.quantization import KINDS
+from janusvln_ros.policy.network.regions import why_plain
 from janusvln_ros.policy.options import check_image_width
-from janusvln_ros.policy.preprocessing import check_frame, Normalisation, patch_grid
+from janusvln_ros.policy.preprocessing import check_frame, patch_grid
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.resampling import FrameUpload
 import numpy as np
@@ -83,17 +85,22 @@ class JanusPolicy:
         if decoding not in ('constrained', 'published'):
             raise ValueError(f"decoding {decoding!r} is not 'constrained' or 'published'")
         check_image_width(image_width)
+        self._cuda = model.device.type == 'cuda'
+        if self._cuda:
+            for block in model.visual.blocks:
+                block.mlp.join(multiple=128)
+        self.why_plain = why_plain(model.device)  # nothing is compiled; '' where it is
         self.model = model.eval().requires_grad_(False)
         self.encoder = encoder
-        self.tree = AnswerTree(encoder)
+        self.tree = AnswerTree(encoder, model.device)
         self.image_width, self.memory, self.decoding = image_width, memory, decoding
         self.repetition_penalty = repetition_penalty
-        self._normalisation = Normalisation(model.device, model.config.vision)
         self._suffix: tuple[int, ...] | None = None
         self._tables: FrameTables | None = None
         self._geometry_memory: KeyValueMemory | None = None  # storage, from episode to episode
         self._language_memory: KeyValueMemory | None = None
-        self._graphs = StepGraphs()
+        self._graphs = StepGraphs(not self.why_plain)
+        self._rehearsed: tuple[StepGraphs, int] | None = None  # and tokens of the suffix
         self._upload: FrameUpload | None = None
         self.episode: Context | None = None  # from the first frame on
 
@@ -150,6 +157,25 @@ class JanusPolicy:
         """Whether the checkpoint says its weights are random, so that decisions mean nothing."""
         return self.model.config.random_weights
 
+    def warm_up(self, frame_size: tuple[int, int]) -> str:
+        """
+        Compile and record what takes long at first, for frames (width, height); say what it did.
+
+        For another size, or without this call, an episode's first step does it. Ends an episode.
+        """
+        if not self._cuda:
+            return f'steps run as they are: {self.why_plain}'
+        begun = time.monotonic()
+        frame = np.zeros((*frame_size[::-1], 3), np.uint8)
+        self.reset('Go.')
+        self.step(frame)
+        self.step(frame)
+        self._suffix = self.episode = None
+        how = f'not compiled ({self.why_plain}), but' if self.why_plain else 'compiled and'
+        size = 'x'.join(map(str, frame_size))
+        return f'{how} recorded for frames of {size} in {time.monotonic() - begun:.1f} s'
+
+    @torch.inference_mode()
     def reset(self, instruction: str) -> None:
         """
         Begin a new episode: both memories are empty.
@@ -158,6 +184,8 @@ class JanusPolicy:
         """
         self._suffix = self.encoder.suffix(instruction)
         self.episode = None
+        if self._cuda and self._tables is not None:
+            self._begin(self._tables.frame_size)  # records, before a frame waits for it
 
     def unknown_words(self, instruction: str) -> list[str]:
         """Give the words of an instruction that the checkpoint's training never had."""
@@ -190,18 +218,9 @@ class JanusPolicy:
                 f'the frame is {size[0]} x {size[1]} pixels, but the episode began with '
                 f'{first[0]} x {first[1]}; call reset to change the size'
             )
-        episode, model = self.episode, self.model
-        watch = Stopwatch(model.device)
-        pixels = self._normalisation.pixels(self._upload(rgb)[None])
-        geometry_input = self._normalisation.geometry(pixels)
-        vision_input = self._normalisation.vision(pixels)
-        watch.lap('preprocess')
-        geometry = episode.encode_geometry(geometry_input)
-        watch.lap('geometry')
-        semantics = episode.encode_vision(vision_input)
-        watch.lap('vision')
-        logits = episode.prefill(semantics, geometry)
-        watch.lap('prefill')
+        episode, watch = self.episode, Stopwatch(self.model.device)
+        logits, log_probabilities = self._look(episode, self._upload(rgb), watch)
+        log_probabilities = log_probabilities.cpu()
         seen = episode.prompt.vocabulary
         log_probabilities = self.tree.log_probabilities(logits).cpu()
         if self.decoding == 'constrained':
@@ -225,6 +244,20 @@ class JanusPolicy:
             timings=watch.seconds(),
         )
 
+    def _look(
+        self, episode: Context, frame: torch.Tensor, watch: Stopwatch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Read a frame of `FrameUpload`: logits (1 + tree, vocab), the answers' (4)."""
+        image = self._graphs.run('resize', None, self._upload.resize, frame)[None]
+        watch.lap('preprocess')
+        geometry = episode.encode_geometry(image)
+        watch.lap('geometry')
+        semantics = episode.encode_vision(image)
+        watch.lap('vision')
+        logits = episode.prefill(semantics, geometry)
+        watch.lap('prefill')
+        return logits, self._graphs.run('answers', None, self.tree.log_probabilities, logits)
+
     def _begin(self, size: tuple[int, int]) -> Context:
         """Begin an episode with frames (width, height); tables and storage stay where they fit."""
         grid = patch_grid(*size, self.image_width)
@@ -233,17 +266,18 @@ class JanusPolicy:
             self._geometry_memory = self._language_memory = None  # freed first
             self._tables = FrameTables.of(self.model, size, grid)
             self._upload = FrameUpload(size, self.image_width, self.model.device)
-            self._graphs = StepGraphs()
+            self._graphs = StepGraphs(not self.why_plain)
             self._geometry_memory = geometry_memory(self.model, grid, self.memory)
         scratch = scratch_tokens(prompt, self.memory, len(self.tree.tokens))
         if self._language_memory is None or self._language_memory.scratch < scratch:
             self._language_memory = None
-            self._graphs = StepGraphs()
+            self._graphs = StepGraphs(not self.why_plain)
             self._language_memory = language_memory(
                 self.model, prompt, self.memory, len(self.tree.tokens)
             )
         kind = SampledContext if self.memory.mode == 'sampled' else WindowedContext
-        return kind(
+        begin = partial(
+            kind,
             self.model,
             prompt,
             self.tree,
@@ -253,3 +287,11 @@ class JanusPolicy:
             self.memory,
             self._graphs,
         )
+        to_rehearse = self._graphs, len(prompt.suffix)
+        if self._cuda and StepGraphs.replaying and self._rehearsed != to_rehearse:
+            episode, frame = begin(), np.zeros((*size[::-1], 3), np.uint8)
+            episode.pretend_full()
+            with self._graphs.recording():
+                self._look(episode, self._upload(frame), Stopwatch(self.model.device))
+            self._rehearsed = to_rehearse
+        return begin()

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from janusvln_ros.policy.network.layers import rotate
+from janusvln_ros.policy.network.regions import Region
 import torch
 
 
@@ -68,7 +69,7 @@ class KeyValueMemory:
 
     Everything attended at a step lies in one piece, with the new frame and what follows it at the
     end, so attention reads in place and causal masks stay simple. A step writes behind the
-    retained frames (`extend`); `commit` then moves the new frame over the one it evicts. Nothing
+    retained frames (`room`); `commit` then moves the new frame over the one it evicts. Nothing
     is allocated after construction.
 
     With pruning the ring of recent frames is two: the newest `whole`, and behind it the older ones
@@ -122,6 +123,11 @@ class KeyValueMemory:
         return self.initial + self.recent
 
     @property
+    def full(self) -> bool:
+        """Whether the next frame takes the place of another."""
+        return self.seen >= self.capacity
+
+    @property
     def evicted(self) -> int:
         """Frames forgotten so far."""
         return max(0, self.seen - self.capacity)
@@ -144,18 +150,13 @@ class KeyValueMemory:
         """Forget everything; storage stays."""
         self.seen = 0
 
-    def extend(
-        self, layer: int, keys: torch.Tensor, values: torch.Tensor, offset: int = 0
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def room(self, layer: int, count: int, offset: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
         """
-        Write keys and values (1, heads, L, head_dim), `offset` tokens behind the retained frames.
+        Give keys and values, (1, heads, S, head_dim), as views, the last `count` to be written.
 
-        Returns all keys and values up to and with them, (1, heads, S, head_dim), as views.
+        Those are `offset` tokens behind the retained frames.
         """
-        start = self.end + offset
-        stop = start + keys.shape[2]
-        self.keys[layer, :, start:stop] = keys[0]
-        self.values[layer, :, start:stop] = values[0]
+        stop = self.end + offset + count
         return self.keys[layer, None, :, :stop], self.values[layer, None, :, :stop]
 
     def commit(self, kept: torch.Tensor | None = None) -> None:
@@ -190,7 +191,12 @@ class KeyValueMemory:
         cos, sin: (head_dim / 2) float32 of the whole turn since then.
         """
         for layer, anchors in enumerate(self.anchors):  # all at once takes much work space
-            self.keys[layer, :, : anchors.shape[1]] = rotate(anchors, cos, sin)
+            _rotate_to(self.keys[layer, :, : anchors.shape[1]], anchors, cos, sin)
+
+
+@Region
+def _rotate_to(out: torch.Tensor, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
+    out.copy_(rotate(x, cos, sin))
 
 
 class FeatureMemory:

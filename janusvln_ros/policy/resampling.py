@@ -105,9 +105,14 @@ class FrameUpload:
             self._pinned = torch.empty(size[1], size[0], 3, dtype=torch.uint8, pin_memory=True)
 
     def __call__(self, rgb: np.ndarray) -> torch.Tensor:
-        """Frame uint8 (H, W, 3) to uint8 (h, w, 3) on the device."""
+        """Frame uint8 (H, W, 3) to the device, for `resize`; where Pillow does that, done."""
         if self._resampler is None:
             return torch.from_numpy(resize(rgb, self._image_width)).to(self._device)
         np.copyto(self._pinned.numpy(), rgb)
-        image = self._resampler(self._pinned.to(self._device, non_blocking=True))
-        return crop(image, self._image_width)
+        return self._pinned.to(self._device, non_blocking=True)
+
+    def resize(self, frame: torch.Tensor) -> torch.Tensor:
+        """Resize what this object brought: uint8 (h, w, 3)."""
+        if self._resampler is None:
+            return frame
+        return crop(self._resampler(frame), self._image_width)

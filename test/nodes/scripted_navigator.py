@@ -24,6 +24,9 @@ class ScriptedPolicy:
         self.frames = 0
         self.words = []
 
+    def warm_up(self, frame_size):
+        return f'prepared for {frame_size}'
+
     def reset(self, instruction):
         self.words = instruction.split()
         self.frames = self.position = 0

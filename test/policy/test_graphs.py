@@ -1,10 +1,9 @@
-"""When a step's parts are recorded, and when not; recording itself takes a GPU."""
+"""When a step's parts are recorded and replayed, and when not; recording itself takes a GPU."""
 
 from types import SimpleNamespace
 
 from janusvln_ros.policy import graphs
 import pytest
-import torch
 
 pytestmark = pytest.mark.usefixtures('recordings')
 
@@ -22,8 +21,8 @@ def recordings(monkeypatch):
     return made
 
 
-def on_gpu(*shape):
-    return SimpleNamespace(is_cuda=True, shape=shape)
+def tensor(*shape):
+    return SimpleNamespace(shape=shape)
 
 
 def see(x):
@@ -34,27 +33,34 @@ def read(x, y):
     return 'run'
 
 
-def test_a_part_is_recorded_once_its_state_repeats(recordings):
-    step = graphs.StepGraphs()
-    growing = [step.run('see', end, see, on_gpu(3)) for end in (0, 5, 10)]
-    steady = [step.run('see', 10, see, on_gpu(3)) for _ in range(3)]
-    assert growing == ['run'] * 3
-    assert steady == ['replay of see'] * 3
+def test_a_part_is_recorded_when_told_and_replayed_in_that_state(recordings):
+    step = graphs.StepGraphs(compiled=False)
+    assert step.run('see', 10, see, tensor(3)) == 'run'
+    with step.recording():
+        assert step.run('see', 10, see, tensor(3)) == 'run'
+    growing = [step.run('see', end, see, tensor(3)) for end in (0, 5, 10, 10)]
+    assert growing == ['run', 'run', 'replay of see', 'replay of see']
     assert recordings == ['see']
 
 
 def test_another_state_or_shape_is_not_replayed(recordings):
-    step = graphs.StepGraphs()
-    for _ in range(2):
-        step.run('read', 10, read, on_gpu(3), on_gpu(4))
-    assert step.run('read', 10, read, on_gpu(3), on_gpu(5)) == 'run'
-    assert step.run('read', 11, read, on_gpu(3), on_gpu(5)) == 'run'
-    assert step.run('read', 11, read, on_gpu(3), on_gpu(5)) == 'replay of read'
-    assert step.run('see', 11, see, on_gpu(3)) == 'run'
+    step = graphs.StepGraphs(compiled=False)
+    with step.recording():
+        step.run('read', 10, read, tensor(3), tensor(4))
+    assert step.run('read', 10, read, tensor(3), tensor(5)) == 'run'
+    assert step.run('read', 11, read, tensor(3), tensor(4)) == 'run'
+    assert step.run('see', 10, see, tensor(3)) == 'run'
+    with step.recording():
+        step.run('read', 11, read, tensor(3), tensor(4))
+    assert step.run('read', 11, read, tensor(3), tensor(4)) == 'replay of read'
+    assert step.run('read', 10, read, tensor(3), tensor(4)) == 'run'  # the latest is kept
     assert recordings == ['read', 'read']
 
 
-def test_other_devices_just_run(recordings):
-    step = graphs.StepGraphs()
-    assert [step.run('see', 0, torch.neg, torch.ones(1)).item() for _ in range(3)] == [-1] * 3
-    assert recordings == []
+def test_nothing_is_replayed_where_hooks_have_to_be_called(recordings):
+    step = graphs.StepGraphs(compiled=False)
+    with step.recording():
+        step.run('see', 10, see, tensor(3))
+    with step.eager():
+        assert step.run('see', 10, see, tensor(3)) == 'run'
+    assert step.run('see', 10, see, tensor(3)) == 'replay of see'

@@ -66,7 +66,8 @@ def test_storage_holds_what_lists_hold(
             for layer in range(2):
                 x = torch.tensor(new, dtype=torch.float32)
                 x = torch.stack((x, x + layer / 2), dim=-1)[None, None]
-                keys, values = memory.extend(layer, x, 2 * x)
+                keys, values = memory.room(layer, len(new))
+                keys[:, :, -len(new) :], values[:, :, -len(new) :] = x, 2 * x
                 assert torch.equal(values, 2 * keys)
                 assert bool((keys[..., 1] - keys[..., 0] == layer / 2).all())
                 got = keys[0, 0, :, 0].tolist()

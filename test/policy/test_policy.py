@@ -111,6 +111,28 @@ def test_reset_forgets_everything(golden_policies, make_frames, mode):
 
 
 @pytest.mark.parametrize('mode', MODES)
+def test_a_step_as_of_a_full_window_can_be_rehearsed_and_leaves_nothing(
+    golden_policies, make_frames, mode
+):
+    policy = golden_policies[mode]
+    policy.reset('Go to the sofa.')
+    undisturbed = [policy.step(frame).logits for frame in make_frames(4)]
+    full = policy.memory.initial_frames + policy.memory.recent_frames
+    policy.reset('Go to the sofa.')
+    policy.step(make_frames(1)[0])
+    policy.episode.pretend_full()
+    assert policy.memory_usage()[:2] == (full, full)
+    assert policy.step(make_frames(1)[0]).logits.isfinite().all()
+    policy.reset('Go to the sofa.')
+    for frame, logits in zip(make_frames(4), undisturbed):
+        assert torch.equal(policy.step(frame).logits, logits)
+
+
+def test_warming_up_says_what_was_done(random_policy):
+    assert random_policy.warm_up((160, 120)) == 'steps run as they are: ' + random_policy.why_plain
+
+
+@pytest.mark.parametrize('mode', MODES)
 def test_step_that_failed_can_be_repeated(golden_policies, make_frames, mode, monkeypatch):
     policy = golden_policies[mode]
     policy.reset('Go to the sofa.')

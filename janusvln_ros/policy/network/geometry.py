@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from janusvln_ros.policy.network.config import GeometryConfig
 from janusvln_ros.policy.network.layers import LayerNorm, rotate
+from janusvln_ros.policy.network.regions import Region
 import torch
 from torch import nn
 from torch.nn import functional
@@ -42,18 +43,13 @@ class Attention(nn.Module):
             self.q_norm = LayerNorm(dim // heads, eps=eps)
             self.k_norm = LayerNorm(dim // heads, eps=eps)
 
-    def forward(
-        self,
-        x: torch.Tensor,
-        tables: GeometryTables | None = None,
-        attend: Callable[..., torch.Tensor] = functional.scaled_dot_product_attention,
-    ) -> torch.Tensor:
-        """(B, P, C) to (B, P, C); `attend` maps q, k, v (B, heads, P, head_dim) to the same."""
+    def forward(self, x: torch.Tensor, tables: GeometryTables | None) -> tuple[torch.Tensor, ...]:
+        """(B, P, C) to queries, keys and values; what is attended to then goes through `proj`."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         if tables is not None:
             q = rotate_2d(self.q_norm(q), tables).to(v.dtype)
             k = rotate_2d(self.k_norm(k), tables).to(v.dtype)
-        return self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
+        return q, k, v
 
 
 class MLP(nn.Module):
@@ -96,10 +92,23 @@ class Block(nn.Module):
         self.mlp = MLP(dim, mlp_ratio * dim)
         self.ls2 = LayerScale(dim)
 
-    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        dtype = self.ls1.gamma.dtype
-        x = x + self.ls1(self.attn(self.norm1(x).to(dtype), *args, **kwargs))
-        return x + self.ls2(self.mlp(self.norm2(x).to(dtype)))
+    def forward(
+        self,
+        x: torch.Tensor,
+        tables: GeometryTables | None = None,
+        attend: Callable[..., torch.Tensor] = functional.scaled_dot_product_attention,
+    ) -> torch.Tensor:
+        """(B, P, C) to (B, P, C); `attend` maps q, k, v (B, heads, P, head_dim) to the same."""
+        return self._close(x, attend(*self._open(x, tables)))
+
+    @Region
+    def _open(self, x: torch.Tensor, tables: GeometryTables | None) -> tuple[torch.Tensor, ...]:
+        return self.attn(self.norm1(x).to(self.ls1.gamma.dtype), tables)
+
+    @Region
+    def _close(self, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+        x = x + self.ls1(self.attn.proj(attended.transpose(1, 2).flatten(2)))
+        return x + self.ls2(self.mlp(self.norm2(x).to(self.ls1.gamma.dtype)))
 
 
 class PatchEmbed(nn.Module):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from janusvln_ros.policy.network.config import LanguageConfig
 from janusvln_ros.policy.network.layers import GatedMLP, RMSNorm
+from janusvln_ros.policy.network.regions import Region
 import torch
 from torch import nn
 
@@ -33,12 +34,12 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, kv_heads)
         self.o_proj = nn.Linear(heads, config.hidden_size, bias=False)
 
-    def forward(self, x: torch.Tensor, layer: int, attend: Attend) -> torch.Tensor:
-        q, k, v = (
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(B, L, hidden) to queries, keys, values (B, heads, L, head_dim); `o_proj` is left."""
+        return tuple(
             projection(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return self.o_proj(attend(layer, q, k, v).transpose(1, 2).flatten(2))
 
 
 class DecoderLayer(nn.Module):
@@ -51,8 +52,22 @@ class DecoderLayer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = GatedMLP(config.hidden_size, config.intermediate_size, bias=False)
 
-    def forward(self, x: torch.Tensor, layer: int, attend: Attend) -> torch.Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), layer, attend)
+    def forward(
+        self, x: torch.Tensor, layer: int, attend: Attend, read: int | None = None
+    ) -> torch.Tensor:
+        """(B, L, hidden) to the same, or of the last `read` tokens."""
+        attended = attend(layer, *self._open(x))
+        if read is not None:
+            x, attended = x[:, -read:], attended[:, :, -read:]
+        return self._close(x, attended)
+
+    @Region
+    def _open(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.self_attn(self.input_layernorm(x))
+
+    @Region
+    def _close(self, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+        x = x + self.self_attn.o_proj(attended.transpose(1, 2).flatten(2))
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -75,10 +90,10 @@ class LanguageModel(nn.Module):
         Returns the final hidden states (B, read, hidden), normed, of the last `read` tokens, or
         of all.
         """
-        x = embeddings
+        x, last = embeddings, len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            x = layer(x, index, attend)
-        return self.norm(x if read is None else x[:, -read:])
+            x = layer(x, index, attend, read if index == last else None)
+        return self.norm(x)
 
 
 class Rotary:

@@ -40,11 +40,29 @@ class GatedMLP(nn.Module):
     def __init__(self, dim: int, hidden: int, bias: bool) -> None:
         super().__init__()
         self.gate_proj = nn.Linear(dim, hidden, bias=bias)
-        self.up_proj = nn.Linear(dim, hidden, bias=bias)
+        self.up_proj: nn.Linear | None = nn.Linear(dim, hidden, bias=bias)
         self.down_proj = nn.Linear(hidden, dim, bias=bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        gate = self.gate_proj(x)
+        gate, up = gate.chunk(2, dim=-1) if self.up_proj is None else (gate, self.up_proj(x))
+        return self.down_proj(functional.silu(gate) * up)
+
+    @torch.no_grad()
+    def join(self, multiple: int) -> None:
+        """
+        Make gate and up (with biases) one product and the hidden size a multiple, for good.
+
+        Of other sizes a GPU's products are slow. The zeros that are added change nothing.
+        """
+        if self.up_proj is None:
+            return
+        more = -len(self.gate_proj.weight) % multiple
+        for name, room in (('weight', (0, 0, 0, more)), ('bias', (0, more))):
+            both = [functional.pad(getattr(x, name), room) for x in (self.gate_proj, self.up_proj)]
+            setattr(self.gate_proj, name, nn.Parameter(torch.cat(both)))
+        self.down_proj.weight = nn.Parameter(functional.pad(self.down_proj.weight, (0, more)))
+        self.up_proj = None
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:

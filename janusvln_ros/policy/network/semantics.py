@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from janusvln_ros.policy.network.config import VisionConfig
 from janusvln_ros.policy.network.layers import GatedMLP, RMSNorm, rotate
+from janusvln_ros.policy.network.regions import Region
 import torch
 from torch import nn
 from torch.nn import functional
@@ -26,6 +27,7 @@ class VisionTables(NamedTuple):
     order: torch.Tensor  # (M,) merged tokens, window by window, windows of equal size together
     restore: torch.Tensor  # (M,) the inverse of order
     windows: tuple[tuple[int, int], ...]  # (windows of one size, patches in each), in that order
+    bounds: torch.Tensor  # (windows + 1) int32, patches before each window, and all
     cos: torch.Tensor  # (N, 1, head_dim / 2) float32, in window order
     sin: torch.Tensor  # (N, 1, head_dim / 2) float32
 
@@ -47,6 +49,13 @@ class Attention(nn.Module):
             self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(2)
         )  # (B, N, heads, head_dim)
         q, k = rotate(q, tables.cos, tables.sin), rotate(k, tables.cos, tables.sin)
+        fits = x.is_cuda and x.dtype != torch.float32 and q.shape[3] % 8 == 0
+        if fits and len(windows) > 1 and len(x) == 1 and not x.requires_grad:
+            most = windows[0][1]  # patches; one kernel takes windows of all lengths
+            output = torch.ops.aten._flash_attention_forward(
+                q[0], k[0], v[0], tables.bounds, tables.bounds, most, most, 0.0, False, False
+            )[0]
+            return self.proj(output.flatten(1)[None])
         sizes = [count * size for count, size in windows]
         outputs = []
         for (count, size), *parts in zip(windows, *(t.split(sizes, dim=1) for t in (q, k, v))):
@@ -69,6 +78,7 @@ class Block(nn.Module):
         self.norm2 = RMSNorm(config.hidden_size)
         self.mlp = GatedMLP(config.hidden_size, config.intermediate_size, bias=True)
 
+    @Region
     def forward(
         self, x: torch.Tensor, tables: VisionTables, windows: tuple[tuple[int, int], ...]
     ) -> torch.Tensor:
@@ -128,6 +138,7 @@ class VisionTower(nn.Module):
             order.to(device),
             order.argsort().to(device),
             tuple((sizes.count(size), size) for size in sorted(set(sizes), reverse=True)),
+            torch.tensor((0, *sizes)).cumsum(0, dtype=torch.int32).to(device),
             angles.cos()[:, None].to(device),
             angles.sin()[:, None].to(device),
         )
