@@ -85,12 +85,10 @@ def _run(name: str, argv: list[str]) -> int:
 def _missing(name: str, error: ImportError) -> str:
     """Say what to install or to source for a module that cannot be imported."""
     lacking = error.name or ''
-    if lacking in ('janusvln_ros.msg', 'janusvln_ros.action'):
-        return 'needs ROS 2 with our messages: colcon build and source install/setup.bash'
-    if lacking.split('.')[0] in _OF_ROS or lacking.endswith('_msgs'):
+    if lacking.split('.')[0] in _OF_ROS or lacking.endswith(('_msgs', '.msg', '.action')):
         return (
-            f'needs ROS 2: there is no module {lacking}; source /opt/ros/DISTRO/setup.bash, or '
-            '.venv/bin/activate after make setup'
+            f'needs ROS 2: there is no module {lacking}; source install/setup.bash of the '
+            'workspace, or .venv/bin/activate after make setup'
         )
     return f'{error}; requirements/ tells what is needed'
 

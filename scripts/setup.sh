@@ -11,6 +11,21 @@ say() { printf '\033[1m[setup]\033[0m %s\n' "$*"; }
 die() { printf '\033[1m[setup]\033[0m %s\n' "$*" >&2; exit 1; }
 ours() { [[ -n ${ROS_DISTRO:-} ]]; }   # a ROS 2 of the machine's own is sourced
 
+# Runs a silent command: tells every 20 s that it goes on, and what it wrote only if it fails.
+patiently() {
+  local log begun=$SECONDS status=0
+  log=$(mktemp)
+  while sleep 20 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do say "  … $((SECONDS - begun)) s"; done &
+  ticker=$!
+  "$@" >"$log" 2>&1 || status=$?
+  kill "$ticker"
+  if ((status)); then grep -v 'WARNING: Location .* is ignored' "$log" >&2 || true; fi
+  rm "$log"
+  return "$status"
+}
+ticker=
+trap '[[ -z $ticker ]] || kill "$ticker" 2>/dev/null || true' EXIT
+
 # --- packages of the system ---------------------------------------------------------------------
 wanted=(cmake g++ make libegl1 libegl-mesa0 libgl1-mesa-dri libopengl0)
 [[ $(command -v "$PYTHON" || echo /usr/bin/python3) == /usr/bin/* ]] && wanted+=(python3-dev python3-venv)
@@ -45,15 +60,17 @@ ours || lists+=(requirements/ros.txt)
 if [[ -z ${TORCH:-} ]]; then command -v nvidia-smi >/dev/null && TORCH=cuda || TORCH=cpu; fi
 stamp=$(cat requirements/constraints.txt "${lists[@]}" <(echo "$TORCH" "${ROS_DISTRO:-}") | sha256sum)
 if [[ $(cat "$VENV/.packages" 2>/dev/null) != "$stamp" ]]; then
+  say 'takes about three minutes, this once'
   pip=("$VENV/bin/python" -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt)
-  "${pip[@]}" pip==26.3
+  patiently "${pip[@]}" pip==26.3
   say "installs torch ($TORCH build)"
   if [[ $TORCH == cpu ]]; then
-    "${pip[@]}" --retries 0 --no-deps --index-url https://download.pytorch.org/whl/cpu -r requirements/torch.txt 2>/dev/null ||
+    patiently "${pip[@]}" --retries 0 --no-deps --index-url https://download.pytorch.org/whl/cpu \
+      -r requirements/torch.txt 2>/dev/null ||
       say 'the CPU build of torch is not to be had here: takes the default one (several GB)'
   fi
-  say "installs the Python packages of ${lists[*]} (about a minute)"
-  "${pip[@]}" "${lists[@]/#/--requirement=}"
+  say "installs the Python packages of ${lists[*]} (one to two minutes)"
+  patiently "${pip[@]}" "${lists[@]/#/--requirement=}"
   echo "$stamp" >"$VENV/.packages"
 fi
 

@@ -181,12 +181,15 @@ def test_versions_are_pinned_and_metadata_has_one_source():
 
 
 def test_installed_command_starts_worker_processes(tmp_path: Path):
-    command = tmp_path / 'janusvln'
+    """Also below a folder whose name has a space, which no shebang takes."""
+    python, command = tmp_path / 'a python', tmp_path / 'janusvln'
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
     template = (ROOT / 'scripts' / 'janusvln.in').read_text()
-    command.write_text(template.replace('@Python3_EXECUTABLE@', sys.executable))
+    command.write_text(template.replace('@Python3_EXECUTABLE@', str(python)))
+    command.chmod(0o755)
     subprocess.run(
         [
-            sys.executable,
             command,
             'evaluate',
             '--policy',

@@ -107,3 +107,19 @@ def test_a_wheel_brings_configuration_and_checkpoint(tmp_path):
         text=True,
     )
     assert done.stdout.startswith(f'{share / "janusvln_ros"} ')
+
+
+@pytest.mark.parametrize(('status', 'shown'), [(0, ''), (3, 'ERROR: no such package\n')])
+def test_setup_hides_warnings_and_shows_errors(status, shown):
+    """Of what pip says only the errors, and nothing while all is well."""
+    script = (ROOT / 'scripts' / 'setup.sh').read_text()
+    function = script[script.index('patiently() {') : script.index('\nticker=')]
+    said = "WARNING: Location 'file:///x/' is ignored: it is neither a file nor a directory.\\n"
+    code = f"""
+        set -euo pipefail
+        {function}
+        pip() {{ printf "{said}"; (($1)) && echo 'ERROR: no such package'; return "$1"; }}
+        patiently pip {status}
+    """
+    done = subprocess.run(['bash', '-c', code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (status, '', shown)
