@@ -132,6 +132,7 @@ class Executor:
         """
         problem = problem or self.odometry.on_odometry(stamp, x, y, yaw, now)
         if problem:
+            self.obstacles.forget()  # what was seen is placed by odometry
             self._halt(self.supervisor.fail(problem, now), now)
 
     def on_e_stop(self, pressed: bool, now: float, origin: Origin = Origin()) -> None:  # noqa: B008

@@ -247,8 +247,8 @@ def test_scans_that_a_robot_must_not_drive_on(robot):
     for message, result, word in [
         (scan(ranges=ahead(-math.inf)), BLOCKED, 'too near'),
         (scan(ranges=ahead(0.4)), BLOCKED, 'an obstacle ahead'),
-        (scan(ranges=[0.0] * 360), LOST, 'valid beams'),
-        (scan(ranges=[1.0] + [math.nan] * 359), LOST, 'valid beams'),
+        (scan(ranges=[0.0] * 360), LOST, 'blind'),
+        (scan(ranges=[1.0] + [math.nan] * 359), LOST, 'beams measured'),
         (scan(ranges=[1.0], angle_min=math.pi, angle_max=math.pi), LOST, 'mount'),
         (scan(angle_increment=math.nan), LOST, 'angle_increment'),
         (scan(angle_max=1.0), LOST, 'angle_max'),
@@ -300,8 +300,8 @@ def test_depth_images_and_their_camera_info(robot):
     )
     assert_drives(bench)
     for image, result, word in [
-        (depth_image(hollow), LOST, 'valid beams'),
-        (depth_image(hollow, '32FC1'), LOST, 'valid beams'),
+        (depth_image(hollow), LOST, 'beams measured'),
+        (depth_image(hollow, '32FC1'), LOST, 'beams measured'),
         (depth_image(np.full((60, 80), 0.4), '32FC1'), BLOCKED, 'an obstacle ahead'),
         (depth_image(np.full((60, 80), -math.inf), '32FC1'), BLOCKED, 'too near'),
         (broken(encoding='rgb8'), LOST, 'encoding'),
@@ -334,7 +334,7 @@ def test_clouds_that_a_robot_drives_on_or_not(robot):
     nameless.fields[0].name = 'u'
     for message, result, word in [
         (cloud(room(0.3)), BLOCKED, 'an obstacle ahead'),
-        (cloud(np.full((500, 3), math.nan)), LOST, 'strips'),
+        (cloud(np.full((500, 3), math.nan)), LOST, 'blind'),
         (cloud(np.zeros((0, 3))), LOST, 'no points'),
         (nameless, LOST, 'field x'),
     ]:
@@ -360,4 +360,4 @@ def test_laser_whose_mount_tf_tells(robot, turn):
     if turn[2]:  # it looks backward: what is blind there does not matter
         assert_drives(bench)
     else:
-        assert_refused(bench, LOST, 'valid beams')
+        assert_refused(bench, LOST, 'beams measured')

@@ -58,11 +58,17 @@ class ObstacleParameters:
 
 @dataclass
 class _Sensor:
-    """What one sensor has said. at: s, the earlier of stamp and arrival of its last message."""
+    """
+    What one sensor has said.
+
+    at: s, the earlier of stamp and arrival of its last message; measured_at: of the last that was
+    not blind.
+    """
 
     frame: str | None = None
     stamp: float = -math.inf
     at: float = -math.inf
+    measured_at: float = -math.inf
     views: list[tuple[float, View, Pose]] = field(default_factory=list)  # when, what, from where
     seen: dict[int, np.ndarray] = field(default_factory=dict)  # s, when each strip was last seen
     problem: str = ''
@@ -143,7 +149,7 @@ class Obstacles:
     def forget(self) -> None:
         """Drop what the sensors have said, but not their frames."""
         for sensor in self._sensors.values():
-            sensor.at = sensor.stamp = sensor.problem_at = -math.inf
+            sensor.at = sensor.measured_at = sensor.stamp = sensor.problem_at = -math.inf
             sensor.views.clear()
             sensor.seen.clear()
 
@@ -158,6 +164,8 @@ class Obstacles:
                 f'it comes from the frame "{frame[:40]}", not from "{sensor.frame[:40]}" any more:'
                 ' do two sensors publish there? Restart motion_executor if that is right'
             )
+        if not stamp:
+            return 'it has no stamp'
         if not -_AHEAD_OF_TIME <= age <= longest:
             told = f'{age:.2f} s before' if age > 0.0 else f'{-age:.2f} s after'
             return f'it is stamped {told} it arrives: do the clocks agree, is the network slow?'
@@ -167,7 +175,7 @@ class Obstacles:
         return ''
 
     def _take(self, sensor: _Sensor, rays: Rays, stamp: float, now: float) -> None:
-        """Keep a view beside the last whole one, if that is not too old."""
+        """Take a view; keep those before it that saw what it does not see, while fresh."""
         limits, at = self.parameters, min(stamp, now)
         if stamp == sensor.stamp:
             return
@@ -179,9 +187,9 @@ class Obstacles:
             limits.obstacle_share,
             limits.stop_distance + max(self._stops, limits.slowdown_distance),
         )
-        kept = [] if view.whole else [one for one in sensor.views if one[1].whole]
+        kept = [one for one in self._fresh(sensor, now) if not view.covers(one[1])]
         sensor.views = [*kept, (at, view, self._driven.pose_at(stamp))]
-        sensor.at = at
+        sensor.at, sensor.measured_at = at, sensor.measured_at if view.blind else at
         for direction, way in view.ways.items():
             before = sensor.seen.get(direction, np.full(len(way.seen), -math.inf))
             sensor.seen[direction] = np.where(way.seen, at, before)
@@ -192,13 +200,16 @@ class Obstacles:
         """Return (N, 2) m: all that stands there, as seen from where the robot will be."""
         pose, found = self._driven.predicted(now), [np.zeros((0, 2))]
         for sensor in self._sensors.values():
-            for at, view, seen_from in sensor.views:
-                if now - at <= self.parameters.obstacle_timeout:
-                    x, y, turn = seen_from.seen_from(pose)
-                    cosine, sine = math.cos(turn), math.sin(turn)
-                    rotation = np.array([[cosine, sine], [-sine, cosine]])
-                    found.append(view.points @ rotation + (x, y))
+            for _, view, seen_from in self._fresh(sensor, now):
+                x, y, turn = seen_from.seen_from(pose)
+                cosine, sine = math.cos(turn), math.sin(turn)
+                rotation = np.array([[cosine, sine], [-sine, cosine]])
+                found.append(view.points @ rotation + (x, y))
         return np.concatenate(found)
+
+    def _fresh(self, sensor: _Sensor, now: float) -> list[tuple[float, View, Pose]]:
+        oldest = now - self.parameters.obstacle_timeout
+        return [one for one in sensor.views if one[0] >= oldest]
 
     def _doubt(self, name: str, now: float) -> str:
         """Return why a sensor cannot be trusted, or ''."""
@@ -209,6 +220,10 @@ class Obstacles:
             return f'{name} silent: nothing has come yet; does its driver run, and publish there?'
         if now - sensor.at > longest:
             return f'{name} silent for {now - sensor.at:.1f} s: does its driver run?'
+        if now - sensor.measured_at > longest:
+            return (
+                f'{name} is blind: none of its beams measures anything; is it covered, or broken?'
+            )
         return ''
 
     def _driving(self, direction: int, now: float) -> Verdict | None:
@@ -216,7 +231,11 @@ class Obstacles:
         ways = {
             name: sensor.views[-1][1].ways[direction] for name, sensor in self._sensors.items()
         }
-        near = [name for name, way in ways.items() if way.too_near]
+        near = [
+            name
+            for name, sensor in self._sensors.items()
+            if any(view.ways[direction].too_near for _, view, _ in self._fresh(sensor, now))
+        ]
         if near:
             message = (
                 f'an obstacle {where} is too near for {" and ".join(near)} to measure: is the'
@@ -269,4 +288,5 @@ def _short_of(way: Way, stop: float) -> str:
         return 'does not look there (is its mount right?)'
     if way.short > (way.rays - way.valid) // 2:
         return f'does not reach {stop:.2f} m before the robot (range_max, heights)'
-    return f'has {way.valid} valid beams of {way.rays}'
+    looked, count = int(way.looked.sum()), len(way.looked)
+    return f'looks at {looked} of {count}; {way.valid} of its {way.rays} beams measured something'

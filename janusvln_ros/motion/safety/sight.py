@@ -42,15 +42,20 @@ class Way:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """points: (N, 2) m in base_link, where something stands as high as the robot."""
+    """
+    What one message tells.
+
+    points: (N, 2) m in base_link, where something stands as high as the robot. blind: no ray has
+    measured anything but the robot itself.
+    """
 
     points: np.ndarray
     ways: dict[int, Way]
+    blind: bool
 
-    @property
-    def whole(self) -> bool:
-        """Tell whether all was seen that was looked at."""
-        return all((way.seen == way.looked).all() for way in self.ways.values())
+    def covers(self, other: View) -> bool:
+        """Tell whether it has seen every strip that another view has seen."""
+        return all((way.seen | ~other.ways[side].seen).all() for side, way in self.ways.items())
 
 
 def strips(body: BodyParameters) -> int:
@@ -79,6 +84,7 @@ def look(rays: Rays, body: BodyParameters, distance: float, share: float, farthe
             direction: _way(rays, measured, solid, body, distance, share, direction)
             for direction in (FORWARD, BACKWARD)
         },
+        blind=bool(np.isnan(measured).all()),
     )
 
 

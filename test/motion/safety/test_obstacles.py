@@ -65,12 +65,12 @@ def test_free_way_and_an_end_of_it():
     ('ranges', 'result', 'word'),
     [
         (np.full(BEAMS, -math.inf), Result.BLOCKED, 'too near'),
-        (np.zeros(BEAMS), Result.INPUT_LOST, '0 valid beams of'),
-        (BLIND, Result.INPUT_LOST, '0 valid beams of'),
-        (np.full(BEAMS, 0.05), Result.INPUT_LOST, '0 valid beams of'),
-        (np.full(BEAMS, 13.0), Result.INPUT_LOST, '0 valid beams of'),
-        (np.where(AHEAD, 0.0, math.inf), Result.INPUT_LOST, '0 valid beams of'),
-        (np.where(np.arange(BEAMS) == 0, 1.0, math.nan), Result.INPUT_LOST, '0 valid beams of'),
+        (np.zeros(BEAMS), Result.INPUT_LOST, 'is blind'),
+        (BLIND, Result.INPUT_LOST, 'is blind'),
+        (np.full(BEAMS, 0.05), Result.INPUT_LOST, 'is blind'),
+        (np.full(BEAMS, 13.0), Result.INPUT_LOST, 'is blind'),
+        (np.where(AHEAD, 0.0, math.inf), Result.INPUT_LOST, '0 of its 79 beams'),
+        (np.where(np.arange(BEAMS) == 0, 1.0, math.nan), Result.INPUT_LOST, '0 of its 79 beams'),
         (wall(0.4), Result.BLOCKED, 'at 0.20 m'),
     ],
 )
@@ -107,6 +107,10 @@ def test_stamps_that_cannot_be(stamp, word):
     assert says(obstacles, 10.4)[0] is Result.INPUT_LOST
     see(obstacles, FREE, 10.6)
     assert says(obstacles, 10.6)[0] is Result.NONE
+
+
+def test_without_a_stamp():
+    assert guard().on_message('scan', '', 0.0, 0.1, lambda: scan(FREE)) == 'it has no stamp'
 
 
 def test_a_scan_that_is_fresh_on_arrival_ages_by_its_stamp():
@@ -171,7 +175,7 @@ def test_of_several_sensors_each_has_to_live_and_each_may_block():
     see(obstacles, FREE, 1.0)
     see(obstacles, FREE, 1.0, 'scan2')
     assert says(obstacles, 1.0)[1].startswith('points silent')
-    rays = cloud_rays(np.zeros((0, 3)), Mount.of(z=0.4))
+    rays = cloud_rays(np.array([[0.0, 3.0, 0.1]]), Mount.of(z=0.4))
     obstacles.on_message('points', 'lidar', 1.0, 1.0, lambda: rays)
     assert says(obstacles, 1.0)[0] is Result.NONE  # the scans see the whole way
     see(obstacles, wall(0.4), 1.1, 'scan2')
@@ -187,10 +191,24 @@ def test_two_sensors_may_see_half_each():
     see(obstacles, np.where(ANGLES < 0.02, math.inf, math.nan), 1.0)
     see(obstacles, np.where(ANGLES > -0.02, math.inf, math.nan), 1.0, 'scan2')
     assert says(obstacles, 1.0)[0] is Result.NONE
-    see(obstacles, BLIND, 1.6)
+    see(obstacles, np.where(AHEAD, math.nan, math.inf), 1.6)
     see(obstacles, np.where(ANGLES > -0.02, math.inf, math.nan), 1.6, 'scan2')
     result, message = says(obstacles, 1.6)
-    assert result is Result.INPUT_LOST and 'scan has 0 valid' in message and 'scan2' in message
+    assert result is Result.INPUT_LOST and 'scan looks at 8 of 8; 0 of its' in message
+    assert 'scan2 looks at 8 of 8; 4' in message
+    see(obstacles, BLIND, 2.2)
+    see(obstacles, FREE, 2.2, 'scan2')
+    assert says(obstacles, 2.2)[1].startswith('scan is blind')
+
+
+def test_what_one_message_does_not_look_at_it_does_not_clear():
+    obstacles = guard()
+    behind = np.where(np.abs(ANGLES) > 2.0, math.inf, math.nan)
+    for ranges in (wall(0.4), np.where(AHEAD, -math.inf, math.inf)):
+        see(obstacles, ranges, 1.0)
+        see(obstacles, behind, 1.05)
+        assert says(obstacles, 1.05)[0] is Result.BLOCKED
+        obstacles.forget()
 
 
 def test_a_laser_that_looks_elsewhere():

@@ -146,7 +146,7 @@ def test_without_a_fresh_scan_there_is_no_motion():
         assert status.result is Result.INPUT_LOST and 'scan silent' in status.message
     see(robot.executor.obstacles, np.full(len(ANGLES), math.nan), robot.now)
     status = run(robot, FORWARD)
-    assert status.result is Result.INPUT_LOST and '0 valid beams of' in status.message
+    assert status.result is Result.INPUT_LOST and 'scan is blind' in status.message
     see(robot.executor.obstacles, np.full(len(ANGLES), math.inf), robot.now)
     robot.act(FORWARD)
     robot.run(0.4)
