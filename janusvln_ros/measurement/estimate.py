@@ -104,8 +104,8 @@ def storage(work: Workload) -> dict[str, int]:
             if work.language_weights == 'int8':  # multiplied by as a copy
                 copy = max(copy, size)
             size = quantization.weight_bytes(tuple(tensor.shape), work.language_weights)
-        language = name.startswith(('model.', 'lm_head.'))
-        weights['language model' if language else 'encoders'] += size
+        part = 'language model' if name.startswith(('model.', 'lm_head.')) else 'encoders'
+        weights[part] += size
     config, item = work.config, work.dtype.itemsize
     held = {
         'geometry memory': geometry_memory(model, work.grid, work.memory).nbytes,
@@ -176,7 +176,7 @@ def step(work: Workload, past: int, recompute: bool = False) -> dict[str, Part]:
 
 
 def _geometry(work: Workload, model: JanusModel, past: int, item: int) -> Part:
-    config, aggregator = work.config.geometry, model.vggt['aggregator']
+    config, aggregator = work.config.geometry, model.vggt.aggregator
     tokens, width, used = frame_tokens(work), config.embed_dim, config.num_used_blocks
     patches = work.grid.rows * work.grid.columns
     blocks = products(
@@ -184,7 +184,7 @@ def _geometry(work: Workload, model: JanusModel, past: int, item: int) -> Part:
         aggregator.frame_blocks[:used],
         aggregator.global_blocks[:used],
     )
-    embed = aggregator.patch_embed.patch_embed['proj'].weight.numel()
+    embed = aggregator.patch_embed.patch_embed.proj.weight.numel()
     merger = products(model.merger)
     linear = 2 * (blocks * tokens + embed * patches + merger * work.grid.tokens)
     within = 4 * tokens**2 * width * (config.dino_depth + used)
@@ -197,7 +197,7 @@ def _vision(work: Workload, model: JanusModel, item: int) -> Part:
     config, tower = work.config.vision, model.visual
     rows, columns = work.grid.vision
     patches = rows * columns
-    embed = tower.patch_embed['proj'].weight.numel()
+    embed = tower.patch_embed.proj.weight.numel()
     blocks, merger = products(tower.blocks), products(tower.merger)
     full = len(config.full_attention_blocks)
     window = min(patches, (config.window_size // config.patch_size) ** 2)
@@ -231,7 +231,9 @@ def _language(
     width = config.num_heads * config.head_dim
     attention = 4 * width * config.num_layers * (tokens * window + tokens**2 // 2)
     last = model.model.layers[-1]  # behind its attention only what is read goes on
-    unread = (tokens - 1 - tree) * (products(last.mlp) + products(last.self_attn.o_proj))
+    unread = (tokens - 1 - tree) * products(
+        last.get_submodule('mlp'), last.get_submodule('self_attn.o_proj')
+    )
     linear = 2 * (products(model.model.layers) * tokens + products(model.lm_head) * (1 + tree))
     linear -= 2 * unread
     cache = 2 * config.num_key_value_heads * config.head_dim * config.num_layers * item

@@ -58,9 +58,9 @@ class Recorder:
     def recording(self) -> Iterator[None]:
         """Record while the context lasts."""
         model = self.policy.model
-        aggregator = model.vggt['aggregator']
+        aggregator = model.vggt.aggregator
         last_used = aggregator.global_blocks[aggregator.config.num_used_blocks - 1]
-        last = model.model.layers[-1].self_attn
+        last = model.model.layers[-1]
         inputs = {
             'geometry_pixels': aggregator,
             'vision_rows': model.visual,
@@ -70,10 +70,10 @@ class Recorder:
             'features': aggregator,
             'geometry': model.merger,
             'semantics': model.visual,
-            'qkv_first': aggregator.global_blocks[0].attn.qkv,
-            'qkv_last': last_used.attn.qkv,
-            'keys': last.k_proj,
-            'values': last.v_proj,
+            'qkv_first': aggregator.global_blocks[0].get_submodule('attn.qkv'),
+            'qkv_last': last_used.get_submodule('attn.qkv'),
+            'keys': last.get_submodule('self_attn.k_proj'),
+            'values': last.get_submodule('self_attn.v_proj'),
             'answers': model.lm_head,
         }
         handles = [

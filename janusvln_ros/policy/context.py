@@ -50,7 +50,7 @@ class FrameTables(NamedTuple):
         return cls(
             frame_size,
             grid,
-            model.vggt['aggregator'].tables(*grid),
+            model.vggt.aggregator.tables(*grid),
             model.visual.tables(*grid.vision),
         )
 
@@ -155,13 +155,13 @@ class Context:
         return self._graphs.run('geometry', self.geometry.end, self._encode_geometry, image)
 
     def _encode_geometry(self, image: torch.Tensor) -> torch.Tensor:
-        aggregator = self.model.vggt['aggregator']
+        aggregator = self.model.vggt.aggregator
         special = aggregator.special(0 if self.geometry.seen == 0 else 1)
         attend = partial(attend_to_frames, self.geometry)
         pixels = self._colours.geometry(self._colours.pixels(image))
         features = aggregator(pixels, self.tables.geometry, special, attend)
         patches = features[:, self.model.config.geometry.num_special_tokens :]
-        return self.model.merger(patches, *self.tables.grid)
+        return self.model.merger(patches.unflatten(1, self.tables.grid))
 
     def encode_vision(self, images: torch.Tensor) -> torch.Tensor:
         """Encode semantics of frames (N, h, w, 3) uint8, resized: tokens (N, M, hidden)."""

@@ -10,14 +10,11 @@ import shutil
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import read_json
 from janusvln_ros.policy.network.model import JanusModel
-from janusvln_ros.training.parallel import agree, rank, world
+from janusvln_ros.training.parallel import agree, rank, tensors, world
 from safetensors.torch import save_file
 import torch
 from torch import nn
-from torch.distributed.checkpoint.state_dict import get_model_state_dict
 from torch.distributed.tensor import DTensor
-
-_PREFIX = 'model.'
 
 
 def export(network: nn.Module, folder: Path, source: Path) -> None:
@@ -28,11 +25,7 @@ def export(network: nn.Module, folder: Path, source: Path) -> None:
     writes some of the files, one tensor of which is whole on a GPU at a time; all are there for
     all processes on return.
     """
-    state = {
-        name.removeprefix(_PREFIX): tensor
-        for name, tensor in get_model_state_dict(network).items()
-        if name.startswith(_PREFIX)
-    }
+    state = tensors(network)
     unused = {
         name: (path, torch.Size(shape))
         for path, names in checkpoint.tensor_files(source).items()
@@ -51,7 +44,7 @@ def export(network: nn.Module, folder: Path, source: Path) -> None:
         written = []
         for number, names in enumerate(shards):
             mine = number % world() == rank()
-            tensors = {}
+            own = {}
             for name in names:
                 if name in state:
                     whole = _whole(state[name])  # by all processes together
@@ -59,10 +52,10 @@ def export(network: nn.Module, folder: Path, source: Path) -> None:
                     with checkpoint.open_shard(unused[name][0], 'cpu') as shard:
                         whole = shard.get_tensor(name)
                 if mine:
-                    tensors[name] = whole.to('cpu', torch.float32).contiguous()
+                    own[name] = whole.to('cpu', torch.float32).contiguous()
             if mine:
                 path = fresh / checkpoint.shard_name(number, len(shards))
-                written.append(writer.submit(save_file, tensors, path, {'format': 'pt'}))
+                written.append(writer.submit(save_file, own, path, {'format': 'pt'}))
         for file in written:
             file.result()
     agree()
@@ -96,7 +89,8 @@ def _replace(folder: Path, fresh: Path) -> None:
 
 def _shards(nbytes: dict[str, int]) -> list[list[str]]:
     """Divide tensors among files, in order."""
-    shards, room = [], 0
+    shards: list[list[str]] = []
+    room = 0
     for name, size in nbytes.items():
         if not shards or size > room:
             shards.append([])
@@ -107,4 +101,5 @@ def _shards(nbytes: dict[str, int]) -> list[list[str]]:
 
 
 def _whole(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().full_tensor() if isinstance(tensor, DTensor) else tensor.detach()
+    tensor = tensor.detach()
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

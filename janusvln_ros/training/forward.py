@@ -59,7 +59,7 @@ def encode_geometry(model: JanusModel, frames: torch.Tensor, memory: MemoryConfi
 
     Every frame sees the frames that its window remembers, as `Context.encode_geometry` has it.
     """
-    aggregator = model.vggt['aggregator']
+    aggregator = model.vggt.aggregator
     episodes, length, height, width = frames.shape[:4]
     tables = aggregator.tables(height // PATCH, width // PATCH)
     tokens = len(tables.cos)
@@ -87,7 +87,8 @@ def merge_geometry(
     model: JanusModel, features: torch.Tensor, rows: int, columns: int
 ) -> torch.Tensor:
     """Merge geometry features (E, T, P0, 2C) to tokens of the language model (E, T, M, D)."""
-    return model.merger(features.flatten(0, 1), rows, columns).unflatten(0, features.shape[:2])
+    grid = features.unflatten(2, (rows, columns)).flatten(0, 1)
+    return model.merger(grid).unflatten(0, features.shape[:2])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ checkpoint is saved, says where the goal is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -30,6 +30,7 @@ from janusvln_ros.training.forward import (
     merge_vision,
     QuestionBatch,
 )
+from janusvln_ros.training.loop import Network
 import numpy as np
 import torch
 from torch import nn
@@ -58,14 +59,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Move to a device."""
-        return Batch(
-            *(
-                getattr(self, name).to(device)
-                for name in ('frames', 'questions', 'targets', 'bearing', 'distance', 'visible')
-            ),
-            self.prompt,
-            self.mode,
-        )
+        names = 'frames', 'questions', 'targets', 'bearing', 'distance', 'visible'
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 class ImitationBatches:
@@ -133,7 +128,7 @@ class ImitationBatches:
             for index in self.chosen(step * self._batches + part)
         ]
         drawn = [draw(walk, asked, rng) for walk in walks]
-        rows = []
+        rows: list[list[tuple[int, tuple[int, ...], tuple[int, ...]]]] = []
         shape = len(walks), max(map(len, drawn))
         bearing = torch.full(shape, IGNORED)
         distance, visible = torch.zeros(shape), torch.zeros(shape)
@@ -229,7 +224,7 @@ def draw(walk: Walk, count: int, rng: np.random.Generator) -> list[tuple[int, in
     return [possible[i] for i in chosen]
 
 
-class ImitationNetwork(nn.Module):
+class ImitationNetwork(Network):
     """The model, and a head that says where the goal is."""
 
     def __init__(
@@ -274,11 +269,12 @@ class ImitationNetwork(nn.Module):
 
     def _parameters_of(self, part: str) -> list[nn.Parameter]:
         visual = self.model.visual
-        modules = {
+        modules: dict[str, list[nn.Module]] = {
             'visual': [visual.patch_embed, visual.blocks],
             'visual_merger': [visual.merger],
-        }.get(part) or [getattr(self.model, part)]
-        return [parameter for module in modules for parameter in module.parameters()]
+        }
+        chosen = modules.get(part) or [getattr(self.model, part)]
+        return [parameter for module in chosen for parameter in module.parameters()]
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Add up the cross entropy of answers with their ends, and the head's losses."""

@@ -56,14 +56,14 @@ class Data(Protocol):
         """Draw a step's batch of the given number; the two numbers alone decide."""
 
 
-class Network(Protocol):
+class Network(nn.Module):
     """What a stage trains: a module whose forward pass gives the loss and what is to be logged."""
+
+    forward: Callable[..., tuple[torch.Tensor, Mapping[str, torch.Tensor]]]
 
     def groups(self) -> list[dict[str, Any]]:
         """Give the optimiser's groups; 'scale' multiplies the learning rate."""
-
-    def forward(self, batch: Any) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
-        """Give the loss of a batch, and numbers."""
+        raise NotImplementedError
 
 
 def learning_rate(config: LoopConfig, step: int) -> float:
@@ -97,7 +97,7 @@ class Interrupt:
 
 
 def train(
-    network: nn.Module,
+    network: Network,
     data: Data,
     config: LoopConfig,
     folder: Path,

@@ -6,7 +6,7 @@ Nothing here is needed for one process. `torchrun --nproc_per_node=8 -m janusvln
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 import os
@@ -27,6 +27,7 @@ from torch.distributed.fsdp import fully_shard, MixedPrecisionPolicy
 
 UNITS = (DecoderLayer, VisionBlock, GeometryBlock)  # sharded one by one
 _GIB = 2**30
+_MODEL = 'model.'
 _waiting: list[distributed.ProcessGroup] = []  # in which all processes wait for each other
 
 
@@ -41,7 +42,7 @@ def world() -> int:
 
 
 @contextmanager
-def processes(device: str) -> Iterable[torch.device]:
+def processes(device: str) -> Iterator[torch.device]:
     """Join the processes that torchrun started, if it did; give the device of this one."""
     started = int(os.environ.get('WORLD_SIZE', '1')) > 1
     if device == 'cuda' and not torch.cuda.is_available():
@@ -91,6 +92,15 @@ def shard(network: nn.Module, device: torch.device, dtype: str) -> None:
     fully_shard(network, mesh=mesh, mp_policy=policy)
 
 
+def tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Give the tensors of the network's model, without auxiliary heads, by the model's names."""
+    return {
+        name.removeprefix(_MODEL): tensor
+        for name, tensor in get_model_state_dict(network).items()
+        if name.startswith(_MODEL) and isinstance(tensor, torch.Tensor)
+    }
+
+
 def read_weights(network: nn.Module, device: torch.device, folder: Path) -> None:
     """
     Fill the model of a sharded network, which is on the meta device, from a checkpoint.
@@ -100,11 +110,7 @@ def read_weights(network: nn.Module, device: torch.device, folder: Path) -> None
     for module in network.modules():
         if any(parameter.is_meta for parameter in module.parameters(recurse=False)):
             module.to_empty(device=device, recurse=False)
-    state = {
-        name.removeprefix('model.'): tensor
-        for name, tensor in get_model_state_dict(network).items()
-        if name.startswith('model.')
-    }
+    state = tensors(network)
     wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
     checkpoint.check(wanted, checkpoint.tensor_files(folder), origin=str(folder))
     load(state, storage_reader=HuggingFaceStorageReader(str(folder)))

@@ -22,6 +22,7 @@ from janusvln_ros.training.forward import (
     merge_geometry,
     merge_vision,
 )
+from janusvln_ros.training.loop import Network
 import numpy as np
 import torch
 from torch import nn
@@ -66,8 +67,11 @@ class ViewBatches:
         return {name: torch.from_numpy(array[chosen]) for name, array in self._arrays.items()}
 
 
-class PretrainingNetwork(nn.Module):
+class PretrainingNetwork(Network):
     """The model with read-outs of its tokens."""
+
+    kinds: torch.Tensor
+    colours: torch.Tensor
 
     def __init__(self, model: JanusModel) -> None:
         super().__init__()
@@ -138,7 +142,8 @@ class PretrainingNetwork(nn.Module):
             seen_colours.argmax(-1) == self.colours[most]
         )
         metrics = {**losses, 'pair_right': (right & filled).sum() / filled.sum().clamp(min=1)}
-        return sum(_WEIGHTS[name] * value for name, value in losses.items()), metrics
+        weighed = (_WEIGHTS[name] * value for name, value in losses.items())
+        return sum(weighed, torch.zeros((), device=device)), metrics
 
 
 def _by_token(values: torch.Tensor) -> torch.Tensor:

@@ -36,7 +36,7 @@ from janusvln_ros.training.data.sources import (
 )
 from janusvln_ros.training.export import export, replace_checkpoint
 from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
-from janusvln_ros.training.loop import Data, LoopConfig, train
+from janusvln_ros.training.loop import Data, LoopConfig, Network, train
 from janusvln_ros.training.parallel import (
     agree,
     checkpoint_activations,
@@ -48,7 +48,6 @@ from janusvln_ros.training.parallel import (
 )
 from janusvln_ros.training.pretrain import PretrainingNetwork, ViewBatches
 import torch
-from torch import nn
 from torch.nn.attention import sdpa_kernel, SDPBackend
 
 CHECKPOINT = 'checkpoint'
@@ -150,7 +149,7 @@ class DrawViews:
             context.folder,
             tours=self.tours,
             seed=self.seed,
-            rooms=tuple(self.rooms),
+            rooms=self.rooms,
             processes=context.cores,
         )
         return True
@@ -375,7 +374,7 @@ def run_stage(
 
 def _train(
     context: StageContext,
-    network: nn.Module,
+    network: Network,
     data: Data,
     loop: LoopConfig,
     start: Path,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 import shutil
+from typing import Any
 import warnings
 
 from janusvln_ros.training.parallel import rank, world
@@ -52,7 +53,7 @@ def load_state(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Pat
     if not (folder / LATEST).exists():
         return 0
     model, moments = get_state_dict(network, optimiser)
-    state = {'network': model, 'optimiser': moments, 'step': 0}
+    state: dict[str, Any] = {'network': model, 'optimiser': moments, 'step': 0}
     checkpoint.load(
         state, checkpoint_id=folder / (folder / LATEST).read_text(), no_dist=world() == 1
     )

@@ -17,7 +17,8 @@ import tempfile
 from typing import Any
 
 from janusvln_ros.actions import Action
-from janusvln_ros.episodes.grammar import PHRASINGS, tokenise, vocabulary
+from janusvln_ros.episodes.grammar import tokenise, vocabulary
+from janusvln_ros.episodes.phrasings import PHRASINGS
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.network.model import JanusModel

@@ -29,9 +29,9 @@ def test_position_table_is_used_as_it_is_on_its_own_grid():
 def test_odd_row_and_column_are_dropped_before_four_patches_become_a_token():
     torch.manual_seed(0)
     merger = GeometryMerger(6, 10, 8)
-    features = torch.randn(1, 5 * 7, 6)
-    merged = merger(features, 5, 7)[0].view(2, 3, 8)
-    grid = merger.ln_q(features).view(5, 7, 6)
+    features = torch.randn(1, 5, 7, 6)
+    merged = merger(features)[0].view(2, 3, 8)
+    grid = merger.ln_q(features)[0]
     for row in range(2):
         for column in range(3):
             four = [grid[2 * row + y, 2 * column + x] for y in (0, 1) for x in (0, 1)]

@@ -73,14 +73,14 @@ def test_gradients_reach_every_used_weight():
     model = policy.model.requires_grad_(True)
     prompt = policy.encoder.prompt(policy.encoder.suffix('Go.'), Grid(6, 6))
     tables = model.visual.tables(*prompt.grid.vision)
-    aggregator = model.vggt['aggregator']
+    aggregator = model.vggt.aggregator
     features = aggregator(
         torch.rand(1, 3, 84, 84),
         aggregator.tables(*prompt.grid),
         aggregator.special(0),
         lambda block, q, k, v: functional.scaled_dot_product_attention(q, k, v),
     )
-    merged = model.merger(features[:, 5:], *prompt.grid)
+    merged = model.merger(features[:, 5:].unflatten(1, prompt.grid))
     fused = model.visual(torch.rand(1, 36, 1176), tables) + 0.3 * merged
     embeddings = torch.cat((model.model.embed_tokens(torch.tensor([prompt.prefix])), fused), 1)
     rotation = Rotary(model.config.language, CPU)(torch.arange(embeddings.shape[1]).expand(3, -1))

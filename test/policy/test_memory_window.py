@@ -32,7 +32,7 @@ class NaiveWindow:
         self.policy, self.model, self.memory = policy, policy.model, policy.memory
         self.grid = patch_grid(*frame_size, policy.image_width)
         self.prompt = policy.encoder.prompt(policy.encoder.suffix(instruction), self.grid)
-        self.tables = self.model.vggt['aggregator'].tables(*self.grid)
+        self.tables = self.model.vggt.aggregator.tables(*self.grid)
         self.vision_tables = self.model.visual.tables(*self.grid.vision)
         self.geometry = []  # per retained frame: {block: (keys, values)}
         self.frames = []  # per retained frame: number, tokens that stay, {layer: (keys, values)}
@@ -44,7 +44,7 @@ class NaiveWindow:
         model, colours = self.model, Normalisation(torch.device('cpu'))
         pixels = colours.pixels(torch.from_numpy(resize(rgb, self.policy.image_width))[None])
         features = self._geometry(colours.geometry(pixels))[:, 5:]
-        geometry = model.merger(features, *self.grid)
+        geometry = model.merger(features.unflatten(1, self.grid))
         semantics = model.visual(colours.vision(pixels), self.vision_tables)
         fused = (semantics + model.config.lam * geometry)[0]
         self.fused.append(fused)
@@ -72,7 +72,7 @@ class NaiveWindow:
             keys, values = (torch.cat(parts, dim=2) for parts in zip(*past, (k, v)))
             return functional.scaled_dot_product_attention(q, keys, values)
 
-        aggregator = self.model.vggt['aggregator']
+        aggregator = self.model.vggt.aggregator
         special = aggregator.special(1 if self.geometry else 0)
         features = aggregator(pixels, self.tables, special, attend)
         self.geometry.append(new)

@@ -9,14 +9,14 @@ import torch
 class GeometryMerger(PatchMerger):
     """MLP(G): geometry features of 2 x 2 patches to one token of the language model."""
 
-    def forward(self, features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """
-        Merge geometry features (B, rows * columns, 2C) to (B, M, hidden), row-major.
+        Merge geometry features (B, rows, columns, 2C) to (B, M, hidden), row-major.
 
         An odd last row or column of the patch grid is dropped, as it is for vision.
         """
-        grid = features.to(self.ln_q.weight.dtype).unflatten(1, (rows, columns))
-        grid = grid[:, : rows // 2 * 2, : columns // 2 * 2]
+        rows, columns = x.shape[1:3]
+        grid = x[:, : rows // 2 * 2, : columns // 2 * 2].to(self.ln_q.weight.dtype)
         groups = grid.unflatten(1, (-1, 2)).unflatten(3, (-1, 2)).transpose(2, 3)
         return super().forward(groups.flatten(1, 4))
 

@@ -13,7 +13,7 @@ import math
 from typing import NamedTuple
 
 from janusvln_ros.policy.network.config import GeometryConfig
-from janusvln_ros.policy.network.layers import LayerNorm, rotate
+from janusvln_ros.policy.network.layers import LayerNorm, Projection, rotate
 from janusvln_ros.policy.network.regions import Region
 import torch
 from torch import nn
@@ -120,7 +120,7 @@ class PatchEmbed(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + (config.img_size // patch) ** 2, dim))
         self.register_tokens = nn.Parameter(torch.zeros(1, config.num_register_tokens, dim))
-        self.patch_embed = nn.ModuleDict({'proj': nn.Conv2d(3, dim, patch, patch)})
+        self.patch_embed = Projection({'proj': nn.Conv2d(3, dim, patch, patch)})
         self.blocks = nn.ModuleList(
             Block(
                 dim,
@@ -146,7 +146,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, pixels: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Normalised pixels (B, 3, h, w), `positions` of the grid, to (B, patches, C) float32."""
-        projection, batch = self.patch_embed['proj'], len(pixels)
+        projection, batch = self.patch_embed.proj, len(pixels)
         side = projection.kernel_size[0]
         patches = pixels.unflatten(3, (-1, side)).unflatten(2, (-1, side))
         patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
@@ -172,17 +172,13 @@ class Aggregator(nn.Module):
         self.camera_token = nn.Parameter(torch.zeros(1, 2, 1, dim))
         self.register_token = nn.Parameter(torch.zeros(1, 2, config.num_register_tokens, dim))
         self.patch_embed = PatchEmbed(config)
-        for name in ('frame_blocks', 'global_blocks'):
-            setattr(
-                self,
-                name,
-                nn.ModuleList(
-                    Block(
-                        dim, config.num_heads, config.mlp_ratio, config.layernorm_eps, qk_norm=True
-                    )
-                    for _ in range(config.depth)
-                ),
+        self.frame_blocks, self.global_blocks = (
+            nn.ModuleList(
+                Block(dim, config.num_heads, config.mlp_ratio, config.layernorm_eps, qk_norm=True)
+                for _ in range(config.depth)
             )
+            for _ in range(2)
+        )
 
     def tables(self, rows: int, columns: int) -> GeometryTables:
         """

@@ -34,6 +34,12 @@ class LayerNorm(nn.LayerNorm):
         )
 
 
+class Projection(nn.ModuleDict):
+    """A convolution of patches under the name that checkpoints give it."""
+
+    proj: nn.Conv2d | nn.Conv3d
+
+
 class GatedMLP(nn.Module):
     """SwiGLU (arXiv 2002.05202): down(silu(gate(x)) * up(x)); (..., dim) to (..., dim)."""
 

@@ -11,6 +11,12 @@ import torch
 from torch import nn
 
 
+class VGGT(nn.ModuleDict):
+    """The part of VGGT that is used, under its name."""
+
+    aggregator: Aggregator
+
+
 class JanusModel(nn.Module):
     """Weights only; an episode's state lives in `janusvln_ros.policy.context`."""
 
@@ -19,7 +25,7 @@ class JanusModel(nn.Module):
         self.config = config
         hidden = config.language.hidden_size
         self.visual = VisionTower(config.vision)
-        self.vggt = nn.ModuleDict({'aggregator': Aggregator(config.geometry)})
+        self.vggt = VGGT({'aggregator': Aggregator(config.geometry)})
         self.merger = GeometryMerger(
             2 * config.geometry.embed_dim, config.merger_hidden_dim, hidden
         )

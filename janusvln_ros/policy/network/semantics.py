@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from janusvln_ros.policy.network.config import VisionConfig
-from janusvln_ros.policy.network.layers import GatedMLP, RMSNorm, rotate
+from janusvln_ros.policy.network.layers import GatedMLP, Projection, RMSNorm, rotate
 from janusvln_ros.policy.network.regions import Region
 import torch
 from torch import nn
@@ -111,7 +111,7 @@ class VisionTower(nn.Module):
         self.config = config
         dim = config.hidden_size
         kernel = (config.temporal_patch_size, config.patch_size, config.patch_size)
-        self.patch_embed = nn.ModuleDict({'proj': nn.Conv3d(3, dim, kernel, kernel, bias=False)})
+        self.patch_embed = Projection({'proj': nn.Conv3d(3, dim, kernel, kernel, bias=False)})
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.merger = PatchMerger(dim, 4 * dim, config.out_hidden_size)
 
@@ -145,7 +145,7 @@ class VisionTower(nn.Module):
 
     def forward(self, rows: torch.Tensor, tables: VisionTables) -> torch.Tensor:
         """Pixel rows (B, N, 1176), in groups of four, to tokens (B, M, out_hidden_size)."""
-        weight = self.patch_embed['proj'].weight
+        weight = self.patch_embed.proj.weight
         x = functional.linear(rows.to(weight.dtype), weight.flatten(1))
         return self.merge(self.encode(x, tables), tables)
 
@@ -155,7 +155,7 @@ class VisionTower(nn.Module):
 
         The times' weights add up: half the work of `forward`'s product, not bit for bit the same.
         """
-        weight = self.patch_embed['proj'].weight.sum(2).flatten(1)
+        weight = self.patch_embed.proj.weight.sum(2).flatten(1)
         return functional.linear(patches.flatten(2).to(weight.dtype), weight)
 
     def encode(self, x: torch.Tensor, tables: VisionTables) -> torch.Tensor:

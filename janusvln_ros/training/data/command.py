@@ -164,7 +164,7 @@ def _collect(arguments: argparse.Namespace) -> None:
             continue
         walk = walker.walk(split, index, most=200, astray=0.0, vary=False, things=False)
         if walk.labels[-1] == Action.STOP:
-            writer.write(name, walk.instruction, walk.frames, walk.labels.tolist())
+            writer.write(name, walk.instruction, list(walk.frames), walk.labels.tolist())
     walker.close()
 
 

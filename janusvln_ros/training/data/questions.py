@@ -49,7 +49,9 @@ def own_question(episode: Any, scene: Scene, poses: np.ndarray) -> Question:
 def _from_start(question: Question) -> Question:
     """Let a question be asked with its first turn if it has one, else without."""
     unknown = np.full_like(question.actions, UNKNOWN)
-    return replace(question, **{'actions' if question.turn else 'hinted': unknown})
+    if question.turn:
+        return replace(question, actions=unknown)
+    return replace(question, hinted=unknown)
 
 
 def thing_questions(scene: Scene, poses: np.ndarray, visible: np.ndarray) -> list[Question]:
@@ -61,7 +63,7 @@ def thing_questions(scene: Scene, poses: np.ndarray, visible: np.ndarray) -> lis
         if not nouns or not seen.any() or not len(scene.around(piece)):
             continue
         actions, _, distance = _follow(scene, [scene.around(piece)], poses)
-        bearing = np.array([_bearing(*pose, (piece.x, piece.y)) for pose in poses])
+        bearing = np.array([_bearing(x, y, yaw, (piece.x, piece.y)) for x, y, yaw in poses])
         questions += [
             Question('reach', {'a': noun}, 0, None, actions, actions, bearing, distance, seen)
             for noun in nouns
@@ -127,7 +129,7 @@ def _task(
 ) -> Question | None:
     """Make a question of a task; None where it cannot be asked at the pose of frame `first`."""
     facing = task.facing if task.together else task.facing[:1]
-    away = np.array([[_bearing(*pose, place) for place in facing] for pose in poses])
+    away = np.array([[_bearing(x, y, yaw, place) for place in facing] for x, y, yaw in poses])
     known = (
         np.cumsum((np.abs(away) < HALF_VIEW).all(axis=1) & (np.arange(len(poses)) >= first)) > 0
     )

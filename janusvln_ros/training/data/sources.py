@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 import json
 from pathlib import Path
+from typing import Protocol
 
 from janusvln_ros.actions import Action
 from janusvln_ros.policy.preprocessing import resize
@@ -23,10 +23,13 @@ import numpy as np
 from tqdm import tqdm
 
 
-class WalkDataset(Sequence[Walk]):
+class WalkDataset(Protocol):
     """Walks that are read when they are indexed."""
 
-    @abstractmethod
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Walk: ...
+
     def lengths(self) -> np.ndarray:
         """Tell how long the walks are, int64 (len,), in any unit: batches are of alike ones."""
 

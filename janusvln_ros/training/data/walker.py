@@ -69,7 +69,8 @@ class Walker:
         x, y, yaw = episode.start
         world.reset(x, y, yaw)
         expert = Expert(scene.space, route_of(episode))
-        frames, poses, taken, labels = [], [], [], []
+        frames: list[np.ndarray] = []
+        poses, taken, labels = [], [], []
         lost: list[int] = []
         while len(frames) < most:
             frames.append(world.render())

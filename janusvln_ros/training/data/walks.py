@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import json
 from pathlib import Path
+from typing import Any
 
 from janusvln_ros.episodes.grammar import choose_phrasing, Noun, say
 from janusvln_ros.policy.preprocessing import resize
@@ -93,7 +94,7 @@ def save_walk(path: Path, walk: Walk, image_width: int) -> None:
         }
         for question in walk.questions
     ]
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.stack([getattr(question, name) for question in walk.questions]).astype(kind)
         for name, kind in zip(_BY_FRAME, (np.int8, np.int8, np.float16, np.float16, bool))
     }
