@@ -5,9 +5,11 @@ Drive for hours, faster than real time, with whatever may happen, and see that n
     python benchmarks/motion_soak.py --hours 10 --over-dds    # processes, --speed times real time
 
 Episode after episode of random actions ends by STOP, a cancel in the middle of a motion, an
-e-stop, or odometry that falls silent, turns to NaN or jumps. Ends with status 1 at the first
-motion while the robot should stand, at a robot that does not take actions again, at any exception,
-or when the executor's memory has grown by more than --growth between the first tenth and the end.
+e-stop, or a fault of odometry or wheels (test/support/faults.py), during which actions are asked
+for all the same. Ends with status 1 at the first motion while the robot should stand, at a fault
+after which the base went farther than it may, at a robot that does not take actions again, at any
+exception, or when the executor's memory has grown by more than --growth between the first tenth
+and the end. Over DDS on a busy machine, --speed 1: late odometry is a fault, and is counted.
 """
 
 from __future__ import annotations
@@ -27,18 +29,26 @@ import sys
 
 from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.commands import Command
-from janusvln_ros.motion.config import ExecutorConfig
-from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
-from janusvln_ros.motion.testing import BaseModel, ClosedLoop
 from janusvln_ros.motion.types import Request, State, Velocity
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / 'test' / 'support'))
+
+from faults import FAULTS, FaultyRobot, STEP, STEP_ANGLE  # noqa: E402 - where it is was just told
+
 PATIENCE = 20.0  # simulated s for what must happen
-FAULTS = ('silent', 'nan', 'jump')
-ENDINGS = ('stop', 'cancel', 'e_stop', *FAULTS)
-Event = tuple[str, object]  # ('action', (id, step, action)), ('e_stop', bool), ('reset', None)...
+BY_STAMPS = {'late by its stamps', 'stamps old', 'stamps ahead'}  # odometry_delay is long here
+BREAKS = tuple(
+    name
+    for name, fault in FAULTS.items()
+    if fault.part in ('odometry', 'wheels', 'jump') and name not in BY_STAMPS
+)
+ENDINGS = ('stop', 'cancel', 'e_stop', *3 * ('fault',))
+Event = tuple[
+    str, object
+]  # ('action', (id, step, action)), ('fault', (name, share)), ('reset', None)
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class Sight:
     named: tuple[str, int]  # instruction and step that the status is about
     motion_at: float  # when motion was last commanded
     moves: bool
+    pose: Pose  # where the base really is
 
 
 class SoakError(Exception):
@@ -65,6 +76,7 @@ class Life:
 
     def __init__(self, seed: int) -> None:
         self.counts: Counter[str] = Counter()
+        self.farthest = self.widest = 0.0  # m, rad: after a fault
         self._dice = random.Random(seed)
 
     def run(self) -> Script:
@@ -83,9 +95,14 @@ class Life:
         """Execute an action to its end."""
         yield [('action', (name, step, action))]
         self.counts['actions'] += 1
-        yield from self._until(
-            lambda s: s.named == (name, step) and s.state == State.IDLE, 'end of an action'
+        ended = yield from self._until(
+            lambda s: s.named == (name, step) and s.state in (State.IDLE, State.FAULT),
+            'end of an action',
         )
+        if ended.state == State.FAULT:  # nothing was broken
+            self.counts['faults of nothing'] += 1
+            yield [('reset', None)]
+            yield from self._until(lambda s: s.state == State.IDLE, 'recovery')
 
     def _end(self, name: str, step: int, action: int, ending: str) -> Script:
         """Begin an action and break it off."""
@@ -106,11 +123,7 @@ class Life:
                 lambda s: s.state == State.ESTOPPED, 'answer to the e-stop'
             )
         else:
-            yield [('fault', ending)]
-            stopped = yield from self._until(
-                lambda s: s.state not in (State.MOVING, State.SETTLING),
-                'end of a motion without odometry',
-            )
+            stopped = yield from self._break(name, step, action)
         yield from self._stand(stopped)
         if ending == 'e_stop':
             yield [('action', (name, step + 1, action))]  # is refused
@@ -118,10 +131,37 @@ class Life:
             yield [('e_stop', False)]
             yield from self._stand(stopped)
             yield [('reset', None)]
-        elif ending in FAULTS:
-            yield [('fault', 'ok')]
+        elif ending == 'fault':
+            yield [('fault', ('ok', 0.0))]
+            yield from self._wait(4.0)  # odometry that was late has come by then
+            yield [('reset', None)]
         yield from self._stand(stopped)
         yield from self._until(lambda s: s.state == State.IDLE, 'recovery')
+
+    def _break(self, name: str, step: int, action: int) -> Script:
+        """Break the robot, ask for more all the same, and see how far it goes."""
+        what = self._dice.choice(BREAKS)
+        fault = FAULTS[what]
+        self.counts[what] += 1
+        begun = yield [('fault', (what, self._dice.random()))]
+        for more in range(1, 4):
+            yield [('action', (name, step + more, action))]
+            yield from self._wait(self._dice.uniform(0.3, 1.5))
+        stopped = yield from self._until(
+            lambda s: s.state not in (State.MOVING, State.SETTLING), 'end of a motion in a fault'
+        )
+        way = math.hypot(stopped.pose.x - begun.pose.x, stopped.pose.y - begun.pose.y)
+        turned = abs(math.remainder(stopped.pose.yaw - begun.pose.yaw, math.tau))
+        self.farthest = max(self.farthest, (0.0 if fault.momentary or not fault.way else way))
+        self.widest = max(self.widest, (0.0 if fault.momentary or not fault.turn else turned))
+        if not fault.momentary and (
+            (fault.way and way > fault.steps * STEP)
+            or (fault.turn and turned > fault.steps * STEP_ANGLE)
+        ):
+            raise SoakError(
+                f'"{what}": the base went {way:.2f} m, {math.degrees(turned):.0f} degrees more'
+            )
+        return stopped
 
     def _stand(self, stopped: Sight) -> Script:
         """See that no motion was commanded after a stop was told, nor takes place 1 s later."""
@@ -197,14 +237,7 @@ class Progress:
 
 def soak_model(life: Life, progress: Progress) -> None:
     """Run in this process."""
-    loop = ClosedLoop(Executor(ExecutorConfig()), BaseModel())
-    loop.run(1.0)
-    faults = {
-        'silent': lambda stamp, pose: None,
-        'nan': lambda stamp, pose: (stamp, Pose(math.nan, pose.y, pose.yaw)),
-        'jump': lambda stamp, pose: (stamp, Pose(pose.x, pose.y + 5.0, pose.yaw)),
-        'ok': loop.odometry,
-    }
+    loop = FaultyRobot()
     script, motion_at = None, -math.inf
     while True:
         executor, request = loop.executor, loop.executor.status.request
@@ -217,6 +250,7 @@ def soak_model(life: Life, progress: Progress) -> None:
             (request.instruction_id, request.step),
             motion_at,
             bool(loop.base.linear or loop.base.angular),
+            loop.base.pose,
         )
         if not progress.tell(loop.now, life.counts):
             return
@@ -241,9 +275,11 @@ def soak_model(life: Life, progress: Progress) -> None:
             elif kind == 'e_stop':
                 executor.on_e_stop(value, loop.now)
             elif kind == 'reset':
-                executor.e_stop.reset()
+                executor.reset()
+            elif value[0] == 'ok':
+                loop.mend()
             else:
-                loop.odometry = faults[value]
+                FAULTS[value[0]].begin(loop, value[1])
         loop.tick()
 
 
@@ -330,6 +366,8 @@ def soak_processes(life: Life, hours: float, speed: float) -> Progress:
         if script is None and (status.message or status.state != State.IDLE):
             return
         twist, now = message.twist.twist, seconds(message.header)
+        place = message.pose.pose
+        turn = place.orientation
         sight = Sight(
             now,
             seconds(status.header),
@@ -337,6 +375,7 @@ def soak_processes(life: Life, hours: float, speed: float) -> Progress:
             (status.instruction_id, status.step),
             motion_at,
             bool(twist.linear.x or twist.angular.z),
+            Pose(place.position.x, place.position.y, 2.0 * math.atan2(turn.z, turn.w)),
         )
         more = more and progress.tell(now, life.counts)
         if script is None:
@@ -355,7 +394,8 @@ def soak_processes(life: Life, hours: float, speed: float) -> Progress:
             elif kind == 'reset':
                 reset.call_async(Trigger.Request()).add_done_callback(on_reset)
             else:
-                fault.publish(String(data=value))
+                name, share = value
+                fault.publish(String(data=name if name == 'ok' else f'{name} {share}'))
 
     node.create_subscription(MotionStatus, 'motion_status', on_status, 1)
     node.create_subscription(TwistStamped, 'cmd_vel', on_velocity, 10)
@@ -412,7 +452,8 @@ def main(argv: list[str] | None = None) -> int:
     growth = progress.last - progress.first
     print(
         f'{options.hours:g} h: {dict(life.counts)}; memory {progress.first:.1f} MB after the'
-        f' first tenth, {progress.last:.1f} MB at the end'
+        f' first tenth, {progress.last:.1f} MB at the end; farthest after a fault'
+        f' {life.farthest:.2f} m, {math.degrees(life.widest):.0f} degrees'
     )
     return 1 if growth > options.growth else 0
 

@@ -2,12 +2,13 @@
 A base as a process: cmd_vel in, odom out, with the dynamics of motion.testing.
 
 Run as a script by tests and by benchmarks/. A string on the topic `base_fault` makes its odometry
-misbehave: silent, nan, jump, ok; with --speed also clock_freeze, clock_back, clock_ahead. What it
-really does is always told on `base_truth`.
+misbehave: silent, nan, jump, ok; with --speed also clock_freeze, clock_back, clock_ahead; or "NAME
+SHARE", a fault of test/support/faults.py. What it really does is always told on `base_truth`.
 """
 
 import argparse
 import math
+from pathlib import Path
 import signal
 import sys
 import time
@@ -22,6 +23,10 @@ from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
+sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
+
+from faults import FAULTS, Odometer, true
+
 DT = 0.005  # s, of the model
 STEPS = 4  # of the model between two messages: 50 Hz of odometry and clock
 MOST_BEHIND = 0.1  # s of wall time that are made up for on a busy machine; the rest is lost
@@ -32,7 +37,8 @@ class KinematicBase(Node):
 
     def __init__(self, speed: float, stamped: bool, config: BaseConfig) -> None:
         super().__init__('kinematic_base')
-        self._model = BaseModel(config)
+        self.base = self._model = BaseModel(config)
+        self.odometer = Odometer()
         self._speed = speed
         self._fault = 'ok'
         self._offset = 1000.0 if speed else 0.0  # s between the model's time and ROS time
@@ -50,7 +56,14 @@ class KinematicBase(Node):
         self._model.command(twist.linear.x, twist.angular.z)
 
     def _on_fault(self, message):
+        name, _, share = message.data.rpartition(' ')
+        if name in FAULTS:
+            FAULTS[name].begin(self, float(share))
+            return
         self._fault = message.data
+        if self._fault == 'ok':
+            self.odometer.lie = true
+            self.base.wheels = lambda linear, angular: (linear, angular)
         if self._fault == 'clock_back':
             self._offset -= 100.0
         elif self._fault == 'clock_ahead':
@@ -86,7 +99,10 @@ class KinematicBase(Node):
         return rclpy.time.Time(nanoseconds=nanoseconds).to_msg()
 
     def _publish_odometry(self):
-        message = self._odometry_message(*self._model.odometry())
+        told = self.odometer.tell(*self._model.odometry())
+        if told is None:
+            return
+        message = self._odometry_message(*told)
         if self._fault == 'nan':
             message.pose.pose.position.x = math.nan
         elif self._fault == 'jump':

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 import math
+from typing import Protocol
 
 from janusvln_ros.motion.geometry import Pose
-from janusvln_ros.motion.testing import BaseConfig
+from janusvln_ros.motion.testing import BaseConfig, BaseModel
 from janusvln_ros.motion.types import Velocity
 from robot import Robot
 
@@ -119,7 +120,7 @@ class Fault:
     steps: how many the robot may still go.
     """
 
-    begin: Callable[[FaultyRobot, float], None]
+    begin: Callable[[Broken, float], None]
     seconds: float
     way: bool = True
     turn: bool = True
@@ -128,17 +129,17 @@ class Fault:
     steps: float = 1.0
 
 
-def _odometry(make: Callable[[float], Lie]) -> Callable[[FaultyRobot, float], None]:
-    def begin(robot: FaultyRobot, share: float) -> None:
-        robot.lie = make(share)
+def _odometry(make: Callable[[float], Lie]) -> Callable[[Broken, float], None]:
+    def begin(robot: Broken, share: float) -> None:
+        robot.odometer.lie = make(share)
 
     return begin
 
 
 def _wheels(
     effect: Callable[[float, float], tuple[float, float]],
-) -> Callable[[FaultyRobot, float], None]:
-    def begin(robot: FaultyRobot, share: float) -> None:
+) -> Callable[[Broken, float], None]:
+    def begin(robot: Broken, share: float) -> None:
         robot.base.wheels = effect
 
     return begin
@@ -154,15 +155,15 @@ def _one_wheel(side: float) -> Callable[[float, float], tuple[float, float]]:
     return effect
 
 
-def _jump(robot: FaultyRobot, share: float) -> None:
-    robot.jump(Pose(_between(0.35, 5.0)(share), 0.0, 0.0))
+def _jump(robot: Broken, share: float) -> None:
+    robot.odometer.jump(Pose(_between(0.35, 5.0)(share), 0.0, 0.0))
 
 
-def _clock_jump(robot: FaultyRobot, share: float) -> None:
+def _clock_jump(robot: Broken, share: float) -> None:
     robot.offset += _between(1.1, 500.0)(abs(2.0 * share - 1.0)) * (1.0 if share > 0.5 else -1.0)
 
 
-def _silence(robot: FaultyRobot, share: float) -> None:
+def _silence(robot: Broken, share: float) -> None:
     robot.linked = False
 
 
@@ -218,6 +219,38 @@ FAULTS = {
 }
 
 
+class Odometer:
+    """Odometry that may lie; it goes on from what it told before, so that no lie is a jump."""
+
+    def __init__(self) -> None:
+        self.lie: Lie = true
+        self._told: Pose | None = None
+        self._seen = Pose()  # the newest true pose
+
+    def jump(self, by: Pose) -> None:
+        """Go on from elsewhere."""
+        self._told = _moved(self._told or Pose(), by)
+
+    def tell(self, stamp: float, pose: Pose) -> tuple[float, Pose] | None:
+        """Return what is told of a pose that the robot had at a stamp (s); None for nothing."""
+        if self._told is None:
+            self._told = self._seen = pose
+        step, self._seen = Pose(*pose.seen_from(self._seen)), pose
+        message = self.lie(stamp, self._told, step)
+        if message is not None and message[1].is_finite():
+            self._told = message[1]
+        return message
+
+
+class Broken(Protocol):
+    """What a fault may break."""
+
+    base: BaseModel
+    odometer: Odometer
+    offset: float
+    linked: bool
+
+
 class FaultyRobot(Robot):
     """
     A robot on which anything may break; it measures what it really does.
@@ -228,10 +261,8 @@ class FaultyRobot(Robot):
     def __init__(self, base: BaseConfig | None = None, every: int = 1, **values: object) -> None:
         self.offset = 0.0
         self.linked = True
-        self.lie: Lie = true
+        self.odometer = Odometer()
         self.way = 0.0  # m, all that was really driven
-        self._told: Pose | None = None
-        self._seen = Pose()  # the newest true pose that odometry told, or lied about
         self._every, self._count = every, 0
         super().__init__(base, **values)
 
@@ -241,12 +272,8 @@ class FaultyRobot(Robot):
 
     def mend(self) -> None:
         """End every fault; odometry goes on from where it was."""
-        self.lie, self.linked = true, True
+        self.odometer.lie, self.linked = true, True
         self.base.wheels = lambda linear, angular: (linear, angular)
-
-    def jump(self, by: Pose) -> None:
-        """Let odometry go on from elsewhere."""
-        self._told = _moved(self._told, by)
 
     def tick(self) -> Velocity | None:
         before, self.odometry = self.base.pose, self._tell
@@ -258,13 +285,5 @@ class FaultyRobot(Robot):
         return velocity
 
     def _tell(self, stamp: float, pose: Pose) -> tuple[float, Pose] | None:
-        if self._told is None:
-            self._told = self._seen = pose
         self._count += 1
-        if self._count % self._every:
-            return None
-        step, self._seen = Pose(*pose.seen_from(self._seen)), pose
-        message = self.lie(stamp + self.offset, self._told, step)
-        if message is not None and message[1].is_finite():
-            self._told = message[1]
-        return message
+        return None if self._count % self._every else self.odometer.tell(stamp + self.offset, pose)

@@ -86,7 +86,10 @@ class Response:
     def verdict(self, now: float) -> Verdict | None:
         """Halt when odometry says something else than any answer to the commands could be."""
         if self._kind is self._stuck and now < self._rests_from + _AFTERWARDS:
-            text = 'it has just stood still, and odometry is watched for an answer that comes late'
+            text = (
+                'it has just stood still: a wall, a stalled motor, odometry that stands still? For'
+                ' some seconds odometry is watched for an answer that comes late'
+            )
             return Verdict(Stop.HALT, Result.BLOCKED, text)
         recent = self._moved(_RECENT)
         if not self._odometry.in_use or recent is None:
@@ -190,7 +193,7 @@ def _compare(
     if abs(wanted) <= _NOTHING:
         text = f'{numbers}: does it answer late, is the robot pushed, does another drive it?'
     elif moved * wanted < 0.0:
-        text = f'{numbers}: it has the opposite sign, or the motors have'
+        text = f'{numbers}: it has the opposite sign, or the motors have.'
     elif stands and abs(moved) < abs(wanted):
         text = f'{numbers}: a wall, a stalled motor, or odometry that stands still?'
         return Verdict(Stop.HALT, Result.BLOCKED, text, unanswered=True)
