@@ -21,13 +21,17 @@ def main() -> None:
     target = Path(sysconfig.get_path('purelib')) / 'ament_package'
     if not target.exists():
         shutil.copytree(SYSTEM_AMENT_PACKAGE, target)
-    python_include, numpy_include = sysconfig.get_path('include'), numpy.get_include()
     for path in Path(sys.prefix).glob('share/*/cmake/*rosidl_generator_py*.cmake'):
         text = path.read_text()
-        repaired = re.sub(r'/opt/python/[^;"\s]*/include/python3\.\d+', python_include, text)
-        repaired = re.sub(r'/[^;"\s]*/site-packages/numpy/_?core/include', numpy_include, repaired)
-        if repaired != text:
-            path.write_text(repaired)
+        right = repaired(text, sysconfig.get_path('include'), numpy.get_include())
+        if right != text:
+            path.write_text(right)
+
+
+def repaired(text: str, python_include: str, numpy_include: str) -> str:
+    """Return a CMake file with these include folders; their names may have spaces."""
+    text = re.sub(r'/opt/python/[^;"]*/include/python3\.\d+', lambda _: python_include, text)
+    return re.sub(r'/[^;"\n]*/site-packages/numpy/_?core/include', lambda _: numpy_include, text)
 
 
 if __name__ == '__main__':

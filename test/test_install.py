@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+import runpy
 import shutil
 import subprocess
 import sys
@@ -123,3 +124,12 @@ def test_setup_hides_warnings_and_shows_errors(status, shown):
     """
     done = subprocess.run(['bash', '-c', code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (status, '', shown)
+
+
+def test_include_folders_of_the_wheels_are_put_right_once():
+    script = runpy.run_path(str(ROOT / 'scripts' / 'repair_ros_wheels.py'))
+    numpy = '/a b/lib/python3.11/site-packages/numpy/_core/include'
+    made = '"/opt/python/cp311-cp311/include/python3.11;/x/site-packages/numpy/core/include"\n'
+    right = script['repaired'](made, '/a b/include/python3.11', numpy)
+    assert right == f'"/a b/include/python3.11;{numpy}"\n'
+    assert script['repaired'](right, '/a b/include/python3.11', numpy) == right

@@ -85,6 +85,10 @@ class JanusPolicy:
         if decoding not in ('constrained', 'published'):
             raise ValueError(f"decoding {decoding!r} is not 'constrained' or 'published'")
         check_image_width(image_width)
+        if not isinstance(memory, MemoryConfig):
+            raise TypeError(
+                f"memory is a MemoryConfig, as MemoryConfig('windowed'); got {memory!r}"
+            )
         self._cuda = model.device.type == 'cuda'
         if self._cuda:
             for block in model.visual.blocks:

@@ -90,7 +90,7 @@ class PolicyOptions:
 
 def check_image_width(pixels: int) -> None:
     """Raise ValueError for a width that is not whole patches, or too few."""
-    if pixels < 28 or pixels % 14:
+    if not isinstance(pixels, int) or pixels < 28 or pixels % 14:
         raise ValueError(
             f'image_width is {pixels}; a multiple of 14 pixels, at least 28, is needed'
         )

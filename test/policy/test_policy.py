@@ -45,11 +45,20 @@ def test_golden_checkpoint_takes_the_production_width():
 
 
 @pytest.mark.parametrize(
-    'options', [{'image_width': 100}, {'image_width': 14}, {'decoding': 'beam'}]
+    'options',
+    [
+        {'image_width': 100},
+        {'image_width': 14},
+        {'image_width': '644'},
+        {'decoding': 'beam'},
+        {'memory': 'windowed'},
+        {'device': 'tpu'},
+        {'dtype': 'int8'},
+    ],
 )
 def test_faulty_options_are_refused(options):
-    with pytest.raises(ValueError, match=next(iter(options))):
-        JanusPolicy.from_pretrained(GOLDEN, device='cpu', dtype='float32', **options)
+    with pytest.raises((ValueError, TypeError), match=next(iter(options))):
+        JanusPolicy.from_pretrained(GOLDEN, **{'device': 'cpu', 'dtype': 'float32'} | options)
 
 
 def test_step_needs_a_reset(checkpoint_folder, make_frames):
