@@ -24,7 +24,7 @@ CONFIG = Path(__file__).parents[1] / 'config'
 ROBOTS = sorted(path.stem.removeprefix('robot_') for path in CONFIG.glob('robot_*.yaml'))
 TOPICS = {
     'odom': 'Odometry (nav_msgs/Odometry).',
-    'cmd_vel': 'Velocity for the base; nav_vel for config/twist_mux.yaml.',
+    'cmd_vel': 'Velocity for the base; nav_vel for twist_mux or the collision monitor.',
     'scan': 'Laser scan, read if the parameters name it in obstacle_sensor.',
     'scan2': 'The same of a second laser.',
     'depth': 'Depth image, read if the parameters name it in obstacle_sensor.',
@@ -32,6 +32,7 @@ TOPICS = {
     'points': 'PointCloud2, read if the parameters name it in obstacle_sensor.',
     'e_stop': 'Button that stops the robot (std_msgs/Bool).',
     'sentence': 'Commands in words, as "turn left 30 degrees" (std_msgs/String).',
+    'collision_monitor_state': "What Nav2's collision monitor does, collision_monitor.launch.py.",
     'mid_level_command': 'Commands for a base that moves by itself, docs/motion.md.',
     'mid_level_done': 'Its answers.',
 }

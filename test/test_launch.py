@@ -54,6 +54,7 @@ WRONG = [
     ('robot', f'robot_params:={CONFIG}/navigator_wifi.yaml', 'there is no parameter'),
     ('robot', 'e_stop_topic:=~button', 'no name of a topic'),
     ('robot', 'namespace:=2nd', 'no namespace'),
+    ('collision_monitor', f'collision_params:={CONFIG}/twist_mux.yaml', 'collision_monitor'),
     ('workstation', '', 'checkpoint is missing'),
     ('all', 'checkpoint:=/nosuch', 'no config.json'),
     # One is named: without rosbag2 the first, else the second.
@@ -182,6 +183,7 @@ def test_security_policy_is_what_the_node_needs(name, ros_domain, start_command)
     """The policy is compared with the graph; only what parameters switch on may be missing."""
     sensors = {'/scan', '/scan2', '/depth', '/depth_camera_info', '/points', '/tf', '/tf_static'}
     optional = {'/image/compressed', '/clock', '/parameter_events', *sensors}
+    optional |= {'/collision_monitor_state'}  # where Nav2 is installed
     optional |= {'/cmd_vel', '/mid_level_command'}  # heard only while others publish there
     if name == 'navigator':
         script = ROOT / 'test' / 'nodes' / 'scripted_navigator.py'

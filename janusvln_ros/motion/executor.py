@@ -22,6 +22,7 @@ from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.safety.activity import Activity
 from janusvln_ros.motion.safety.clock import Clock
+from janusvln_ros.motion.safety.collision_monitor import CollisionMonitor
 from janusvln_ros.motion.safety.e_stop import EStop, Origin
 from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.safety.link import Link
@@ -48,8 +49,8 @@ class Executor:
     """
     See the module's docstring. Not thread-safe: one thread gives inputs and updates.
 
-    Its parts are public: obstacles, link, masters, navigators and owner are fed, e_stop is reset,
-    activity is switched, odometry and base are asked.
+    Its parts are public: obstacles, monitor, link, masters, navigators and owner are fed, e_stop
+    is reset, activity is switched, odometry and base are asked.
     config is what is in force; `configure` changes it.
     """
 
@@ -64,6 +65,7 @@ class Executor:
         )
         sensors = config.sensors
         self.obstacles = Obstacles(sensors.body, sensors.sensors, self.base)
+        self.monitor = CollisionMonitor()
         self.link = Link(config.link)
         self.masters = Masters(config.masters)
         self.navigators = Navigators()
@@ -80,7 +82,14 @@ class Executor:
                 self.navigators,
                 self.activity,
             ),
-            moving=(self.response, self.travel, self.obstacles, self.link, self.owner),
+            moving=(
+                self.monitor,
+                self.response,
+                self.travel,
+                self.obstacles,
+                self.link,
+                self.owner,
+            ),
         )
         self._admission = Admission(config.admission, config.age)
         self._phase = _Phase.STANDING
@@ -328,6 +337,7 @@ class Executor:
         command, mode = request.command, self.config.admission.execution_mode
         if self.stands:
             self.response.begin(command.kind, now)
+            self.monitor.begin(now)
         waits = self.base.begin(request, now, mode, self.stands, self._motion_end)
         if waits is not None:
             self._request = waits

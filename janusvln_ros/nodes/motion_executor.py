@@ -43,7 +43,13 @@ from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
+try:
+    from nav2_msgs.msg import CollisionMonitorState
+except ImportError:  # no Nav2 here
+    CollisionMonitorState = None
+
 _GUARD_PERIOD = 0.05  # s of wall time
+_LONGEST_NAME = 256  # characters of a polygon's
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,10 @@ class MotionExecutor(LifecycleNode):
             lambda: self._core.obstacles.in_use,
             self._on_obstacles,
         )
+        if CollisionMonitorState:
+            self.create_subscription(
+                CollisionMonitorState, 'collision_monitor_state', self._on_monitor, RELIABLE
+            )
         self.create_service(Trigger, 'reset_e_stop', self._on_reset)
         self.create_timer(1.0 / self._fixed.control_rate, self._update)
         wall = Clock(clock_type=ClockType.STEADY_TIME)
@@ -200,6 +210,10 @@ class MotionExecutor(LifecycleNode):
     def _on_obstacles(self, name: str, frame: str, stamp: float, rays: Callable[[], Rays]) -> str:
         self._outputs.rates['obstacle'].count()
         return self._core.obstacles.on_message(name, frame, stamp, self._now(), rays)
+
+    def _on_monitor(self, message: CollisionMonitorState) -> None:
+        stops = message.action_type == CollisionMonitorState.STOP
+        self._core.monitor.on_state(stops, message.polygon_name[:_LONGEST_NAME], self._now())
 
     def _on_navigator(self, message: NavigatorStatus) -> None:
         now, active = self._now(), message.state != NavigatorStatus.STATE_INACTIVE

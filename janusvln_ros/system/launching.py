@@ -59,16 +59,23 @@ def switch(
     """Make an argument that is true or false; packages: what has to be installed for true."""
 
     def check(value: str, values: Mapping[str, str]) -> None:
-        for package in packages if value == 'true' else ():
-            try:
-                get_package_prefix(package)
-            except PackageNotFoundError:
-                raise ValueError(
-                    f'the ROS package {package} is not installed here: apt install '
-                    f'ros-$ROS_DISTRO-{package.replace("_", "-")}'
-                ) from None
+        if value == 'true':
+            _look_for(packages)
 
     return Argument(name, default, description, choices=['true', 'false'], check=check)
+
+
+def _look_for(packages: Iterable[str]) -> None:
+    """Raise ValueError for a ROS package that is not installed."""
+    for package in packages:
+        try:
+            get_package_prefix(package)
+        except PackageNotFoundError:
+            name = package.replace('_', '-')
+            raise ValueError(
+                f'the ROS package {package} is not installed here: apt install '
+                f'ros-$ROS_DISTRO-{name}'
+            ) from None
 
 
 def topic_arguments(topics: Mapping[str, str]) -> list[Argument]:
@@ -93,7 +100,7 @@ def parameter_argument(one: Declaration) -> Argument:
     return Argument(one.name, str(one.default), one.text, check=check)
 
 
-def parameter_file(node: str, kind: type) -> Check:
+def parameter_file(node: str, kind: type | None = None) -> Check:
     """Make the check of a file of parameters; kind: the dataclass that declares the node's."""
 
     def check(value: str, values: Mapping[str, str]) -> None:
@@ -112,7 +119,8 @@ def parameter_file(node: str, kind: type) -> Check:
                 'needed'
             )
         for given in mine:
-            build(kind, {name: given[name] for name in given if name not in _OF_ALL_NODES})
+            if kind:
+                build(kind, {name: given[name] for name in given if name not in _OF_ALL_NODES})
 
     return check
 
@@ -145,12 +153,14 @@ def _is_topic(value: str, values: Mapping[str, str]) -> None:
         raise ValueError('this is no name of a topic: after ~ comes /')
 
 
-def checked(file: str, entities: Iterable[LaunchDescriptionEntity]) -> LaunchDescription:
+def checked(
+    file: str, entities: Iterable[LaunchDescriptionEntity], packages: Iterable[str] = ()
+) -> LaunchDescription:
     """
     Describe a launch whose arguments, those of included files as well, are checked first.
 
-    file: the launch file. RuntimeError, which ends the launch, for an argument that is wrong, or
-    unknown on a command line that names the file.
+    file: the launch file. packages: have to be installed. RuntimeError, which ends the launch,
+    for an argument that is wrong, or unknown on a command line that names the file.
     """
     description = LaunchDescription(list(entities))
 
@@ -160,6 +170,10 @@ def checked(file: str, entities: Iterable[LaunchDescriptionEntity]) -> LaunchDes
         for one in arguments:  # in their order: defaults may contain those before them
             one.execute(context)
         values = context.launch_configurations
+        try:
+            _look_for(packages)
+        except ValueError as error:
+            raise RuntimeError(str(error)) from None
         for one in arguments:
             if isinstance(one, Argument):
                 try:
