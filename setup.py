@@ -37,7 +37,12 @@ setup(
     description=PACKAGE.findtext('description'),
     license=PACKAGE.findtext('license'),
     packages=find_packages(include=['janusvln_ros', 'janusvln_ros.*']),
-    package_data={'janusvln_ros': ['**/*.json', '**/*.xml', '**/*.html', '**/*.yaml', 'py.typed']},
+    package_data={
+        'janusvln_ros': [
+            *(f'**/*.{kind}' for kind in ('json', 'xml', 'html', 'yaml', 'jpg')),
+            'py.typed',
+        ]
+    },
     data_files=[(f'share/janusvln_ros/{folder}', files) for folder, files in shared().items()],
     python_requires='>=3.10,<3.14',
     install_requires=required('torch') + required('python'),

@@ -22,6 +22,7 @@ COMMANDS = {
         'time and memory per step; --ros: from image to action',
     ),
     'parity': ('measurement.parity', 'golden data against the policy'),
+    'doctor': ('system.doctor', 'looks at a checkpoint and a robot, says what to do'),
 }
 _OF_ROS = 'rclpy', 'rcl_interfaces', 'builtin_interfaces', 'std_srvs'
 _SIGPIPE = 128 + 13  # the status of a program whose reader has gone, as the shell gives it

@@ -42,7 +42,16 @@ MAY_IMPORT = {
         'evaluation',
         'imaging',
     },
-    'system': {'nodes', 'navigation', 'episodes', 'recordings', 'imaging', 'sim'},
+    'system': {
+        'nodes',
+        'navigation',
+        'episodes',
+        'recordings',
+        'imaging',
+        'sim',
+        'measurement',
+        'policy.options',
+    },
 }
 WITH_ROS = {'nodes', 'system'}
 GROUND = {'actions', 'arguments', 'parameters', 'workers'}

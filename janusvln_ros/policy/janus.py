@@ -28,13 +28,13 @@ from janusvln_ros.policy.interface import Decision, MemoryUsage
 from janusvln_ros.policy.load import choose_device, choose_dtype
 from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig
 from janusvln_ros.policy.network import checkpoint
-from janusvln_ros.policy.network.config import CheckpointError, JanusConfig
+from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.network.quantization import KINDS
 from janusvln_ros.policy.network.regions import why_plain
 from janusvln_ros.policy.options import check_image_width
 from janusvln_ros.policy.preprocessing import check_frame, patch_grid
-from janusvln_ros.policy.prompt import PromptEncoder
+from janusvln_ros.policy.prompt import check_tokens, PromptEncoder
 from janusvln_ros.policy.resampling import FrameUpload
 import numpy as np
 import torch
@@ -135,16 +135,7 @@ class JanusPolicy:
         device = choose_device(device)
         dtype = choose_dtype(dtype, device)
         encoder = PromptEncoder(path)
-        if max(len(encoder.tokenizer), encoder.pad + 1) > config.language.vocab_size:
-            raise CheckpointError(
-                f'{path}: the tokenizer knows {len(encoder.tokenizer)} tokens, the model '
-                f'{config.language.vocab_size}'
-            )
-        if encoder.pad != config.image_token_id:
-            raise CheckpointError(
-                f"{path}: the tokenizer's <|image_pad|> is {encoder.pad}, config.json has "
-                f'image_token_id = {config.image_token_id}'
-            )
+        check_tokens(encoder, config, str(path))
         return cls(
             checkpoint.load(
                 path, config, device, dtype, language_weights, host=frozenset({EMBEDDINGS})

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 import re
 
-from janusvln_ros.policy.network.config import CheckpointError, read_json
+from janusvln_ros.policy.network.config import CheckpointError, JanusConfig, read_json
 from janusvln_ros.policy.preprocessing import Grid
 from tokenizers import Tokenizer
 import torch
@@ -174,6 +174,20 @@ class PromptEncoder:
         """Put a prompt together for images of one grid."""
         return Prompt(
             self._prefix, (self.start_mark, *[self.pad] * grid.tokens, self.end_mark), suffix, grid
+        )
+
+
+def check_tokens(encoder: PromptEncoder, config: JanusConfig, origin: str) -> None:
+    """Raise CheckpointError, naming `origin`, for a tokenizer that is not the model's."""
+    known, vocabulary = len(encoder.tokenizer), config.language.vocab_size
+    if max(known, encoder.pad + 1) > vocabulary:
+        raise CheckpointError(
+            f'{origin}: the tokenizer knows {known} tokens, the model {vocabulary}'
+        )
+    if encoder.pad != config.image_token_id:
+        raise CheckpointError(
+            f"{origin}: the tokenizer's <|image_pad|> is {encoder.pad}, config.json has "
+            f'image_token_id = {config.image_token_id}'
         )
 
 
