@@ -107,11 +107,14 @@ def test_without_ros_a_command_that_needs_it_says_so(words):
     assert done.stderr.startswith(f'janusvln {words[0]}: needs ROS 2: ')
 
 
-def test_navigator_alone_says_what_it_waits_for(start_command, tmp_path):
+@pytest.mark.parametrize(
+    ('node', 'said'),
+    [
+        ('navigator', 'ros2 lifecycle set /navigator configure'),
+        ('motion_executor', 'takes actions from /navigation_action and odometry from /odom'),
+    ],
+)
+def test_node_alone_says_what_it_waits_for(node, said, start_command, tmp_path):
     with open(tmp_path / 'log', 'wb') as log:
-        start_command('navigator', stdout=log, stderr=log)
-    wait_for(
-        lambda: 'ros2 lifecycle set /navigator configure' in (tmp_path / 'log').read_text(),
-        'what the navigator waits for',
-        30,
-    )
+        start_command(node, stdout=log, stderr=log)
+    wait_for(lambda: said in (tmp_path / 'log').read_text(), f'what {node} waits for', 30)

@@ -241,6 +241,11 @@ class MotionExecutor(LifecycleNode):
         self._outputs.priority = take_priority(self._fixed.realtime_priority)
         gc.collect()
         gc.freeze()  # a search through all that the start has made takes 8 ms, 100 when busy
+        name = self.resolve_topic_name
+        self.get_logger().info(
+            f'takes actions from {name("navigation_action")} and odometry from {name("odom")}, '
+            f'commands {name("cmd_vel")}'
+        )
         if self._fixed.autostart:
             self.trigger_configure()
             self.trigger_activate()
