@@ -115,7 +115,7 @@ def test_without_a_stamp():
 
 def test_a_scan_that_is_fresh_on_arrival_ages_by_its_stamp():
     obstacles = guard()
-    for now in (1.0, 1.2, 1.4):  # the same one again and again
+    for now in (1.3, 1.4):  # the same one again and again
         assert obstacles.on_message('scan', 'laser', 1.0, now, lambda: scan(FREE)) == ''
     assert says(obstacles, 1.45)[0] is Result.NONE
     assert says(obstacles, 1.55)[0] is Result.INPUT_LOST

@@ -232,3 +232,27 @@ def test_open_loop_remembers_where_it_saw_what(mode):
         robot.run_until_standing()
     robot.run(1.0)
     assert scene.here()[:, 0].min() - 0.2 > 0.25
+
+
+def test_a_base_that_takes_commands_is_told_to_stop():
+    robot = Robot(output='command', stop_distance=0.3)
+    scene = Scene(robot, [at(3.0)])
+    robot.act(FORWARD)
+    assert robot.executor.base.take_command().command.kind is Kind.MOVE
+    robot.run(0.4)
+    assert robot.executor.base.take_command() is None and not robot.executor.stands
+    scene.points = np.array(across(0.25))
+    robot.run(1.0)
+    assert robot.status.result is Result.BLOCKED
+    assert robot.executor.base.take_command().command.kind is Kind.STOP
+
+
+def test_odometry_that_jumps_makes_what_was_seen_void():
+    robot = Robot(stop_distance=0.3, recovery_time=0.0)
+    Scene(robot, [], every=1000)
+    odometry = robot.odometry
+    robot.odometry = lambda stamp, pose: odometry(stamp, pose.moved(5.0))
+    robot.tick()
+    robot.tick()
+    assert run(robot, FORWARD).result is Result.INPUT_LOST
+    assert 'scan silent' in robot.status.message
