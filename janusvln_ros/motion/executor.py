@@ -248,9 +248,9 @@ class Executor:
 
     @property
     def state(self) -> State:
-        """Tell what the base is doing."""
+        """Tell what the base is doing; one that brakes within the limits does not stand yet."""
         trouble = self.supervisor.trouble(self.clock.now)
-        if trouble is not None:
+        if trouble is not None and (trouble.stop is Stop.HALT or self.stands):
             return State.ESTOPPED if trouble.result is Result.ESTOPPED else State.FAULT
         if self.stands:
             return State.IDLE

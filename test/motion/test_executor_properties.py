@@ -102,6 +102,10 @@ EVENTS = st.one_of(
     st.tuples(st.just('clear'), st.sampled_from([0.1, 0.4, 0.7, math.inf])),
     st.tuples(st.just('navigator'), st.none()),
     st.tuples(st.just('done'), NUMBERS),
+    st.tuples(st.just('active'), st.booleans()),
+    st.tuples(st.just('masters'), st.sampled_from([[], ['/teleop']])),
+    st.tuples(st.just('session'), st.sampled_from(['one', 'two'])),
+    st.tuples(st.just('owner'), st.sampled_from([None, 'one', 'two'])),
 )
 
 
@@ -174,6 +178,14 @@ def test_whatever_happens_ends_in_a_standing_robot(mode, open_loop, commands, di
             executor.link.on_navigator(now)
         elif event == 'done':
             executor.on_done('a', step - 1, value, now)
+        elif event == 'active':
+            executor.activity.active = value
+        elif event == 'masters':
+            executor.masters.see(value, [])
+        elif event == 'session':
+            executor.navigators.hear(value, True, now)
+        elif event == 'owner':
+            executor.owner.session = value
         executor.base.take_command()
     executor.on_e_stop(True, robot.now + offset)
     for _ in range(150):
@@ -183,6 +195,8 @@ def test_whatever_happens_ends_in_a_standing_robot(mode, open_loop, commands, di
     # and it can be used again
     executor.on_e_stop(False, robot.now + offset)
     executor.e_stop.reset()
+    executor.activity.active = True
+    executor.masters.see([], [])
     for _ in range(100):
         tick()
     assert executor.state is State.IDLE

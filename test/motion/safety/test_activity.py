@@ -14,6 +14,7 @@ def test_deactivated_while_driving_it_brakes_within_the_limits_and_stays(mode):
     speed = robot.commanded.linear
     while robot.commanded.linear:
         robot.tick()
+        assert robot.status.state is State.MOVING or not robot.commanded.linear
         assert abs(robot.commanded.linear - speed) < 0.5 * 0.02 + 1e-9
         speed = robot.commanded.linear
     robot.assert_stands()

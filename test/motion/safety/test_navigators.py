@@ -27,10 +27,10 @@ def test_two_at_work_move_nothing():
     assert robot.commanded != ZERO
     beat(robot, 0.8, 'one', 'two')
     assert robot.commanded == ZERO
+    robot.run_until_standing()
     assert robot.status.state is State.FAULT and 'two navigators' in robot.status.message
     assert robot.status.result is Result.BAD_INPUT
     assert 'two navigators' in robot.act(FORWARD)
-    robot.run_until_standing()
     beat(robot, 2.2, 'two')
     robot.executor.owner.session = 'two'
     assert robot.do(FORWARD)[0] < 0.012
