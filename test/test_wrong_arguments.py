@@ -208,6 +208,16 @@ WRONG = {
         'GOLDEN --device tpu': 'tpu',
         'GOLDEN --dtype int8': 'bfloat16',
     },
+    'doctor': {
+        '--no-robot': 'nothing to look at: give CHECKPOINT',
+        '--nosuch x': '--nosuch',
+        '/nosuch': '/nosuch',
+        "'a file'": 'a file',
+        'TINY --seconds 0': '1 to 600',
+        'TINY --device tpu': 'tpu',
+        'TINY --memory-mode x': 'windowed',
+        'TINY --no-robot --kept-fraction 0.5': 'windowed',
+    },
 }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.util import find_spec
 import json
+from pathlib import Path
 import sys
 
 from janusvln_ros.measurement.findings import FAIL, Finding, WARN
@@ -72,6 +73,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.no_robot and not options.checkpoint:
         parser.error('nothing to look at: give CHECKPOINT, or leave --no-robot out')
+    if options.checkpoint and not Path(options.checkpoint).is_dir():
+        parser.error(f'there is no folder {options.checkpoint}')
     found = []
     try:
         for finding in _look(options):

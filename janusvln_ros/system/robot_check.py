@@ -16,6 +16,7 @@ from janusvln_ros.nodes.common.conversions import seconds
 from janusvln_ros.system.host_check import check_transport, environment
 from nav_msgs.msg import Odometry
 import rclpy
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -128,11 +129,19 @@ class Doctor(Node):
 
 
 def check_robot(topics: RobotTopics, listening: float, e_stop_required: bool) -> Iterator[Finding]:
-    """Listen for so many seconds, then tell; the context and node are this function's own."""
+    """
+    Listen for so many seconds, then tell; the context and node are this function's own.
+
+    Raises ValueError for a namespace or a topic that ROS does not allow.
+    """
     context = rclpy.Context()
     rclpy.init(args=[], context=context)
     executor = SingleThreadedExecutor(context=context)
-    node = Doctor(topics, context)
+    try:
+        node = Doctor(topics, context)
+    except (NameValidationException, RuntimeError) as error:  # RCLError is private
+        context.try_shutdown()
+        raise ValueError(str(error).splitlines()[0]) from None
     executor.add_node(node)
 
     def spin(until: float) -> None:

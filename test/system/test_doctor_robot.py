@@ -199,3 +199,10 @@ def test_raw_images_without_the_transport_profile_are_found(
     assert 'fastdds.xml' in profile['do']
     monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', '/nowhere.xml')
     assert 'cannot be read' in look()['transport profile']['text']
+
+
+@pytest.mark.parametrize('option', ['--namespace', '--image-topic', '--e-stop-topic'])
+def test_a_name_that_ros_does_not_allow_is_status_2(ros_domain, capsys, option):
+    assert main([option, 'a b']) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('janusvln doctor: ') and error.count('\n') == 1
