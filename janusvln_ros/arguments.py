@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 import math
-import os
 from pathlib import Path
+import tempfile
 
 
 def whole(low: int = 0, high: int | None = None) -> Callable[[str], int]:
@@ -120,5 +120,14 @@ def _check_writable(path: Path) -> None:
     there = next(one for one in (path, *path.absolute().parents) if one.exists())
     if there != path and not there.is_dir():
         raise argparse.ArgumentTypeError(f'{there} is a file, not a folder')
-    if not os.access(there, os.W_OK):
-        raise argparse.ArgumentTypeError(f'{there} cannot be written to')
+    folder = there if there.is_dir() else there.parent
+    try:
+        tempfile.TemporaryFile(dir=folder).close()  # permissions alone do not tell
+    except OSError as error:
+        problem = f'{folder} cannot be written to: {error.strerror}'
+        raise argparse.ArgumentTypeError(problem) from None
+
+
+def one_line(error: Exception) -> str:
+    """Say an error in one line."""
+    return ' '.join(str(error).split()) or repr(error)

@@ -6,6 +6,7 @@ import os
 import sys
 
 from janusvln_ros import version
+from janusvln_ros.arguments import one_line
 
 # Name -> (module, what it does). Imported only when asked for: the robot side has no torch.
 COMMANDS = {
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     except ImportError as error:
         problem = _missing(name, error)
     except (ValueError, OSError) as error:
-        problem = ' '.join(str(error).split()) or repr(error)
+        problem = one_line(error)
     print(f'janusvln {name}: {problem}' if name in COMMANDS else problem, file=sys.stderr)
     return 2
 

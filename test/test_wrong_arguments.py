@@ -79,6 +79,7 @@ WRONG = {
         '--policy TINY --lam nan': 'nan',
         '--policy TINY --lam -1': '-1',
         '--policy TINY --image-width 13': '14',
+        '--policy TINY --kept-fraction 0.5': 'windowed',
         '--policy TINY --ablations nosuch': 'nosuch',
         '--ablations': '--policy',
         '--split nosuch': 'val_unseen',
@@ -96,6 +97,7 @@ WRONG = {
         "--export 'a file'": 'a file is a file',
         "--output 'a file/x'": 'a file is a file',
         "--output ''": 'empty',
+        '--output /proc/x': '/proc cannot be written to',
     },
     'train': {
         '': 'stage',
@@ -106,6 +108,7 @@ WRONG = {
         "all --config 'a folder'": 'a folder is a folder',
         "all --config 'a file'": 'a file',
         'all --config latin.yaml': 'latin.yaml',
+        'all --config checkpoint/config.json': 'not readable as YAML',
         'all --config list.yaml': 'output and stages',
         'all --config none.yaml': 'stages is None',
         'all --config number.yaml': 'stage a',

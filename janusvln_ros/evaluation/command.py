@@ -9,7 +9,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from janusvln_ros.arguments import output_file, output_folder, real, whole
+from janusvln_ros.arguments import one_line, output_file, output_folder, real, whole
 from janusvln_ros.episodes import splits
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.vln_ce import write_episodes, write_ground_truth
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except (ValueError, RuntimeError, OSError, ModuleNotFoundError, TypeError) as error:
-        print(f'janusvln evaluate: {error}', file=sys.stderr)
+        print(f'janusvln evaluate: {one_line(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('interrupted; the same command goes on from here', file=sys.stderr)
@@ -221,6 +221,7 @@ def _agent(options: argparse.Namespace) -> AgentSpec:
     spec.check()
     if options.policy in BASELINES:
         return spec
+    model.memory()  # checks what the memory's options are together
     device = choose_device(device)
     dtype = choose_dtype(model.dtype, device)
     return spec.changed(device=str(device), dtype=str(dtype).removeprefix('torch.'))

@@ -10,7 +10,7 @@ from pathlib import Path
 import re
 import sys
 
-from janusvln_ros.arguments import text
+from janusvln_ros.arguments import one_line, text
 from janusvln_ros.navigation.decider import PolicyError
 from janusvln_ros.parameters import add_options, build, flatten, given
 from janusvln_ros.policy.janus import JanusPolicy
@@ -115,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # before the first decision
         return 130
     except (ValueError, OSError, PolicyError) as error:
-        print(f'janusvln replay: {error}', file=sys.stderr)
+        print(f'janusvln replay: {one_line(error)}', file=sys.stderr)
         return 2
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 import sys
 
-from janusvln_ros.arguments import existing_file, output_folder, whole
+from janusvln_ros.arguments import existing_file, one_line, output_folder, whole
 from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.training.parallel import processes, rank
 from janusvln_ros.training.stage_config import read_config
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
                         print(f'{name}: stopped and saved; the same command goes on')
                     return 130
     except (ValueError, FileNotFoundError, RuntimeError, CheckpointError) as error:
-        print(f'janusvln train: {error}', file=sys.stderr)
+        print(f'janusvln train: {one_line(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('stopped; the same command goes on', file=sys.stderr)

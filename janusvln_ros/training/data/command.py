@@ -16,6 +16,7 @@ from janusvln_ros.actions import Action
 from janusvln_ros.arguments import (
     existing,
     existing_folder,
+    one_line,
     output_file,
     output_folder,
     real,
@@ -130,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _COMMANDS[arguments.command](arguments)
     except (ValueError, FileNotFoundError, RuntimeError) as error:
-        print(f'janusvln data {arguments.command}: {error}', file=sys.stderr)
+        print(f'janusvln data {arguments.command}: {one_line(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('stopped; the same command goes on', file=sys.stderr)
