@@ -74,9 +74,8 @@ class MemoryAttention:
         (past, own), (past_values, own_values) = (
             x.tensor_split((self._before,), dim=2) for x in (keys, values)
         )
-        past = attend(tail, past, past_values)
-        own = attend(tail, own, own_values, self._mask)
-        merged = merge(self.group, *past, *own)
+        apart = *attend(tail, past, past_values), *attend(tail, own, own_values, self._mask)
+        merged = merge(self.group, *apart)
         if not head:
             return merged
         out[:, :, head:] = merged
@@ -138,7 +137,8 @@ def merge(group: int, *attended: torch.Tensor) -> torch.Tensor:
     outs, sums = ([x for parts in attended[i::2] for x in parts.unbind()] for i in (0, 1))
     most = torch.stack(sums).amax(0)
     weights = [(x - most).exp()[..., None] for x in sums]
-    out = sum(x.float() * weight for x, weight in zip(outs, weights)) / sum(weights)
+    weighed = [x.float() * weight for x, weight in zip(outs, weights)]
+    out = sum(weighed[1:], weighed[0]) / sum(weights[1:], weights[0])
     out = out.to(outs[0].dtype).unflatten(1, (group, -1)).flatten(0, 1)
     return out.transpose(0, 1).contiguous().transpose(0, 1)[None]
 

@@ -92,12 +92,12 @@ def language_memory(
             'whole': config.whole_frames if config.prunes else None,
             'aged_tokens': kept_tokens(prompt.grid.tokens, config.kept_fraction),
             'pinned': len(prompt.prefix),
-            'movable': True,
         }
     return KeyValueMemory(
         layers=language.num_layers,
         heads=language.num_key_value_heads,
         head_dim=language.head_dim,
+        movable=config.mode == 'windowed',
         dtype=model.dtype,
         device=model.device,
         **layout,
@@ -129,6 +129,7 @@ class Context:
         language.clear()
         self.step = 0
         self.positions: torch.Tensor | None = None  # (3, L) of the latest prompt
+        self._said = self._prompt_tokens = self._next_position = 0
         self._gap: tuple[torch.Tensor, ...] = ()  # rotation by which the anchors' turn has grown
         config = model.config.language
         self._group = config.num_heads // config.num_key_value_heads

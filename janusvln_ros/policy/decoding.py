@@ -8,7 +8,7 @@ those logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,16 +143,14 @@ class AnswerTree:
         nodes, tokens, _ = self._edges.to(logits.device)
         raw = logits[nodes, tokens].cpu()
         plain = dict(zip(self._names, raw.tolist()))
-        penalised = torch.where(raw > 0, raw / penalty, raw * penalty)
-        penalised = dict(zip(self._names, penalised.tolist()))
+        lowered = torch.where(raw > 0, raw / penalty, raw * penalty)
+        penalised = dict(zip(self._names, lowered.tolist()))
 
         node, seen, generation = 0, set(seen), Generation()
         while True:
             allowed = list(self.children[node]) + [self.end_of_turn] * (node in self.answers)
-            token = max(
-                allowed,
-                key=lambda token, node=node: (penalised if token in seen else plain)[node, token],
-            )
+            scores = {t: (penalised if t in seen else plain)[node, t] for t in allowed}
+            token = max(scores, key=scores.__getitem__)
             generation.tokens.append(token)
             if token == self.end_of_turn:
                 return self.answers[node], generation
@@ -164,7 +162,7 @@ class AnswerTree:
         logits: torch.Tensor,
         seen: Collection[int],
         penalty: float,
-        proceed: Callable[[Sequence[int]], torch.Tensor],
+        proceed: Callable[[list[int]], torch.Tensor],
     ) -> tuple[Action, Generation]:
         """
         Decode greedily over the whole vocabulary; text that is no action means STOP.
@@ -190,6 +188,8 @@ class AnswerTree:
 
     def text(self, generation: Generation) -> str:
         """Return what was said, without control tokens."""
-        return self._decode(
-            generation.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        return str(
+            self._decode(
+                generation.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
         )

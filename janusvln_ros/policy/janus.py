@@ -29,6 +29,7 @@ from janusvln_ros.policy.load import choose_device, choose_dtype
 from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.layers import GatedMLP
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.network.quantization import KINDS
 from janusvln_ros.policy.network.regions import why_plain
@@ -47,26 +48,28 @@ class Stopwatch:
 
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == 'cuda'
-        self._marks = []
+        self._parts: list[str | None] = []
+        self._events: list[torch.cuda.Event] = []
+        self._times: list[float] = []
         self.lap(None)
 
     def lap(self, part: str | None) -> None:
         """End a part."""
+        self._parts.append(part)
         if self._cuda:
-            mark = torch.cuda.Event(enable_timing=True)
-            mark.record()
+            self._events.append(torch.cuda.Event(enable_timing=True))
+            self._events[-1].record()
         else:
-            mark = time.perf_counter()
-        self._marks.append((part, mark))
+            self._times.append(time.perf_counter())
 
     def seconds(self) -> dict[str, float]:
         """Seconds of each part; waits for the device."""
         if self._cuda:
             torch.cuda.synchronize()
-        return {
-            part: before.elapsed_time(mark) / 1000 if self._cuda else mark - before
-            for (_, before), (part, mark) in zip(self._marks, self._marks[1:])
-        }
+            spans = [a.elapsed_time(b) / 1000 for a, b in zip(self._events, self._events[1:])]
+        else:
+            spans = [b - a for a, b in zip(self._times, self._times[1:])]
+        return dict(zip(self._parts[1:], spans))
 
 
 class JanusPolicy:
@@ -91,8 +94,9 @@ class JanusPolicy:
             )
         self._cuda = model.device.type == 'cuda'
         if self._cuda:
-            for block in model.visual.blocks:
-                block.mlp.join(multiple=128)
+            for module in model.visual.modules():
+                if isinstance(module, GatedMLP):
+                    module.join(multiple=128)
         self.why_plain = why_plain(model.device)  # nothing is compiled; '' where it is
         self.model = model.eval().requires_grad_(False)
         self.encoder = encoder

@@ -7,12 +7,14 @@ patches.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from janusvln_ros.policy.network.config import FULL_SIZE, VisionConfig
 import numpy as np
 from PIL import Image
 import torch
+
+Picture = TypeVar('Picture', np.ndarray, torch.Tensor)
 
 PATCH = 14  # pixels
 LEAST_PIXELS = 56 * 56  # below, Qwen's image processor would enlarge the image
@@ -100,7 +102,7 @@ def height_first(size: tuple[int, int], new_size: tuple[int, int]) -> bool:
     return size[1] - new_size[1] > max(0, 2 * (size[0] - new_size[0]))
 
 
-def crop(image: np.ndarray | torch.Tensor, image_width: int) -> np.ndarray | torch.Tensor:
+def crop(image: Picture, image_width: int) -> Picture:
     """Keep the central rows of an image (h, w, 3) that is higher than wide."""
     top = max(0, (len(image) - image_width) // 2)
     return image[top : top + image_width]

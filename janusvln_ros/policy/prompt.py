@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 import re
+from typing import Any
 
 from janusvln_ros.policy.network.config import CheckpointError, JanusConfig, read_json
 from janusvln_ros.policy.preprocessing import Grid
@@ -111,13 +112,14 @@ class PromptEncoder:
     def _template(self, folder: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Token ids of what the chat template puts before the images and after the text."""
         text = 'JanusVLN'
-        rendered = self.tokenizer.apply_chat_template(
-            [
-                {'role': 'system', 'content': SYSTEM},
-                {'role': 'user', 'content': [{'type': 'image'}, {'type': 'text', 'text': text}]},
-            ],
-            tokenize=False,
-            add_generation_prompt=True,
+        messages: list[dict[str, Any]] = [
+            {'role': 'system', 'content': SYSTEM},
+            {'role': 'user', 'content': [{'type': 'image'}, {'type': 'text', 'text': text}]},
+        ]
+        rendered = str(
+            self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
         )
         before, found, after = rendered.partition(IMAGE + text)
         if not found:

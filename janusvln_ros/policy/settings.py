@@ -50,7 +50,7 @@ def settings_of(options: PolicyOptions, policy: Policy) -> dict[str, str]:
 
 def options_of(settings: Mapping[str, str]) -> dict[str, Any]:
     """Return the values by name of PolicyOptions in settings that hold on any computer."""
-    kinds = {entry.name: type(entry.default) for entry in fields(PolicyOptions)}
+    kinds: dict[str, type] = {e.name: type(e.default) for e in fields(PolicyOptions)}
     return {
         name: kind(settings[name])
         for name, kind in kinds.items()

@@ -76,7 +76,7 @@ def fill(
         parent, _, leaf = name.rpartition('.')
         module = model.get_submodule(parent)
         setattr(module, leaf, nn.Parameter(tensor))
-        if quantization.belongs(name, language_weights):
+        if isinstance(module, nn.Linear) and quantization.belongs(name, language_weights):
             quantization.quantize(module, language_weights)
     return model
 

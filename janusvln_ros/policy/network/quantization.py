@@ -70,6 +70,6 @@ def quantize(linear: nn.Linear, kind: str) -> None:
         )
     else:
         config = IntxWeightOnlyConfig(
-            torch.int4, PerGroup(group_size(linear.in_features)), MappingType.ASYMMETRIC
+            getattr(torch, kind), PerGroup(group_size(linear.in_features)), MappingType.ASYMMETRIC
         )
     quantize_(linear, config)

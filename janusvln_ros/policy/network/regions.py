@@ -24,7 +24,8 @@ class Region:
     """Decorates a function of modules, tensors and numbers that calls no other region."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._plain, self._compiled = function, None  # the compiler is imported when needed
+        self._plain = function
+        self._compiled: Callable[..., Any] | None = None  # the compiler is imported when needed
 
     def __get__(self, owner: object | None, kind: type) -> Callable[..., Any]:
         return self if owner is None else partial(self, owner)
