@@ -13,7 +13,7 @@ if [ $# -gt 0 ]; then
   python benchmarks/quantization_agreement.py "$@" --device cuda | tee "$output/agreement.txt"
 fi
 janusvln benchmark full --device cuda --steps 300 --recompute-steps 32 --output "$output/bfloat16"
-for weights in int8 int4; do
+for weights in int8 fp8 int4; do
   janusvln benchmark full --device cuda --modes sampled windowed --steps 120 \
     --language-weights "$weights" --output "$output/$weights"
 done

@@ -22,6 +22,7 @@ from janusvln_ros.policy.context import geometry_memory, language_memory
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network import checkpoint, quantization
 from janusvln_ros.policy.network.config import FULL_SIZE, JanusConfig
+from janusvln_ros.policy.network.language import LEAST_ROWS
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid, patch_grid
 from janusvln_ros.policy.prompt import Prompt
@@ -231,7 +232,7 @@ def _language(
     width = config.num_heads * config.head_dim
     attention = 4 * width * config.num_layers * (tokens * window + tokens**2 // 2)
     last = model.model.layers[-1]  # behind its attention only what is read goes on
-    unread = (tokens - 1 - tree) * products(
+    unread = max(0, tokens - max(1 + tree, LEAST_ROWS)) * products(
         last.get_submodule('mlp'), last.get_submodule('self_attn.o_proj')
     )
     linear = 2 * (products(model.model.layers) * tokens + products(model.lm_head) * (1 + tree))

@@ -21,7 +21,6 @@ TILE = 128  # queries that a processor has at a time
 ALIGNED = 64  # numbers in a row of a mask, or a multiple
 
 Pair = tuple[torch.Tensor, torch.Tensor]
-Attended = Pair  # (n, heads, L, head_dim) and the logarithm of the weights' sum (n, heads, L)
 
 
 class MemoryAttention:
@@ -87,7 +86,7 @@ def attend_to_frames(
 ) -> torch.Tensor:
     """Attend to remembered frames and the new one, (1, heads, P, head_dim), which joins them."""
     keys, values = memory.room(block, k.shape[2])
-    _store(k, v, (keys[:, :, -k.shape[2] :], values[:, :, -k.shape[2] :]))
+    keys[:, :, -k.shape[2] :], values[:, :, -k.shape[2] :] = k, v
     if not q.is_cuda or q.dtype == torch.float32 or q.shape[3] % 8:
         return functional.scaled_dot_product_attention(q, keys, values)
     processors = torch.cuda.get_device_properties(q.device).multi_processor_count
@@ -111,8 +110,12 @@ def parts(tiles: int, keys: int, processors: int) -> int:
 
 def attend(
     q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None = None
-) -> Attended:
-    """Attend from q (n, heads, L, head_dim) to all keys, or by a mask (L, S) that is added."""
+) -> Pair:
+    """
+    Attend from q (n, heads, L, head_dim) to all keys, or by a mask (L, S) that is added.
+
+    Returns q's shape, and the logarithm of the weights' sum (n, heads, L) in float32.
+    """
     aten = torch.ops.aten
     if not q.is_cuda:
         return aten._scaled_dot_product_flash_attention_for_cpu(q, keys, values, attn_mask=mask)
@@ -130,7 +133,7 @@ def attend(
 @Region
 def merge(group: int, *attended: torch.Tensor) -> torch.Tensor:
     """
-    Merge what the same queries attended to apart, `Attended` by `Attended`.
+    Merge what the same queries attended to apart: what `attend` returned, one after the other.
 
     group: heads that stood one behind another as one head's L. Returns (1, heads, L, head_dim).
     """
@@ -151,9 +154,3 @@ def _turn(
     room[0].copy_(rotate(k, *rotation))
     room[1].copy_(v)
     return rotate(q, *rotation).contiguous()
-
-
-@Region
-def _store(k: torch.Tensor, v: torch.Tensor, room: Pair) -> None:
-    room[0].copy_(k)
-    room[1].copy_(v)

@@ -148,10 +148,9 @@ class Context:
 
     def encode_geometry(self, image: torch.Tensor) -> torch.Tensor:
         """
-        Encode the frame's geometry against the remembered frames (paper, section 3.2).
+        Encode geometry against the remembered frames (paper, section 3.2).
 
-        image: (1, h, w, 3) uint8, resized. Returns the merged tokens (1, M, hidden), not yet
-        weighted.
+        image: (1, h, w, 3) uint8, resized. Returns merged tokens (1, M, hidden), not yet weighted.
         """
         return self._graphs.run('geometry', self.geometry.end, self._encode_geometry, image)
 
@@ -185,12 +184,8 @@ class Context:
         """Return the logits (vocab,) behind an answer that has left the tree, token by token."""
         new = tokens[self._said :]
         positions = (self._next_position + self._said + torch.arange(len(new))).expand(3, -1)
-        attend = MemoryAttention(
-            self.language,
-            self._rotary(positions),
-            self._group,
-            offset=self._prompt_tokens + self._said,
-        )
+        rotation, offset = self._rotary(positions), self._prompt_tokens + self._said
+        attend = MemoryAttention(self.language, rotation, self._group, offset=offset)
         self._said = len(tokens)
         return self.model.lm_head(self.model.model(self._embed(new), attend, read=1))[0, 0].float()
 
@@ -225,29 +220,22 @@ class Context:
         self._said, self._prompt_tokens = 0, self.positions.shape[1]
         self._next_position = next_position
         tree = (next_position + self._depths).expand(3, -1)
-        cos, sin = self._rotary(torch.cat((self.positions, tree), dim=1))
         return self._graphs.run(
             'language',
             self.language.end,
             self._answer,
             torch.cat(embeddings, dim=1),
-            cos,
-            sin,
             self._branches,
+            *self._rotary(torch.cat((self.positions, tree), dim=1)),
             *self._gap,
         )
 
     def _answer(
-        self,
-        x: torch.Tensor,
-        cos: torch.Tensor,
-        sin: torch.Tensor,
-        branches: torch.Tensor,
-        *gap: torch.Tensor,
+        self, x: torch.Tensor, branches: torch.Tensor, *turns: torch.Tensor
     ) -> torch.Tensor:
-        if gap:
-            self.language.move_anchors(*gap)
-        attend = MemoryAttention(self.language, (cos, sin), self._group, branches)
+        if turns[2:]:
+            self.language.move_anchors(*turns[2:])
+        attend = MemoryAttention(self.language, (turns[0], turns[1]), self._group, branches)
         hidden = self.model.model(x, attend, read=1 + len(branches))
         return self.model.lm_head(hidden)[0].float()
 
@@ -321,7 +309,7 @@ class WindowedContext(Context):
         if memory.seen == 0:
             embeddings.insert(0, self._prefix)
             self.positions = torch.cat((self._start, self.positions), dim=1)
-        if memory.full:
+        if memory.seen >= memory.capacity:
             turn = memory.evicted * prompt.advance
             self._gap = self._rotary(torch.full((3, 1), turn, device=self.model.device))
         return self._read(block + prompt.advance + len(prompt.suffix), *embeddings)

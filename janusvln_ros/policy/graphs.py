@@ -30,19 +30,9 @@ class StepGraphs:
             cls.replaying = True
 
     def __init__(self, compiled: bool) -> None:
-        """compiled: functions run with compiled regions."""
-        self.compiled = compiled
+        self.compiled = compiled  # functions run with compiled regions
         self._recorded: dict[str, tuple[Hashable, _Graph]] = {}
-        self._recording = False
-
-    @contextmanager
-    def recording(self) -> Iterator[None]:
-        """Run everything twice while the context lasts, the second time to record it."""
-        self._recording = True
-        try:
-            yield
-        finally:
-            self._recording = False
+        self.recording = False  # what runs does so twice, the second time to be recorded
 
     def run(
         self,
@@ -64,24 +54,16 @@ class StepGraphs:
         known, graph = self._recorded.get(name, (None, None))
         if graph is not None and known == state:
             return graph(*inputs)
-        with regions.compiled(self.compiled), _planning(self._recording):
-            out = function(*inputs)  # compiles and plans as well, which cannot be recorded
-            if not self._recording:
+        try:  # cuDNN takes long to plan attention for a new shape: not for what runs once
+            torch.backends.cuda.enable_cudnn_sdp(self.recording)
+            with regions.compiled(self.compiled):
+                out = function(*inputs)  # compiles and plans as well, which cannot be recorded
+                if self.recording:
+                    self._recorded.pop(name, None)  # its room is free for the next
+                    self._recorded[name] = state, _Graph(function, inputs)
                 return out
-            self._recorded.pop(name, None)  # its room is free for the next
-            self._recorded[name] = state, _Graph(function, inputs)
-        return out
-
-
-@contextmanager
-def _planning(on: bool) -> Iterator[None]:
-    """Leave attention to cuDNN, or never: for each new shape it takes long to make a plan."""
-    before = torch.backends.cuda.cudnn_sdp_enabled()
-    torch.backends.cuda.enable_cudnn_sdp(before and on)
-    try:
-        yield
-    finally:
-        torch.backends.cuda.enable_cudnn_sdp(before)
+        finally:
+            torch.backends.cuda.enable_cudnn_sdp(True)
 
 
 class _Graph:

@@ -130,7 +130,7 @@ class JanusPolicy:
         'auto' is bfloat16 on CUDA, float32 on a CPU. image_width: pixels, by default the
         checkpoint's `image_width`, else 644. decoding: 'constrained' to the four answers, or
         'published', the reference's free text, of which anything but an action means STOP.
-        language_weights: 'int8' or 'int4' to quantise the language model's, which needs torchao.
+        language_weights: 'int8', 'fp8' or 'int4' quantise the language model's; torchao does it.
         Raises CheckpointError for a folder that is missing, partial or foreign.
         """
         if language_weights not in (None, *KINDS):
@@ -158,21 +158,20 @@ class JanusPolicy:
 
     def warm_up(self, frame_size: tuple[int, int]) -> str:
         """
-        Compile and record what takes long at first, for frames (width, height); say what it did.
+        Compile and record for frames (width, height), which ends an episode; say what was done.
 
-        For another size, or without this call, an episode's first step does it. Ends an episode.
+        For another size, or without this call, an episode's first step does it.
         """
         if not self._cuda:
             return f'steps run as they are: {self.why_plain}'
-        begun = time.monotonic()
-        frame = np.zeros((*frame_size[::-1], 3), np.uint8)
-        self.reset('Go.')
-        self.step(frame)
-        self.step(frame)
+        begun, frame = time.monotonic(), np.zeros((*frame_size[::-1], 3), np.uint8)
+        for instruction in ('Go.', 'Go to the door.'):  # two lengths: then others are known
+            self.reset(instruction)
+            self.step(frame)
+            self.step(frame)
         self._suffix = self.episode = None
-        how = f'not compiled ({self.why_plain}), but' if self.why_plain else 'compiled and'
-        size = 'x'.join(map(str, frame_size))
-        return f'{how} recorded for frames of {size} in {time.monotonic() - begun:.1f} s'
+        how = f'not compiled ({self.why_plain})' if self.why_plain else 'compiled'
+        return f'{how}, recorded for frames of {frame_size} in {time.monotonic() - begun:.1f} s'
 
     @torch.inference_mode()
     def reset(self, instruction: str) -> None:
@@ -290,7 +289,10 @@ class JanusPolicy:
         if self._cuda and StepGraphs.replaying and self._rehearsed != to_rehearse:
             episode, frame = begin(), np.zeros((*size[::-1], 3), np.uint8)
             episode.pretend_full()
-            with self._graphs.recording():
+            self._graphs.recording = True
+            try:
                 self._look(episode, self._upload(frame), Stopwatch(self.model.device))
+            finally:
+                self._graphs.recording = False
             self._rehearsed = to_rehearse
         return begin()

@@ -123,11 +123,6 @@ class KeyValueMemory:
         return self.initial + self.recent
 
     @property
-    def full(self) -> bool:
-        """Whether the next frame takes the place of another."""
-        return self.seen >= self.capacity
-
-    @property
     def evicted(self) -> int:
         """Frames forgotten so far."""
         return max(0, self.seen - self.capacity)
@@ -152,9 +147,9 @@ class KeyValueMemory:
 
     def room(self, layer: int, count: int, offset: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
         """
-        Give keys and values, (1, heads, S, head_dim), as views, the last `count` to be written.
+        Give keys and values (1, heads, S, head_dim), of which the last `count` are to be written.
 
-        Those are `offset` tokens behind the retained frames.
+        They are views; what is to be written is `offset` tokens behind the retained frames.
         """
         stop = self.end + offset + count
         return self.keys[layer, None, :, :stop], self.values[layer, None, :, :stop]

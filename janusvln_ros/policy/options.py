@@ -35,7 +35,7 @@ class PolicyOptions:
     language_weights: str = parameter(
         AS_LOADED,
         'Weights of the language model: of dtype, or quantised to save memory (torchao).',
-        choices=(AS_LOADED, 'int8', 'int4'),
+        choices=(AS_LOADED, 'int8', 'fp8', 'int4'),
     )
     image_width: int = parameter(
         0, "Width the policy sees; 0: the checkpoint's own.", unit='pixels', low=0, high=4096

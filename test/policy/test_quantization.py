@@ -39,7 +39,8 @@ OTHERS = (
 
 
 @pytest.mark.parametrize(
-    'kind, wanted', [(None, ()), ('int8', LAYERS), ('int4', (*LAYERS, 'lm_head.weight'))]
+    'kind, wanted',
+    [(None, ()), ('int8', LAYERS), ('fp8', LAYERS), ('int4', (*LAYERS, 'lm_head.weight'))],
 )
 def test_what_belongs_to_the_language_model(kind, wanted):
     names = (*LAYERS, 'lm_head.weight', *OTHERS)
@@ -79,5 +80,10 @@ def test_policy_runs_on_them(checkpoint_folder, make_frames, kind, tolerance):
 
 
 def test_unknown_kind_is_refused(checkpoint_folder):
-    with pytest.raises(ValueError, match="'fp8': neither"):
-        JanusPolicy.from_pretrained(checkpoint_folder, device='cpu', language_weights='fp8')
+    with pytest.raises(ValueError, match="'fp4': neither"):
+        JanusPolicy.from_pretrained(checkpoint_folder, device='cpu', language_weights='fp4')
+
+
+def test_fp8_is_refused_where_there_is_none():
+    with pytest.raises(ValueError, match='fp8 weights need a GPU that has FP8'):
+        quantization.quantize(layer(), 'fp8')

@@ -17,6 +17,7 @@ from janusvln_ros.policy.network.regions import Region
 import torch
 from torch import nn
 
+LEAST_ROWS = 32  # of a product in INT8
 # (layer, q, k, v), not rotated, to q's shape (B, heads, L, head_dim); k and v have fewer heads
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -55,10 +56,11 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: torch.Tensor, layer: int, attend: Attend, read: int | None = None
     ) -> torch.Tensor:
-        """(B, L, hidden) to the same, or of the last `read` tokens."""
+        """(B, L, hidden) to the same, or of no fewer than the last `read` tokens."""
         attended = attend(layer, *self._open(x))
         if read is not None:
-            x, attended = x[:, -read:], attended[:, :, -read:]
+            rows = max(read, LEAST_ROWS)
+            x, attended = x[:, -rows:], attended[:, :, -rows:]
         return self._close(x, attended)
 
     @Region
@@ -93,7 +95,7 @@ class LanguageModel(nn.Module):
         x, last = embeddings, len(self.layers) - 1
         for index, layer in enumerate(self.layers):
             x = layer(x, index, attend, read if index == last else None)
-        return self.norm(x)
+        return self.norm(x if read is None else x[:, -read:])
 
 
 class Rotary:

@@ -56,11 +56,7 @@ class GatedMLP(nn.Module):
 
     @torch.no_grad()
     def join(self, multiple: int) -> None:
-        """
-        Make gate and up (with biases) one product and the hidden size a multiple, for good.
-
-        Of other sizes a GPU's products are slow. The zeros that are added change nothing.
-        """
+        """Make gate and up, with biases, one product, and by zeros the hidden size a multiple."""
         if self.up_proj is None:
             return
         more = -len(self.gate_proj.weight) % multiple

@@ -1,10 +1,11 @@
 """
-INT8 and INT4 weights for the language model's products: weight-only, by torchao.
+INT8, FP8 and INT4 weights for the language model's products, by torchao.
 
-Embeddings, norms and biases, both encoders and both memories keep their dtype. INT8 has a scale
-per output channel; INT4 a scale and a zero point per group of input channels. On CUDA the INT4
-weights lie packed for torch's own INT4 kernel, which computes in bfloat16; elsewhere the same
-sixteen levels lie in bytes, which shows what INT4 decides but not what it saves.
+Embeddings, norms and biases, both encoders and both memories keep their dtype. INT8 and FP8 have a
+scale per output channel and, on a GPU, multiply with activations of their kind, with a scale per
+token; INT4 has a scale and a zero point per group of input channels. On CUDA the INT4 weights lie
+packed for torch's own INT4 kernel, which computes in bfloat16; elsewhere the same sixteen levels
+lie in bytes, which shows what INT4 decides but not what it saves.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-KINDS = ('int8', 'int4')
+KINDS = ('int8', 'fp8', 'int4')
 GROUP_SIZES = 128, 64, 32  # input channels that share a scale; the first that divides
 
 
@@ -20,8 +21,8 @@ def belongs(name: str, kind: str | None) -> bool:
     """
     Whether a tensor of the checkpoint is a weight that is quantised.
 
-    INT8 leaves the head as it is: torchao multiplies by a copy in the input's dtype, which would
-    take more room than the head's INT8 weights save.
+    INT8 and FP8 leave the head as it is: of INT8 weights torchao may make a copy in the input's
+    dtype, which would take more room than the head's save.
     """
     layer = name.startswith('model.layers.') and name.endswith('_proj.weight')
     return kind is not None and (layer or kind == 'int4' and name == 'lm_head.weight')
@@ -38,7 +39,7 @@ def group_size(channels: int) -> int:
 def weight_bytes(weight_shape: tuple[int, int], kind: str) -> int:
     """Bytes of a weight (out, in) when quantised, as they are on CUDA."""
     out, channels = weight_shape
-    if kind == 'int8':
+    if kind != 'int4':
         return out * (channels + 4)
     return out * channels // 2 + out * channels // group_size(channels) * 4
 
@@ -51,18 +52,29 @@ def quantize(linear: nn.Linear, kind: str) -> None:
     """
     try:
         from torchao.quantization import (
+            Float8DynamicActivationFloat8WeightConfig,
             Int4WeightOnlyConfig,
+            Int8DynamicActivationInt8WeightConfig,
             Int8WeightOnlyConfig,
             IntxWeightOnlyConfig,
             MappingType,
             PerGroup,
+            PerRow,
             quantize_,
         )
     except ImportError as error:
         raise ImportError(f'{kind} weights need torchao: pip install torchao==0.18.0') from error
-    if kind == 'int8':
-        config = Int8WeightOnlyConfig()
-    elif linear.weight.device.type == 'cuda':
+    cuda = linear.weight.device.type == 'cuda'
+    if kind == 'fp8':
+        if not cuda or torch.cuda.get_device_capability(linear.weight.device) < (8, 9):
+            raise ValueError('fp8 weights need a GPU that has FP8: Ada, Hopper or later')
+        config = Float8DynamicActivationFloat8WeightConfig(
+            granularity=PerRow(), set_inductor_config=False
+        )
+    elif kind == 'int8':
+        activations = Int8DynamicActivationInt8WeightConfig(set_inductor_config=False)
+        config = activations if cuda else Int8WeightOnlyConfig()
+    elif cuda:
         if linear.weight.dtype != torch.bfloat16:
             raise ValueError(f'int4 weights need bfloat16 on CUDA, not {linear.weight.dtype}')
         config = Int4WeightOnlyConfig(
