@@ -201,16 +201,18 @@ class Scene(Bench):
 
     def end(self) -> None:
         """End all processes; a frozen one goes on first."""
-        for process in self.processes:
-            for number in (signal.SIGCONT, signal.SIGINT):
-                process.send_signal(number)
-        for process in self.processes:
-            try:
-                process.wait(6.0)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self.close()
+        try:
+            for process in self.processes:
+                for number in (signal.SIGCONT, signal.SIGINT):
+                    process.send_signal(number)
+            for process in self.processes:
+                try:
+                    process.wait(6.0)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        finally:
+            self.close()  # its thread would keep this process alive when a signal comes above
 
 
 @dataclass(frozen=True)
