@@ -156,7 +156,7 @@ def test_simulated_robot_obeys_ros2_topic_pub(launched, ros_domain):
                 '5',
                 '/robot1/instruction',
                 'std_msgs/msg/String',
-                "{data: 'go to the red plant'}",
+                "{data: 'go to the pink ball'}",
             )
         time.sleep(0.5)
         assert process.poll() is None and time.monotonic() < end, said()

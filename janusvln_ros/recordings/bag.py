@@ -111,9 +111,9 @@ class Bag:
         return decode
 
     def listing(self) -> str:
-        """List the topics and their types, one a line, for messages to the user."""
-        lines = [f'  {topic.name}  {topic.msgtype}' for topic in self.topics.values()]
-        return '\n'.join(sorted(lines)) or '  (no topics)'
+        """List the topics and their types for messages to the user."""
+        topics = [f'{topic.name} ({topic.msgtype})' for topic in self.topics.values()]
+        return ', '.join(sorted(topics)) or 'no topics'
 
     def close(self) -> None:
         """Close files and remove what was decompressed."""

@@ -189,11 +189,11 @@ def choose_topics(
         if named is not None:
             name = named if named.startswith('/') else inside + named
             if name not in bag.topics:
-                raise TopicError(f'the bag has no topic {name}; it has:\n{bag.listing()}')
+                raise TopicError(f'the bag has no topic {name}; it has: {bag.listing()}')
             if bag.topics[name].msgtype not in types:
                 raise TopicError(
                     f'topic {name} is of type {bag.topics[name].msgtype}, {what} must be '
-                    f'{" or ".join(types)}; the bag has:\n{bag.listing()}'
+                    f'{" or ".join(types)}; the bag has: {bag.listing()}'
                 )
             return [name]
         found = [
@@ -217,7 +217,7 @@ def choose_topics(
     if camera is None:
         raise TopicError(
             f'the bag has no images ({topics.IMAGE} or {topics.COMPRESSED_IMAGE}) below '
-            f'{inside}; it has:\n{bag.listing()}'
+            f'{inside}; it has: {bag.listing()}'
         )
     sentence = None
     if need_instruction or instruction is not None:

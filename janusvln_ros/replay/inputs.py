@@ -74,7 +74,7 @@ class BagRecording:
         if not options.instruction and not line.instructions:
             raise RecordingError(
                 'the bag has no instruction (a message on a topic of type '
-                f'std_msgs/msg/String): give --instruction; the bag has:\n{self._bag.listing()}'
+                f'std_msgs/msg/String): give --instruction; the bag has: {self._bag.listing()}'
             )
         if every == 'action':
             if not motions:
@@ -113,7 +113,7 @@ class BagRecording:
     def nothing(self, rule: str) -> str:
         """Say why there was no decision."""
         if self._reader.frame_count == 0:
-            return f'the bag has no messages on {self.camera}; it has:\n' + (self._bag.listing())
+            return f'the bag has no messages on {self.camera}; it has: {self._bag.listing()}'
         return (
             f'none of the {self._reader.frame_count} images on {self.camera} was chosen by '
             f'--every {rule}: are there images after the instruction?'

@@ -2,6 +2,7 @@
 
 from janusvln_ros.episodes.scene import Scene
 from janusvln_ros.episodes.suggestions import missing, suggestions
+from janusvln_ros.nodes.sim_settings import Settings
 from janusvln_ros.sim.generator import generate_house
 from janusvln_ros.sim.house import free_start
 import pytest
@@ -30,7 +31,7 @@ def test_turns_come_last_and_to_the_right_side():
 
 
 def test_the_readme_asks_for_the_first_suggestion(request):
-    house = generate_house(1, rooms=3)  # sim_robot's default
+    house = generate_house(Settings().house_seed, rooms=Settings().rooms)
     first = suggestions(Scene(house), *free_start(house))[0]
     readme = (request.config.rootpath / 'README.md').read_text(encoding='utf-8')
     assert f"{{data: '{first.lower().rstrip('.')}'}}" in readme

@@ -1,16 +1,28 @@
 """A checkpoint as an agent, with and without parts of its memory."""
 
+import math
+from pathlib import Path
+
+from janusvln_ros.actions import Action
+from janusvln_ros.episodes.scene import Scene
 from janusvln_ros.episodes.splits import find_split
+from janusvln_ros.episodes.suggestions import suggestions
 from janusvln_ros.evaluation.ablations import agent_of, plot, ROWS, write_ablations
 from janusvln_ros.evaluation.agents import AgentSpec
 from janusvln_ros.evaluation.command import main
 from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.evaluation.metrics import summarise
+from janusvln_ros.nodes.sim_settings import Settings
+from janusvln_ros.policy import JanusPolicy
 from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
 from janusvln_ros.sim.camera import CameraModel
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import free_start
+from janusvln_ros.sim.world import KinematicWorld
 import pytest
 
 pytestmark = pytest.mark.slow
+SHIPPED = Path(__file__).parents[2] / 'models' / 'janusvln-tiny'
 
 
 @pytest.fixture(scope='module')
@@ -131,3 +143,26 @@ def test_shuffled_instructions_are_those_of_other_episodes(checkpoint, environme
     environment.reset(0)
     own = environment.episode.instruction.text
     assert environment.other_instruction() == environment.other_instruction() != own
+
+
+def test_the_shipped_checkpoint_follows_what_sim_robot_suggests_first():
+    """It touches nothing on its way, so that a robot with a body gets there too."""
+    settings = Settings()
+    house = generate_house(settings.house_seed, rooms=settings.rooms)
+    scene, start = Scene(house), free_start(house)
+    words = suggestions(scene, *start)[0].lower().rstrip('.')  # as the README writes it
+    colour, category = words.split()[-2:]
+    world = KinematicWorld(house)
+    world.reset(*start)
+    policy = JanusPolicy.from_pretrained(SHIPPED, device='cpu')
+    policy.reset(words)
+    for _ in range(40):
+        action = policy.step(world.render()).action
+        assert not world.step(action)
+        if action == Action.STOP:
+            break
+    x, y, _ = world.pose
+    world.close()
+    (thing,) = scene.named(category, colour)
+    assert action == Action.STOP
+    assert min(math.hypot(x - near[0], y - near[1]) for near in scene.around(thing)) < 0.7

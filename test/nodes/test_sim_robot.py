@@ -11,6 +11,7 @@ from geometry_msgs.msg import Twist, TwistStamped
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.common.conversions import seconds, yaw
 from janusvln_ros.nodes.common.qos import LATCHED
+from janusvln_ros.nodes.sim_settings import Settings
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.generator import generate_house
 from janusvln_ros.sim.house import clearance, free_start
@@ -30,7 +31,7 @@ from waiting import wait_for
 pytestmark = pytest.mark.ros
 PATIENCE = 30.0  # s of wall time, on a busy machine
 RELIABLE = QoSProfile(depth=30, reliability=ReliabilityPolicy.RELIABLE)
-HOUSE = generate_house(1, rooms=3)  # the node's default
+HOUSE = generate_house(Settings().house_seed, rooms=Settings().rooms)
 
 
 def yaw_of(odometry: Odometry) -> float:
@@ -294,14 +295,14 @@ def test_it_says_what_to_ask_for_and_what_is_not_there(listener, start_command):
     publisher = listener.create_publisher(NavigatorStatus, 'navigator_status', LATCHED)
     wait_for(publisher.get_subscription_count, 'the connection', PATIENCE)
     for number, text in enumerate(
-        ('Go to the red plant.', 'Go past the red plant to a red chair')
+        ('Go to the pink ball.', 'Go past the pink ball to a red chair')
     ):
         publisher.publish(NavigatorStatus(instruction_id=str(number), instruction=text))
     said = ''
     while 'there is no' not in said:
         said += process.stderr.readline()
         assert process.poll() is None, said
-    assert 'red plant, purple plant, purple cabinet' in said
+    assert 'pink ball, yellow plant' in said
     assert said.count('ros2 topic pub --once /instruction') == 3
     assert said.endswith('to a red chair": in this house there is no red chair\n')
 

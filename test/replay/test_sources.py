@@ -50,7 +50,7 @@ def test_no_images(tmp_path, replay, drive, capsys):
     assert (
         'the bag has no images (sensor_msgs/msg/Image or sensor_msgs/msg/CompressedImage)' in error
     )
-    assert '  /odom  nav_msgs/msg/Odometry' in error
+    assert '/odom (nav_msgs/msg/Odometry)' in error
 
 
 def test_two_cameras(tmp_path, replay, drive, capsys):
@@ -68,7 +68,7 @@ def test_two_cameras(tmp_path, replay, drive, capsys):
     assert '/left/image_raw, /right/image_raw; choose one by --image-topic' in error
     assert replay(bag, '--image-topic', '/right/image_raw', '--compare', 'live')[0] == 0
     assert replay(bag, '--image-topic', '/middle')[0] == 2
-    assert 'no topic /middle; it has:\n  /instruction  std_msgs/msg/String' in (
+    assert 'no topic /middle; it has: /instruction (std_msgs/msg/String), ' in (
         capsys.readouterr().err
     )
     assert replay(bag, '--image-topic', '/odom')[0] == 2
