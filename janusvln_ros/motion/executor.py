@@ -36,6 +36,7 @@ from janusvln_ros.motion.safety.travel import Travel
 from janusvln_ros.motion.types import Mode, Request, Result, State, Status, Velocity
 
 _MAX_CORRECTIONS = 3  # times a motion that came to rest off its goal is taken up again
+_UNKNOWN = Origin()  # of an e_stop message that nobody tells about
 
 
 class _Phase(Enum):
@@ -144,7 +145,7 @@ class Executor:
             self.obstacles.forget()  # what was seen is placed by odometry
             self._halt(self.supervisor.fail(problem, now), now)
 
-    def on_e_stop(self, pressed: bool, now: float, origin: Origin = Origin()) -> None:  # noqa: B008
+    def on_e_stop(self, pressed: bool, now: float, origin: Origin = _UNKNOWN) -> None:
         """Halt at once when pressed; releasing the button does not undo that."""
         self.e_stop.on_e_stop(pressed, now, origin)
         e_stop = self.e_stop.verdict(now)

@@ -207,19 +207,19 @@ def _drive(
     shutil.rmtree(arguments.out / 'bag', ignore_errors=True)
     bag = BagWriter(arguments.out / 'bag', compress=True)
     tasks = (
-        [(episodes[0], text) for text in arguments.instruction]
+        [(episodes[0], words) for words in arguments.instruction]
         if arguments.instruction
         else [(episode, episode.instruction.text) for episode in episodes]
     )
     try:
         record_topics(observer, bag)
         thread.start()
-        for number, (episode, text) in enumerate(tasks):
+        for number, (episode, words) in enumerate(tasks):
             if episode is not tasks[max(0, number - 1)][0]:
                 nodes.stop('sim_robot')
                 observer.forget()
                 _start_simulator(nodes, episode)
-            runs.append(Run(text, episode, _standing(nodes, observer)))
+            runs.append(Run(words, episode, _standing(nodes, observer)))
             _follow(nodes, observer, runs[-1], f'{number + 1}/{len(tasks)}', arguments.max_steps)
     finally:
         observer.close_video()

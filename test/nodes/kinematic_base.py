@@ -25,7 +25,7 @@ from std_msgs.msg import String
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
 
-from faults import FAULTS, Odometer, true
+from faults import FAULTS, Odometer, true  # noqa: E402, I100
 
 DT = 0.005  # s, of the model
 STEPS = 4  # of the model between two messages: 50 Hz of odometry and clock

@@ -83,7 +83,7 @@ class FaultMachine(RuleBasedStateMachine):
 
     @rule(parts=st.lists(PARTS, min_size=1, max_size=3), seconds=SECONDS)
     def says(self, parts: list[Command], seconds: float) -> None:
-        """A sentence of several steps."""
+        """Ask for several steps in one sentence."""
         self._ask(self.sequence.begin([Request(part) for part in parts]))
         self._run(seconds)
 
@@ -93,7 +93,7 @@ class FaultMachine(RuleBasedStateMachine):
 
     @rule(action=ACTIONS, kind=st.sampled_from(['again', 'older', 'replaced', 'stop']))
     def sends_what_is_stale(self, action: int, kind: str) -> None:
-        """The last action once more, an older one, one of another episode; or STOP."""
+        """Send the last action once more, an older one, one of another episode; or STOP."""
         if kind == 'stop':
             self.robot.act(0)
         elif self.step:
@@ -121,7 +121,7 @@ class FaultMachine(RuleBasedStateMachine):
 
     @rule()
     def resets(self) -> None:
-        """A person has looked: from here on the robot may try again."""
+        """Reset, as a person who has looked: from here on the robot may try again."""
         if self.robot.executor.reset()[0]:
             self.lasting = {name: self._begun() for name in self.lasting}
         self._tick()
@@ -130,7 +130,7 @@ class FaultMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(sorted(FAULTS)), share=SHARES)
     def breaks(self, name: str, share: float) -> None:
-        """A fault begins, in the place of one of the same part."""
+        """Begin a fault, in the place of one of the same part."""
         fault = FAULTS[name]
         for other in [each for each in self.lasting if FAULTS[each].part == fault.part]:
             del self.lasting[other]
@@ -148,7 +148,7 @@ class FaultMachine(RuleBasedStateMachine):
     def breaks_on_the_way(
         self, wish: int | Command, before: float, name: str, share: float, seconds: int
     ) -> None:
-        """The same while the robot moves; what it did is asked for again and again."""
+        """Begin it while the robot moves; what it did is asked for again and again."""
         self._insist(wish, before)
         self.breaks(name, share)
         self._insist(wish, seconds)
