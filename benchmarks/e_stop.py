@@ -145,7 +145,7 @@ def processes(parameters: list[str]) -> Iterator[None]:
     started = [
         subprocess.Popen([sys.executable, *command], env=environment, start_new_session=True)
         for command in (
-            [str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'), '--stamped'],
+            [str(ROOT / 'test' / 'support' / 'kinematic_base.py'), '--stamped'],
             [
                 '-m',
                 'janusvln_ros.nodes.motion_executor',

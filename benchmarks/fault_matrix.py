@@ -379,7 +379,7 @@ def scene_of(row: Row, mode: str, wish: int) -> Iterator[Scene]:
     os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(ROOT / 'config' / 'fastdds.xml')
     scene = Scene(domain, mode)
     try:
-        scene.start_script('kinematic_base.py', *row.base)
+        scene.start_script('../support/kinematic_base.py', *row.base)
         scene.executor_process = scene.start_executor(*row.parameters)
         scene.ready()
         scene.wish = wish

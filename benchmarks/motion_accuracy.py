@@ -234,7 +234,7 @@ def processes(base: str, speed: float, mode: Mode) -> Iterator[None]:
     """Start a base and an executor; end them on the way out."""
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     commands = {
-        'kinematic': [str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'), '--speed', str(speed)],
+        'kinematic': [str(ROOT / 'test' / 'support' / 'kinematic_base.py'), '--speed', str(speed)],
         'sim_robot': [
             '-m',
             'janusvln_ros.nodes.sim_robot',

@@ -291,7 +291,7 @@ def processes(speed: float) -> Generator[int, None, None]:
         subprocess.Popen([sys.executable, *command], env=environment, start_new_session=True)
         for command in (
             [
-                str(ROOT / 'test' / 'nodes' / 'kinematic_base.py'),
+                str(ROOT / 'test' / 'support' / 'kinematic_base.py'),
                 '--speed',
                 str(speed),
                 '--stamped',

@@ -68,7 +68,7 @@ class HouseEnvironment:
 
     @property
     def world(self) -> KinematicWorld:
-        """The world that the robot is in; RuntimeError before the first episode."""
+        """Give the world that the robot is in; RuntimeError before the first episode."""
         if self._world is None:
             raise RuntimeError('reset() begins an episode')
         return self._world

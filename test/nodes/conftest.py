@@ -31,7 +31,7 @@ def robot(ros_domain, start_command, script):
     benches = []
 
     def start(*ros_arguments, base=(), stamped=False, ready=True):
-        script('kinematic_base.py', *base)
+        script('../support/kinematic_base.py', *base)
         bench = Bench(ros_domain, stamped)
         benches.append(bench)
         bench.process = start_command(

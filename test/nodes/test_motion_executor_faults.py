@@ -170,7 +170,7 @@ sys.exit(main([]))
 
 
 def test_exception_in_the_executor_stops_the_robot(ros_domain, script):
-    script('kinematic_base.py')
+    script('../support/kinematic_base.py')
     bench = Bench(ros_domain)
     with subprocess.Popen(
         [sys.executable, '-c', FAILING], stderr=subprocess.PIPE, cwd=HERE.parents[1], text=True

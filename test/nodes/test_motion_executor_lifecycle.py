@@ -108,7 +108,7 @@ sys.exit(main([]))
 
 
 def test_transition_that_fails_halts_the_robot(ros_domain, script, start_process):
-    script('kinematic_base.py')
+    script('../support/kinematic_base.py')
     start_process([sys.executable, '-c', FAILING], stderr=subprocess.DEVNULL)
     bench = Bench(ros_domain)
     try:

@@ -3,16 +3,16 @@ A base as a process: cmd_vel in, odom out, with the dynamics of motion.testing.
 
 Run as a script by tests and by benchmarks/. A string on the topic `base_fault` makes its odometry
 misbehave: silent, nan, jump, ok; with --speed also clock_freeze, clock_back, clock_ahead; or "NAME
-SHARE", a fault of test/support/faults.py. What it really does is always told on `base_truth`.
+SHARE", a fault of faults.py. What it really does is always told on `base_truth`.
 """
 
 import argparse
 import math
-from pathlib import Path
 import signal
 import sys
 import time
 
+from faults import FAULTS, Odometer, true
 from geometry_msgs.msg import Twist, TwistStamped
 from janusvln_ros.motion.testing import BaseConfig, BaseModel
 from nav_msgs.msg import Odometry
@@ -22,10 +22,6 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
-
-from faults import FAULTS, Odometer, true  # noqa: E402, I100
 
 DT = 0.005  # s, of the model
 STEPS = 4  # of the model between two messages: 50 Hz of odometry and clock
