@@ -127,9 +127,12 @@ def test_open_loop_where_it_is_allowed(robot):
 def test_base_that_takes_commands(robot):
     bench = robot('-p', 'output:=command')
     step = bench.act(2).step
-    wait_for(lambda: 'mid_level_command' in bench.heard, 'the command')
+    none = MidLevelCommand()  # it says stop when it starts
+    wait_for(
+        lambda: bench.heard.get('mid_level_command', none).type == MidLevelCommand.TURN, 'the turn'
+    )
     command = bench.heard['mid_level_command']
-    assert command.sentence == 'turn left 15 degrees' and command.type == MidLevelCommand.TURN
+    assert command.sentence == 'turn left 15 degrees'
     assert command.amount == pytest.approx(math.radians(15.0)) and command.step == step
     assert bench.status.state == MotionStatus.STATE_MOVING
     bench.done.publish(command)
