@@ -32,6 +32,7 @@ TOPICS = {
     'points': 'PointCloud2, read if the parameters name it in obstacle_sensor.',
     'e_stop': 'Button that stops the robot (std_msgs/Bool).',
     'sentence': 'Commands in words, as "turn left 30 degrees" (std_msgs/String).',
+    'manual_velocity': 'Velocity that a person holds (geometry_msgs/TwistStamped).',
     'collision_monitor_state': "What Nav2's collision monitor does, collision_monitor.launch.py.",
     'mid_level_command': 'Commands for a base that moves by itself, docs/motion.md.',
     'mid_level_done': 'Its answers.',

@@ -168,7 +168,10 @@ class VelocityBase:
                 self._virtual = self.odometry.poses.pose or self._virtual
             self.open_loop = self.odometry.is_silent(now)
         at_rest = motion_end if stands else math.inf
-        self._tracker.follow(self._chain(request, now, mode, at_rest))
+        if request.by_hand is not None:
+            self._tracker.steer(request.by_hand)
+        else:
+            self._tracker.follow(self._chain(request, now, mode, at_rest))
         self._start = self.predicted(now)
         if stands:
             self._meter.begin(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from janusvln_ros.motion.admission import AdmissionParameters, AgeParameters
 from janusvln_ros.motion.bases import BaseParameters, OutputParameters
 from janusvln_ros.motion.commands import StepParameters
+from janusvln_ros.motion.manual import ManualParameters
 from janusvln_ros.motion.safety.clock import ClockParameters
 from janusvln_ros.motion.safety.e_stop import EStopParameters
 from janusvln_ros.motion.safety.link import LinkParameters
@@ -41,4 +42,5 @@ class ExecutorConfig:
     masters: MasterParameters = group(MasterParameters, changes=Changes.ALWAYS)
     link: LinkParameters = group(LinkParameters, changes=Changes.ALWAYS)
     age: AgeParameters = group(AgeParameters, changes=Changes.ALWAYS)
+    manual: ManualParameters = group(ManualParameters, changes=Changes.ALWAYS)
     obstacles: ObstacleParameters = group(ObstacleParameters, changes=Changes.ALWAYS)

@@ -20,6 +20,7 @@ from janusvln_ros.motion.admission import Admission
 from janusvln_ros.motion.bases import CommandBase, Output, VelocityBase
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.config import ExecutorConfig
+from janusvln_ros.motion.manual import Manual
 from janusvln_ros.motion.safety.activity import Activity
 from janusvln_ros.motion.safety.clock import Clock
 from janusvln_ros.motion.safety.collision_monitor import CollisionMonitor
@@ -51,7 +52,7 @@ class Executor:
     See the module's docstring. Not thread-safe: one thread gives inputs and updates.
 
     Its parts are public: obstacles, monitor, link, masters, navigators and owner are fed, e_stop
-    is reset, activity is switched, odometry and base are asked.
+    is reset, activity is switched, manual makes requests, odometry and base are asked.
     config is what is in force; `configure` changes it.
     """
 
@@ -69,6 +70,7 @@ class Executor:
         self.monitor = CollisionMonitor()
         self.link = Link(config.link)
         self.masters = Masters(config.masters)
+        self.manual = Manual(config.manual, not commands)
         self.navigators = Navigators()
         self.owner = Owner(self.navigators)
         self.travel = Travel(self.odometry)
@@ -84,6 +86,7 @@ class Executor:
                 self.activity,
             ),
             moving=(
+                self.manual,
                 self.monitor,
                 self.response,
                 self.travel,
@@ -128,7 +131,7 @@ class Executor:
         self.obstacles.configure(
             config.obstacles, driving.min_linear_speed, fastest.linear, braking.linear
         )
-        self.masters.parameters = config.masters
+        self.masters.parameters, self.manual.parameters = config.masters, config.manual
         self.supervisor.parameters = config.supervisor
         self._admission.parameters, self._admission.age = config.admission, config.age
 
@@ -325,9 +328,14 @@ class Executor:
         trouble = self.supervisor.trouble(now)
         if trouble is not None:
             return trouble.result, trouble.message
-        result, reason = self._admission.refusal(
-            request, now, stands=self.stands, brakes=self._phase is _Phase.BRAKING
-        )
+        by_hand = request.by_hand is not None
+        if not by_hand and self.manual.holds(now):
+            return Result.DROPPED, 'a person drives by hand'
+        free = self.stands or (by_hand and self.manual.drives)
+        if by_hand and not free:
+            return Result.DROPPED, 'another action was moving'
+        brakes = self._phase is _Phase.BRAKING and not by_hand
+        result, reason = self._admission.refusal(request, now, stands=free, brakes=brakes)
         if not reason and self.config.admission.execution_mode is Mode.CONTINUOUS:
             reason = self.base.refusal(request)
             result = Result.DROPPED if reason else Result.NONE
@@ -336,6 +344,7 @@ class Executor:
     def _begin(self, request: Request, now: float) -> None:
         """Start a motion; in continuous mode, move the goal of the one under way on."""
         command, mode = request.command, self.config.admission.execution_mode
+        self.manual.drives = request.by_hand is not None
         if self.stands:
             self.response.begin(command.kind, now)
             self.monitor.begin(now)
@@ -345,7 +354,8 @@ class Executor:
             return
         self._moving = request
         self._corrections = 0
-        self.travel.begin(command, now, goes_on=mode is Mode.CONTINUOUS, from_rest=self.stands)
+        goes_on = self.manual.drives or mode is Mode.CONTINUOUS
+        self.travel.begin(command, now, goes_on=goes_on, from_rest=self.stands)
         self._enter(_Phase.MOVING, now)
 
     # ---- phases ----

@@ -17,6 +17,7 @@ _ACROSS_GAIN = 1.5  # rad/m, distance from the line -> heading towards it
 _MAX_CORRECTION = 0.15  # rad, steepest heading towards the line
 _OFF_LINE = 0.02  # m
 _LITTLE_WAY, _LITTLE_TURN = 0.02, 0.04  # m, rad, after which a base has set off
+_SWEEP = 0.35  # rad that are looked at beside a robot that is turned by hand
 _ALIGN_ANGLE = 0.17  # rad; farther off the line's direction, the robot turns before it drives
 
 
@@ -199,6 +200,7 @@ class Tracker:
         self.config = config
         self.reverse = reverse
         self.goal: Goal | None = None
+        self._hand: Velocity | None = None  # to keep, instead of a goal
         self._driving = False
         self._aligning = False
         self._linear = AxisState()
@@ -207,14 +209,18 @@ class Tracker:
 
     def halt(self) -> None:
         """Drop the goal and command zero at once, regardless of the limits."""
-        self.goal = None
+        self.goal = self._hand = None
         self._linear = self._angular = AxisState()
 
     def follow(self, goal: Goal) -> None:
         """Take a goal in place of the one before."""
-        self.goal = goal
+        self.goal, self._hand = goal, None
         self._driving = goal.drive
         self._aligning = False
+
+    def steer(self, velocity: Velocity) -> None:
+        """Take a velocity to keep in place of the goal."""
+        self.goal, self._hand = None, velocity
 
     @property
     def drives(self) -> bool:
@@ -249,6 +255,10 @@ class Tracker:
 
     def ahead(self, pose: Pose) -> tuple[float, float]:
         """Return (m, rad): what is next from a pose; it drives, or it turns on the spot."""
+        if self._hand is not None:
+            hand = self._hand
+            turn = math.copysign(_SWEEP, hand.angular) if hand.angular else 0.0
+            return (math.copysign(1.0, hand.linear) if hand.linear else 0.0), turn
         goal = self.goal
         if goal is None:
             return 0.0, 0.0
@@ -274,6 +284,8 @@ class Tracker:
         still drive before an obstacle. fastest: speeds to keep to besides its own.
         """
         self._fastest = fastest
+        if self._hand is not None:
+            return self._keep(self._hand, dt, room), False
         if self._driving:
             self._aim_again(pose)
             speed = self._drive_speed(self._target.along(pose), room, dt)
@@ -283,6 +295,23 @@ class Tracker:
         rate = self._turn_rate(self._target.pose.yaw - pose.yaw, dt)
         velocity = self._advance(0.0, rate, dt, floor_turn=True)
         return velocity, self.rests and rate == 0.0
+
+    def _keep(self, hand: Velocity, dt: float, room: float) -> Velocity:
+        """Come closer to a velocity by hand, as far as there is room (m)."""
+        linear, fastest = self.config.linear, self._fastest
+        free = max(0.0, room - coasting(self._linear, linear))
+        most = min(
+            abs(hand.linear),
+            fastest.linear,
+            approach_speed(free, linear, self.config.approach_gain),
+        )
+        rate = min(abs(hand.angular), fastest.angular)
+        return self._advance(
+            math.copysign(most, hand.linear),
+            math.copysign(rate, hand.angular),
+            dt,
+            floor_turn=not hand.linear,
+        )
 
     def _drive(self, speed: float, pose: Pose, dt: float) -> Velocity:
         """Keep to the line while driving; turn towards it first when it points elsewhere."""

@@ -54,6 +54,7 @@ class Request:
 
     stamp: time (s) of the image, 0 when there was none. action: constant of NavigationAction.
     With an empty instruction_id it was given by hand: then the order of steps is not checked.
+    by_hand: a velocity to keep, instead of an amount to reach (motion.manual).
     """
 
     command: Command
@@ -61,6 +62,7 @@ class Request:
     instruction_id: str = ''
     step: int = 0
     action: int = 0
+    by_hand: Velocity | None = None
 
 
 @dataclass(frozen=True)

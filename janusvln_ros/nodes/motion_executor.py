@@ -18,6 +18,7 @@ import sys
 import time
 from typing import Any
 
+from geometry_msgs.msg import TwistStamped
 from janusvln_ros.motion.commands import Command, Kind
 from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.executor import Executor
@@ -112,6 +113,7 @@ class MotionExecutor(LifecycleNode):
                 quality,
             )
         self.create_subscription(String, 'sentence', self._on_sentence, RELIABLE)
+        self.create_subscription(TwistStamped, 'manual_velocity', self._on_manual, SENSOR)
         self.create_subscription(MidLevelCommand, 'mid_level_done', self._on_done, RELIABLE)
         self._obstacles = ObstacleSensors(
             self,
@@ -181,11 +183,30 @@ class MotionExecutor(LifecycleNode):
             requests = [Request(each, action=int(each.action)) for each in commands]
             self._take(self._sequence.begin(requests))
 
+    def _on_manual(self, message: TwistStamped) -> None:
+        twist = message.twist
+        others = (twist.linear.y, twist.linear.z, twist.angular.x, twist.angular.y)
+        velocity = Velocity(twist.linear.x, twist.angular.z)
+        try:
+            if any(others):
+                raise ValueError('only linear.x and angular.z can be driven by hand')
+            if self.count_publishers('manual_velocity') > 1:
+                raise ValueError('two publish manual_velocity: one person drives at a time')
+            request = self._core.manual.request(
+                velocity, seconds(message.header.stamp), self._now()
+            )
+        except ValueError as error:
+            self._outputs.last_error = str(error)
+            self.get_logger().warning(f'manual_velocity: {error}', throttle_duration_sec=1.0)
+        else:
+            self._take(request)
+
     def _take(self, request: Request, session: str | None = None) -> None:
         """Take a request; session: of the navigator that sent it."""
         reason = self._core.on_request(request, self._now())
         if reason:
-            self._note_refusal(request, reason)
+            if request.by_hand is None or reason != self._outputs.last_error:  # they come 20 a s
+                self._note_refusal(request, reason)
         else:
             self._core.owner.session = session
         self._outputs.publish_status()

@@ -60,5 +60,5 @@ class Driven(Protocol):
         """
         Return (m, rad): what it does next, of what is left of the motion.
 
-        It drives, backward below 0, or turns on the spot; the other is 0.
+        It drives, backward below 0, or turns on the spot; the other is 0. By hand it may do both.
         """

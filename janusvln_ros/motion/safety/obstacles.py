@@ -137,9 +137,8 @@ class Obstacles:
         doubts = self.doubts(now)
         if doubts:
             return Verdict(Stop.HALT, Result.INPUT_LOST, doubts)
-        if not way:
-            return self._turning(turn, now)
-        return self._driving(BACKWARD if way < 0.0 else FORWARD, now)
+        drives = self._driving(BACKWARD if way < 0.0 else FORWARD, now) if way else None
+        return drives or (self._turning(turn, now) if turn else None)
 
     def doubts(self, now: float) -> str:
         """Return why sensors that are needed cannot be trusted, or ''."""
