@@ -180,7 +180,7 @@ class Executor:
         does not change. All else is answered by the status.
         """
         self.link.on_navigator(now)
-        disorder = self._admission.disorder(request)
+        disorder = self._admission.disorder(request) or self.manual.disorder(request, self.stands)
         if request.command.kind is Kind.STOP:
             if not disorder:
                 self._name(request, Result.NONE, '')
@@ -331,11 +331,10 @@ class Executor:
         by_hand = request.by_hand is not None
         if not by_hand and self.manual.holds(now):
             return Result.DROPPED, 'a person drives by hand'
-        free = self.stands or (by_hand and self.manual.drives)
-        if by_hand and not free:
-            return Result.DROPPED, 'another action was moving'
         brakes = self._phase is _Phase.BRAKING and not by_hand
-        result, reason = self._admission.refusal(request, now, stands=free, brakes=brakes)
+        result, reason = self._admission.refusal(
+            request, now, stands=self.stands or by_hand, brakes=brakes
+        )
         if not reason and self.config.admission.execution_mode is Mode.CONTINUOUS:
             reason = self.base.refusal(request)
             result = Result.DROPPED if reason else Result.NONE
@@ -382,6 +381,7 @@ class Executor:
 
     def _halt(self, verdict: Verdict, now: float) -> None:
         """Command zero at once, and end what is under way."""
+        self.manual.halt()
         if self._phase is _Phase.MOVING or self._expects_goal():
             self._ending = (verdict.result, verdict.message)
         self.base.halt()

@@ -43,6 +43,7 @@ class Manual:
     def __init__(self, parameters: ManualParameters, takes_velocities: bool) -> None:
         self.parameters, self._takes_velocities = parameters, takes_velocities
         self.drives = False
+        self._let_go = True  # since the robot halted under the hand
         self._stamp = -math.inf  # of the newest velocity
 
     def request(self, velocity: Velocity, stamp: float, now: float) -> Request:
@@ -72,7 +73,21 @@ class Manual:
             command = Command(Kind.MOVE, math.copysign(1.0, linear))
         elif angular:
             command = Command(Kind.TURN, math.copysign(1.0, angular))
+        self._let_go = self._let_go or command.kind is Kind.STOP
         return Request(command, by_hand=Velocity(linear, angular))
+
+    def disorder(self, request: Request, stands: bool) -> str:
+        """Return why a velocity is ignored, or ''; stands: nothing is under way."""
+        if request.by_hand is None or request.command.kind is Kind.STOP:
+            return ''
+        if not self._let_go:
+            return 'the robot has halted under the hand: let go first'
+        return '' if stands or self.drives else 'another action was moving'
+
+    def halt(self) -> None:
+        """Have the person let go before the next motion: the robot has halted under the hand."""
+        if self.drives:
+            self.drives = self._let_go = False
 
     def holds(self, now: float) -> bool:
         """Tell whether a person has the robot: standing still with it counts as well."""

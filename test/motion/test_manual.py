@@ -107,7 +107,12 @@ def test_it_stands_before_an_obstacle_and_halts_when_one_comes_near():
     assert 0.38 < driven < 0.41 and robot.commanded.linear < 1e-3
     gap -= 0.3
     drive(0.3, Velocity(0.2))
-    assert 'obstacle ahead' in robot.status.message and robot.commanded == ZERO
+    assert robot.commanded == ZERO
+    drive(1.0, Velocity(0.2))
+    assert 'obstacle ahead' in robot.status.message and robot.executor.stands
+    assert give(robot, Velocity(0.2)) == 'the robot has halted under the hand: let go first'
+    robot.tick()
+    drive(1.0, ZERO)
     assert give(robot, Velocity(-0.1)) == 'driving backwards is not allowed (allow_reverse)'
 
 
@@ -115,6 +120,10 @@ def test_the_e_stop_and_a_base_of_commands_refuse_it():
     robot = Robot()
     hold(robot, Velocity(0.2), 0.5)
     robot.executor.on_e_stop(True, robot.now)
+    robot.tick()
+    assert 'let go first' in give(robot, Velocity(0.2)) and robot.commanded == ZERO
+    robot.run_until_standing()
+    give(robot, ZERO)
     robot.tick()
     assert give(robot, Velocity(0.2)) == 'e-stop' and robot.commanded == ZERO
     with pytest.raises(ValueError, match='takes commands'):
