@@ -14,16 +14,20 @@ import re
 from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.commands import Command, Kind
 
-_METRES = {
-    **dict.fromkeys(('m', 'metre', 'metres', 'meter', 'meters'), 1.0),
-    **dict.fromkeys(('cm', 'centimetre', 'centimetres', 'centimeter', 'centimeters'), 0.01),
-    **dict.fromkeys(('mm', 'millimetre', 'millimetres', 'millimeter', 'millimeters'), 0.001),
-    **dict.fromkeys(('ft', 'foot', 'feet'), 0.3048),
-    **dict.fromkeys(('inch', 'inches'), 0.0254),
-}
-_RADIANS = {
-    **dict.fromkeys(('degree', 'degrees', 'deg'), math.radians(1.0)),
-    **dict.fromkeys(('radian', 'radians', 'rad'), 1.0),
+_UNITS = {  # of what, and how many m or rad; steps have the length that the robot's have
+    **dict.fromkeys(('m', 'metre', 'metres', 'meter', 'meters'), (Kind.MOVE, 1.0)),
+    **dict.fromkeys(
+        ('cm', 'centimetre', 'centimetres', 'centimeter', 'centimeters'), (Kind.MOVE, 0.01)
+    ),
+    **dict.fromkeys(
+        ('mm', 'millimetre', 'millimetres', 'millimeter', 'millimeters'), (Kind.MOVE, 0.001)
+    ),
+    **dict.fromkeys(('ft', 'foot', 'feet'), (Kind.MOVE, 0.3048)),
+    **dict.fromkeys(('inch', 'inches'), (Kind.MOVE, 0.0254)),
+    **dict.fromkeys(('yard', 'yards'), (Kind.MOVE, 0.9144)),
+    **dict.fromkeys(('step', 'steps'), (Kind.MOVE, None)),
+    **dict.fromkeys(('degree', 'degrees', 'deg'), (Kind.TURN, math.radians(1.0))),
+    **dict.fromkeys(('radian', 'radians', 'rad'), (Kind.TURN, 1.0)),
 }
 _SMALL = {
     word: value
@@ -44,34 +48,43 @@ _PREFIXES = (
     'next action',
     'action',
     'please',
+    'first',
     'now',
     'just',
 )
 _STOPS = ('stop', 'stop here', 'stop now', 'stop moving', 'halt', 'stand still')
-_MOVES = ('move', 'go', 'walk', 'drive', 'step', 'advance', 'proceed', 'head')
+_MOVES = ('move', 'go', 'walk', 'drive', 'step', 'take', 'advance', 'proceed', 'head')
 _TURNS = ('turn', 'rotate', 'spin', 'pivot')
+_REVERSES = ('back up', 'reverse')
 _BITS = ('a little bit', 'a little', 'a bit', 'slightly')
-_AHEAD = {
+_DIRECTIONS = {
     **dict.fromkeys(
-        ('straight forward', 'straight ahead', 'forwards', 'forward', 'ahead', 'straight'), 1.0
+        (
+            'straight forward',
+            'straight ahead',
+            'straight on',
+            'forwards',
+            'forward',
+            'ahead',
+            'straight',
+        ),
+        (Kind.MOVE, 1.0),
     ),
-    **dict.fromkeys(('backwards', 'backward', 'back'), -1.0),
-}
-_SIDES = {
-    **{f'{towards}left': 1.0 for towards in ('to the ', 'to your ', '')},
-    **{f'{towards}right': -1.0 for towards in ('to the ', 'to your ', '')},
-    'counterclockwise': 1.0,
-    'clockwise': -1.0,
+    **dict.fromkeys(('backwards', 'backward', 'back'), (Kind.MOVE, -1.0)),
+    **{f'{towards}left': (Kind.TURN, 1.0) for towards in ('to the ', 'to your ', '')},
+    **{f'{towards}right': (Kind.TURN, -1.0) for towards in ('to the ', 'to your ', '')},
+    **dict.fromkeys(('counterclockwise', 'anticlockwise'), (Kind.TURN, 1.0)),
+    'clockwise': (Kind.TURN, -1.0),
 }
 
 
-_EXAMPLES = '"move forward 50 cm", "turn left 30 degrees", "a bit to the left", "stop"'
+_EXAMPLES = '"move forward 50 cm", "half a metre back", "turn left 30 degrees", "stop"'
 _MOST_STEPS = 10  # of one sentence
 # Between two steps: "then" anywhere; a full stop, a comma or "and" where a step may begin.
 _NEXT = re.compile(
-    r'[\s,;.!]*\b(?:and )?then\b[\s,]*|(?:[.;!,]\s+(?:and )?|\s+and )(?=(?:'
+    r'[\s,;.!]*\b(?:and )?then\b[\s,]*|(?:[.;!,]\s+(?:and )?|\s+and )(?!please\W*$)(?=(?:'
     + '|'.join(
-        sorted((*_PREFIXES, *_STOPS, *_MOVES, *_TURNS, *_BITS), key=len, reverse=True)
+        sorted((*_PREFIXES, *_STOPS, *_MOVES, *_TURNS, *_REVERSES, *_BITS), key=len, reverse=True)
     ).replace(' ', r'\s+')
     + r')\b)'
 )
@@ -122,65 +135,66 @@ def _command(sentence: str, step: str, step_length: float, step_angle: float) ->
     words = _Words(sentence, re.sub(r'(?<=\d)(?=[a-z])', ' ', text).split())
     while words.take_any(_PREFIXES):
         pass
+    words.drop_last('please')
     if words.take_any(_MOVES):
-        command = _motion(words, Kind.MOVE, _AHEAD, _METRES, step_length)
+        command = _motion(words, Kind.MOVE, step_length, step_angle)
     elif words.take_any(_TURNS):
-        if words.take_any(('around',)):
+        if words.take_any(('around', 'round')):
             command = Command(Kind.TURN, math.pi)
         else:
-            command = _motion(words, Kind.TURN, _SIDES, _RADIANS, step_angle)
+            command = _motion(words, Kind.TURN, step_length, step_angle)
+    elif words.take_any(_REVERSES):
+        command = _motion(words, Kind.MOVE, step_length, step_angle, direction='back')
     elif words.take_any(sorted(_STOPS, key=len, reverse=True)):
         command = Command(Kind.STOP)
-    elif words.take_any(_BITS):  # "a bit to the left"
-        turned = words.take_any(_SIDES)
-        ahead = '' if turned else words.take_any(_AHEAD)
-        if not turned and not ahead:
-            raise words.error(f'no direction; one would understand {_EXAMPLES}')
-        command = (
-            Command(Kind.TURN, _SIDES[turned] * step_angle)
-            if turned
-            else Command(Kind.MOVE, _AHEAD[ahead] * step_length)
-        )
     else:
-        raise words.error(
-            f'it begins with neither move, turn nor stop; one would understand {_EXAMPLES}'
-        )
+        command = _motion(words, None, step_length, step_angle)
     if words.rest:
         raise words.error(f'"{" ".join(words.rest)}" is left over')
     return command
 
 
 def _motion(
-    words: _Words, kind: Kind, directions: dict[str, float], units: dict[str, float], step: float
+    words: _Words, verb: Kind | None, step_length: float, step_angle: float, direction: str = ''
 ) -> Command:
-    """Parse direction and amount, in either order."""
-    direction = words.take_any(directions)
-    amount = _amount(words, units, step)
-    direction = direction or words.take_any(directions)
-    if not direction:
-        raise words.error(f'no direction: one of {", ".join(sorted(directions))}')
-    if amount is None:
-        amount = step
+    """
+    Parse direction and amount, in either order.
+
+    verb: what has to be done; None: no verb was said, then an amount has to be ("one foot back").
+    """
+    direction = direction or words.take_any(_DIRECTIONS)
+    said = _amount(words)
+    direction = direction or words.take_any(_DIRECTIONS)
+    kind, sign = _DIRECTIONS.get(direction, (None, 0.0))
+    number, of, factor = said or (1.0, None, None)
+    if kind is None or {verb, of} - {None, kind} or (verb is None and said is None):
+        raise words.error(f'one would understand {_EXAMPLES}')
+    step = step_length if kind is Kind.MOVE else step_angle
+    amount = number * (step if factor is None else factor)
     if not (math.isfinite(amount) and amount > 0.0):
         raise words.error(f'the amount is {amount:g}')
-    return Command(kind, directions[direction] * amount)
+    return Command(kind, sign * amount)
 
 
-def _amount(words: _Words, units: dict[str, float], step: float) -> float | None:
-    """Parse "[by|for] NUMBER UNIT" or "a bit"; None when there is neither."""
+def _amount(words: _Words) -> tuple[float, Kind | None, float | None] | None:
+    """
+    Parse "[by|for] NUMBER UNIT" or "a bit": number, of what, m or rad (None: a step).
+
+    None when there is neither.
+    """
     if words.take_any(_BITS):
-        return step
-    announced = words.take_any(('by', 'for', 'about'))
+        return 1.0, None, None
+    announced = words.take_any(('by', 'for', 'about', 'roughly', 'another'))
     number = _number(words)
     if number is None:
         if announced:
             raise words.error(f'no amount after "{announced}"')
         return None
     words.take_any(('of a', 'of an', 'a', 'an'))  # half a metre, a quarter of a metre
-    unit = words.take_any(units)
+    unit = words.take_any(_UNITS)
     if not unit:
-        raise words.error(f'no unit after {number:g}: one of {", ".join(units)}')
-    return number * units[unit]
+        raise words.error(f'no unit after {number:g}, such as m, cm, feet, inches or degrees')
+    return number, *_UNITS[unit]
 
 
 def _number(words: _Words) -> float | None:
@@ -189,6 +203,8 @@ def _number(words: _Words) -> float | None:
         return 0.5
     if words.take_any(('a quarter',)):
         return 0.25
+    if words.take_any(('three quarters',)):
+        return 0.75
     digits = words.take_match(r'\d*\.?\d+')
     if digits:
         return float(digits)
@@ -247,6 +263,11 @@ class _Words:
                 self.rest = self.rest[len(words) :]
                 return phrase
         return ''
+
+    def drop_last(self, word: str) -> None:
+        """Drop a word from the end, if it stands there."""
+        if self.rest[-1:] == [word]:
+            self.rest.pop()
 
     def take_match(self, pattern: str) -> str:
         """Take the next word if it matches as a whole, and return it."""

@@ -178,7 +178,9 @@ class MotionExecutor(LifecycleNode):
             commands = parse_steps(message.data, step.step_length, step.step_angle)
         except SentenceError as error:
             self._sequence.drop()
-            self._refuse(Request(Command(Kind.STOP)), error)
+            stop = Command(Kind.STOP)
+            self._core.on_request(Request(stop), self._now())  # it may have been a cry to stop
+            self._refuse(Request(stop), error)
         else:
             requests = [Request(each, action=int(each.action)) for each in commands]
             self._take(self._sequence.begin(requests))

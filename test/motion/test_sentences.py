@@ -25,6 +25,12 @@ MOVES = {
     'move forward': 0.25,
     'MOVE_FORWARD': 0.25,
     'please go back 30cm': -0.3,
+    'half a metre back': -0.5,
+    'forward one foot': 0.3048,
+    'take two steps forward, please': 0.5,
+    'back up three quarters of a metre': -0.75,
+    'reverse': -0.25,
+    'go straight on for 2 meters': 2.0,
 }
 TURNS = {
     'turn left 30 degrees': 30.0,
@@ -40,6 +46,7 @@ TURNS = {
     'turn a little to the right': -15.0,
     'TURN_LEFT': 15.0,
     'turn around': 180.0,
+    '45 degrees to the right': -45.0,
 }
 REFUSED = [
     '',
@@ -77,7 +84,12 @@ REFUSED = [
     'turn forward 15 degrees',
     'go to the red chair',
     'left',
-    'forward 25 cm',
+    'forward',
+    'go left',
+    'two steps to the left',
+    'a metre to the right',
+    '30 degrees forward',
+    'please',
     'move forward by',
     'move forward one point m',
     "don't stop",
@@ -119,6 +131,7 @@ def test_what_is_not_understood_is_an_error_that_names_it(sentence):
         ('a bit to the left; please move forward two and a half m', ['L 15', 'F 250']),
         ('turn around and then go straight', ['L 180', 'F 25']),
         ('turn left 45°, turn left 45°', ['L 45', 'L 45']),
+        ('first go 50 cm forward, then 30 degrees left, please', ['F 50', 'L 30']),
     ],
 )
 def test_steps_come_one_after_another(sentence, steps):

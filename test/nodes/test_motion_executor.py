@@ -77,7 +77,7 @@ def test_wrong_actions_do_not_move_the_robot(robot):
         assert status.result == MotionStatus.RESULT_BAD_INPUT and status.message
     bench.sentences.publish(String(data='do not move forward'))
     wait_for(lambda: 'do not move forward' in bench.status.message, 'the refusal')
-    assert not bench.base_moves and not bench.commands
+    assert not bench.base_moves and not any(v or w for _, v, w in bench.commands)
     first = bench.act(1)
     bench.actions.publish(first)
     wait_for(lambda: bench.base_moves, 'the base to move')
@@ -107,6 +107,13 @@ def test_sentences_move_the_robot(robot):
     )
     assert bench.pose[2] == pytest.approx(math.radians(30.0), abs=math.radians(2.5))
     assert math.hypot(*bench.pose[:2]) == pytest.approx(0.25, abs=0.03)
+    bench.sentences.publish(String(data='turn left 180 degrees'))
+    wait_for(lambda: bench.base_moves, 'the base to move')
+    bench.sentences.publish(String(data='robot, stop'))  # is not understood
+    wait_for(lambda: bench.status.result == MotionStatus.RESULT_BAD_INPUT, 'the refusal')
+    bench.assert_stands()
+    assert bench.status.result == MotionStatus.RESULT_BAD_INPUT
+    assert bench.pose[2] < math.radians(150.0)
 
 
 def test_open_loop_where_it_is_allowed(robot):
