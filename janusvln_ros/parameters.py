@@ -66,7 +66,7 @@ class Declaration:
             low = -math.inf if self.low is None else self.low
             high = math.inf if self.high is None else self.high
             if not low <= value <= high:
-                right = f'from {low:g} to {high:g} is right'
+                right = f'from {low:.10g} to {high:.10g} is right'
                 raise ValueError(f'parameter {self.name} is {value}; {right}')
         return value
 

@@ -1,8 +1,9 @@
 """Start the simulated robot with motion_executor and navigator."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from janusvln_ros.nodes.sim_settings import Settings
+from janusvln_ros.nodes.sim_settings import make_house, read_start_pose, Settings
 from janusvln_ros.parameters import flatten
 from janusvln_ros.system.launching import (
     Argument,
@@ -41,6 +42,17 @@ SIMULATOR = [
     )
 ]
 
+
+def _is_scene(value: str, values: Mapping[str, str]) -> None:
+    make_house(value, 0, 1)
+
+
+def _is_start_pose(value: str, values: Mapping[str, str]) -> None:
+    house = make_house(values['scene'], int(values['house_seed']), int(values['rooms']))
+    read_start_pose(value, house)
+
+
+FURTHER = {'scene': _is_scene, 'start_pose': _is_start_pose}
 ARGUMENTS = (
     Argument(
         'checkpoint',
@@ -55,7 +67,7 @@ ARGUMENTS = (
         choices=COMPUTERS,
     ),
     Argument('robot', 'simulator', 'Kind of base: config/robot_<this>.yaml.', choices=ROBOTS),
-    *map(parameter_argument, SIMULATOR),
+    *(parameter_argument(one, FURTHER.get(one.name)) for one in SIMULATOR),
     switch('rviz', 'Start RViz with config/navigation.rviz.', packages=['rviz2']),
 )
 

@@ -63,6 +63,10 @@ WRONG = [
     ('simulation', 'house_seed:=abc', 'house_seed is'),
     ('simulation', 'image_rate:=fast', 'image_rate is'),
     ('simulation', 'rooms:=7', 'from 1 to 6'),
+    ('simulation', 'house_seed:=-1', 'from 0 to 2147483647'),
+    ('simulation', 'scene:=nosuch', 'is not a house'),
+    ('simulation', 'start_pose:=nowhere', 'start_pose has to be'),
+    ('simulation', 'start_pose:=90,90,0', 'is not in the house'),
 ]
 
 
@@ -95,10 +99,11 @@ def launched(start_process):
 
 
 @needs_launch
-def test_node_that_dies_at_start_ends_the_launch_with_a_failure(launched):
-    process, said = launched('simulation', 'start_pose:=nowhere', 'checkpoint:=random')
-    assert process.wait(40) == 1
-    assert 'start_pose has to be' in said() and 'sim_robot has died (exit status 2)' in said()
+def test_node_that_dies_at_start_ends_the_launch_with_a_failure(launched, tmp_path):
+    (tmp_path / 'config.json').write_text('{}')
+    process, said = launched('simulation', f'checkpoint:={tmp_path}')
+    assert process.wait(60) == 1
+    assert 'cannot configure' in said() and 'navigator has died (exit status 1)' in said()
     assert said().count('process has finished cleanly') == 2
 
 

@@ -18,17 +18,15 @@ import time
 from builtin_interfaces.msg import Time as TimeMessage
 import cv2
 from geometry_msgs.msg import Quaternion, TransformStamped, Twist, TwistStamped
-from janusvln_ros.episodes.scene import house_of, Scene
+from janusvln_ros.episodes.scene import Scene
 from janusvln_ros.episodes.suggestions import missing, suggestions
 from janusvln_ros.msg import NavigatorStatus
 from janusvln_ros.nodes.common.conversions import to_image, to_quaternion, to_stamp
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
-from janusvln_ros.nodes.sim_settings import Settings
+from janusvln_ros.nodes.sim_settings import make_house, read_start_pose, Settings
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.sim.generator import generate_house
-from janusvln_ros.sim.house import clearance, free_start, House, ROBOT_RADIUS
 from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP, WheelOdometry
 from janusvln_ros.sim.renderer import Renderer
 from nav_msgs.msg import Odometry
@@ -64,8 +62,8 @@ class SimRobot(Node):
             or settings.real_time_factor != 1.0
             or self.get_parameter('use_sim_time').value
         )
-        self._house = _house(settings)
-        self._start_pose = _start_pose(settings, self._house)
+        self._house = make_house(settings.scene, settings.house_seed, settings.rooms)
+        self._start_pose = read_start_pose(settings.start_pose, self._house)
         self._camera = CameraModel(
             settings.image_width,
             settings.image_height,
@@ -298,31 +296,6 @@ class SimRobot(Node):
             x=-cos - sin, y=cos + sin, z=sin - cos, w=cos - sin
         )
         return transform
-
-
-def _house(settings: Settings) -> House:
-    if settings.scene:
-        return house_of(settings.scene)
-    return generate_house(settings.house_seed, rooms=settings.rooms)
-
-
-def _start_pose(settings: Settings, house: House) -> tuple[float, float, float]:
-    """Read start_pose; ValueError if it is not three numbers or lies in an obstacle."""
-    if not settings.start_pose:
-        return free_start(house)
-    try:
-        x, y, yaw = (float(word) for word in settings.start_pose.replace(',', ' ').split())
-    except ValueError:
-        raise ValueError(
-            f'start_pose has to be "x y yaw" in m, m and rad, not "{settings.start_pose}"'
-        ) from None
-    gap = float(clearance(house.obstacles(), np.array([x, y])))
-    if gap < ROBOT_RADIUS or not house.is_inside(x, y):
-        raise ValueError(
-            f'start_pose ({x}, {y}) is {gap:.2f} m from an obstacle or outside of '
-            f'the house; the robot needs {ROBOT_RADIUS} m'
-        )
-    return x, y, yaw
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,11 +1,15 @@
-"""Parameters of sim_robot; without the simulator, so that launch files can read them."""
+"""Parameters of sim_robot, without its physics: launch files read and check them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 import math
 
+from janusvln_ros.episodes.scene import house_of
 from janusvln_ros.parameters import parameter
+from janusvln_ros.sim.generator import generate_house
+from janusvln_ros.sim.house import clearance, free_start, House, ROBOT_RADIUS
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -55,3 +59,31 @@ class Settings:
     odom_frame: str = parameter('odom', 'Frame of the odometry.')
     base_frame: str = parameter('base_link', 'Frame of the base, on the floor.')
     camera_frame: str = parameter('camera_optical_frame', 'Frame of the pictures.')
+
+
+def make_house(scene: str, seed: int, rooms: int) -> House:
+    """Return the house of a scene_id, or without one that of a seed; ValueError: no such scene."""
+    return house_of(scene) if scene else generate_house(seed, rooms=rooms)
+
+
+def read_start_pose(text: str, house: House) -> tuple[float, float, float]:
+    """
+    Return where the robot starts (m, m, rad); without a text a free place.
+
+    ValueError if it is not three numbers, or nowhere where the robot has room.
+    """
+    if not text:
+        return free_start(house)
+    try:
+        x, y, yaw = (float(word) for word in text.replace(',', ' ').split())
+    except ValueError:
+        raise ValueError(f'start_pose has to be "x y yaw" in m, m and rad, not "{text}"') from None
+    if not house.is_inside(x, y):
+        raise ValueError(f'start_pose ({x:g}, {y:g}) is not in the house')
+    gap = float(clearance(house.obstacles(), np.array([x, y])))
+    if gap < ROBOT_RADIUS:
+        raise ValueError(
+            f'start_pose ({x:g}, {y:g}) is {max(gap, 0.0):.2f} m from an obstacle; the '
+            f'robot needs {ROBOT_RADIUS} m'
+        )
+    return x, y, yaw

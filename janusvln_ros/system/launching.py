@@ -86,8 +86,8 @@ def topic_arguments(topics: Mapping[str, str]) -> list[Argument]:
     ]
 
 
-def parameter_argument(one: Declaration) -> Argument:
-    """Make an argument of a node's parameter, with its range."""
+def parameter_argument(one: Declaration, further: Check | None = None) -> Argument:
+    """Make an argument of a node's parameter, with its range; further: is checked after that."""
 
     def check(value: str, values: Mapping[str, str]) -> None:
         kind = type(one.default)
@@ -96,6 +96,8 @@ def parameter_argument(one: Declaration) -> Argument:
         except ValueError:
             typed = value
         one.check(typed)
+        if further:
+            further(value, values)
 
     return Argument(one.name, str(one.default), one.text, check=check)
 
@@ -109,7 +111,7 @@ def parameter_file(node: str, kind: type | None = None) -> Check:
         except OSError as error:
             raise ValueError(error.strerror) from None
         except (ValueError, yaml.YAMLError) as error:
-            raise ValueError('this is no YAML: ' + str(error).partition('\n')[0]) from None
+            raise ValueError(f'this is no YAML: {_first_line(error)}') from None
         space = prefix_namespace(values.get('ros_namespace'), values['namespace'])
         full = f'{make_namespace_absolute(space).rstrip("/")}/{node}'
         mine = [given for names, given in _sections('', content) if names.fullmatch(full)]
@@ -141,16 +143,20 @@ def is_namespace(value: str, values: Mapping[str, str]) -> None:
     try:
         validate_namespace('/' + value.lstrip('/'))
     except InvalidNamespaceException as error:
-        raise ValueError(f'this is no namespace: {error}') from None
+        raise ValueError(f'this is no namespace: {_first_line(error)}') from None
 
 
 def _is_topic(value: str, values: Mapping[str, str]) -> None:
     try:
         validate_topic_name(value)
     except InvalidTopicNameException as error:
-        raise ValueError(f'this is no name of a topic: {error}') from None
+        raise ValueError(f'this is no name of a topic: {_first_line(error)}') from None
     if value.startswith('~') and not value.startswith('~/'):
         raise ValueError('this is no name of a topic: after ~ comes /')
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition('\n')[0].rstrip(':')
 
 
 def checked(
@@ -179,7 +185,7 @@ def checked(
                 try:
                     one.check(values[one.name], values)
                 except ValueError as error:
-                    raise RuntimeError(f'{one.name}:={values[one.name]}: {error}') from None
+                    raise RuntimeError(f'{one.name}:={values[one.name]!r}: {error}') from None
 
     return LaunchDescription([OpaqueFunction(function=check), description])
 

@@ -132,6 +132,8 @@ def run(
                 node.destroy_node()
         finally:
             rclpy.try_shutdown()
+            # launch repeats Ctrl-C; Python, on its way out, would give it back its deadly effect.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
     if node.failure:
         print(f'{name}: {node.failure}', file=sys.stderr)
         return 1
