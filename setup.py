@@ -39,7 +39,10 @@ setup(
     packages=find_packages(include=['janusvln_ros', 'janusvln_ros.*']),
     package_data={
         'janusvln_ros': [
-            *(f'**/*.{kind}' for kind in ('json', 'xml', 'html', 'yaml', 'jpg')),
+            *(
+                f'**/*.{kind}'
+                for kind in ('json', 'xml', 'html', 'yaml', 'jpg', 'css', 'js', 'svg')
+            ),
             'py.typed',
         ]
     },

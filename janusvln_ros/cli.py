@@ -13,6 +13,7 @@ COMMANDS = {
     'navigator': ('nodes.navigator', 'lifecycle node: image + instruction -> NavigationAction'),
     'motion_executor': ('nodes.motion_executor', 'node: NavigationAction + odom -> cmd_vel'),
     'sim_robot': ('nodes.sim_robot', 'node: simulated base and camera'),
+    'console': ('nodes.console', 'node: watch, instruct, drive and stop in a browser'),
     'demo': ('system.demo', 'simulator and both nodes, instructions, a video and a map'),
     'replay': ('replay.command', 'a rosbag, video or folder of frames through the policy'),
     'evaluate': ('evaluation.command', 'episodes -> NE, OS, SR, SPL, nDTW, SDTW'),

@@ -27,9 +27,10 @@ from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
 from janusvln_ros.nodes.sim_settings import make_house, read_start_pose, Settings
 from janusvln_ros.sim.camera import CameraModel
+from janusvln_ros.sim.house import clearance, House
 from janusvln_ros.sim.physics import PhysicsWorld, TIMESTEP, WheelOdometry
 from janusvln_ros.sim.renderer import Renderer
-from nav_msgs.msg import Odometry
+from nav_msgs.msg import OccupancyGrid, Odometry
 import numpy as np
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
@@ -43,6 +44,7 @@ except ImportError:  # ROS 2 from wheels has no tf2
     TransformBroadcaster = None
 
 _TICK = 0.01  # s of wall time between two looks at the clock
+_CELL = 0.05  # m of the map
 _CLOCK_PERIOD = 0.01  # s of simulated time
 _MOST_BEHIND = 0.1  # s of wall time that are made up for after a delay; the rest is lost
 
@@ -90,6 +92,8 @@ class SimRobot(Node):
         self._truth = self.create_publisher(Odometry, 'ground_truth', RELIABLE)
         self._image = self.create_publisher(Image, 'image', LATEST)
         self._compressed = self.create_publisher(CompressedImage, 'image/compressed', LATEST)
+        self._map = self.create_publisher(OccupancyGrid, 'map', LATCHED)
+        self._map.publish(occupancy(self._house))
         self._info = self.create_publisher(CameraInfo, 'camera_info', LATEST)
         self._clock_publisher = (
             self.create_publisher(Clock, '/clock', LATEST) if self._clocked else None
@@ -296,6 +300,22 @@ class SimRobot(Node):
             x=-cos - sin, y=cos + sin, z=sin - cos, w=cos - sin
         )
         return transform
+
+
+def occupancy(house: House) -> OccupancyGrid:
+    """Return the house from above, in the frame of ground_truth."""
+    left, bottom, right, top = house.bounds
+    columns, rows = (
+        np.arange(first, last, _CELL) + _CELL / 2 for first, last in ((left, right), (bottom, top))
+    )
+    points = np.stack(np.meshgrid(columns, rows), axis=-1)
+    stands = clearance(house.obstacles(), points) < _CELL / 2
+    message = OccupancyGrid(data=np.where(stands, 100, 0).ravel().tolist())
+    message.header.frame_id = 'map'
+    message.info.resolution = _CELL
+    message.info.height, message.info.width = stands.shape
+    message.info.origin.position.x, message.info.origin.position.y = left, bottom
+    return message
 
 
 def main(argv: list[str] | None = None) -> int:

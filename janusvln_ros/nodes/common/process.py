@@ -34,7 +34,9 @@ _LONGEST_WAIT = 0.1  # s between two looks at what ends the process
 class Program(Protocol):
     """What a node has to offer so that `run` can run it."""
 
-    failure: str  # ends the process with status 1; empty while all is well
+    @property
+    def failure(self) -> str:
+        """Say what ends the process with status 1; '' while all is well."""
 
     def start(self) -> None:
         """Begin; called once, before the node is spun."""
