@@ -10,7 +10,7 @@ import pytest
 from waiting import wait_for
 
 ROOT = Path(__file__).parents[1]
-NODES = 'navigator', 'motion_executor', 'sim_robot'
+NODES = 'navigator', 'motion_executor', 'sim_robot', 'console'
 COMMAND = [sys.executable, '-m', 'janusvln_ros.cli']
 
 

@@ -267,4 +267,4 @@ def test_wrong_arguments_are_one_line_and_status_2(command, folder, monkeypatch,
 
 
 def test_every_command_is_tried():
-    assert {*WRONG, 'navigator', 'motion_executor', 'sim_robot'} == cli.COMMANDS.keys()
+    assert {*WRONG, 'navigator', 'motion_executor', 'sim_robot', 'console'} == cli.COMMANDS.keys()
