@@ -69,7 +69,8 @@ class Guard:
 
     def session(self) -> Session | None:
         """Return the session of the caller's cookie."""
-        return self.console.access.session(self.get_cookie(self.console.cookie))  # type: ignore[attr-defined]
+        cookie = self.get_cookie(self.console.cookie)  # type: ignore[attr-defined]
+        return self.console.access.session(cookie)
 
     def entered(self, role: Role = Role.VIEWER) -> Session:
         """Return the caller's session; HTTPError without one, or with too small a role."""
@@ -199,7 +200,7 @@ class Map(Handler):
         """Send a PNG."""
         self.entered()
         robot = self.console.robots.get(self.get_query_argument('robot', ''))
-        found = robot.map() if robot else None
+        found = robot.chart() if robot else None
         if found is None:
             raise HTTPError(404, reason='there is no map')
         self.set_header('Content-Type', 'image/png')

@@ -52,5 +52,5 @@ class Robot(Protocol):
     def path(self) -> list[tuple[float, float]]:
         """Return where it has been, m, in the frame of its pose."""
 
-    def map(self) -> tuple[dict[str, Any], bytes] | None:
+    def chart(self) -> tuple[dict[str, Any], bytes] | None:
         """Return the map: its place, and its picture as PNG; None without one."""

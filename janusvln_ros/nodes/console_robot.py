@@ -168,7 +168,7 @@ class ConsoleRobot(Facts):
 
     # ---- what is asked for ----
 
-    def map(self) -> tuple[dict[str, Any], bytes] | None:
+    def chart(self) -> tuple[dict[str, Any], bytes] | None:
         """Return the map: its place, and its picture as PNG."""
         return self._map
 

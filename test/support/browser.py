@@ -59,7 +59,7 @@ class WrittenRobot(Facts):
     def give(self) -> None:
         self.asked.append(('give',))
 
-    def map(self) -> None:
+    def chart(self) -> None:
         return None
 
 
