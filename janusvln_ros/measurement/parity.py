@@ -4,7 +4,8 @@ Golden data against the policy: ``janusvln parity DIR...``.
 A golden folder holds models (``checkpoint/``) with episodes (``episodes/*/``): camera frames, and
 what the published network (``meta.json``, ``golden.safetensors``) and an oracle of the windowed
 memory (``windowed.json``, ``windowed.safetensors``) computed on them. The frames go through
-`JanusPolicy`, as on the robot; hooks read what its modules compute.
+`JanusPolicy`, as on the robot; hooks read what its modules compute. Episodes of the dense heads
+have no decisions and go through `depth_parity`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from janusvln_ros.actions import Action
+from janusvln_ros.measurement.depth_parity import is_depth_episode, run_depth_episode
 from janusvln_ros.measurement.differences import (
     REDUCED_AGREEMENT,
     REDUCED_MARGIN,
@@ -312,6 +314,7 @@ def check_windowed(
         progress()
 
 
+DEPTH = 'depth'
 CHECKS = {
     'sampled': ('golden.safetensors', check_sampled),
     'windowed': ('windowed.safetensors', check_windowed),
@@ -342,6 +345,8 @@ def run_episode(
     folder: Path, mode: str, device: str, dtype: str, progress: Callable[[], object] = lambda: None
 ) -> Report:
     """Run one episode folder in one memory mode; raises CheckpointError as the policy does."""
+    if mode == DEPTH:
+        return run_depth_episode(folder, device, dtype, progress)
     meta = read_meta(folder)
     policy = JanusPolicy.from_pretrained(
         folder.parent.parent / 'checkpoint',
@@ -371,7 +376,7 @@ def main(argv: list[str] | None = None) -> int:
         '--dtype',
         choices=('float32', 'bfloat16', 'float16'),
         default='float32',
-        help='below float32, only logits and the agreement of actions are judged',
+        help='below float32, only logits, the agreement of actions and depth are judged',
     )
     arguments = parser.parse_args(argv)
     exact = arguments.dtype == 'float32'
@@ -379,8 +384,8 @@ def main(argv: list[str] | None = None) -> int:
     runs = [
         (folder, mode)
         for folder in find_episodes(arguments.folders)
-        for mode in modes
-        if (folder / CHECKS[mode][0]).exists()
+        for mode in ((DEPTH,) if is_depth_episode(folder) else modes)
+        if mode == DEPTH or (folder / CHECKS[mode][0]).exists()
     ]
     try:
         choose_device(arguments.device)
@@ -405,11 +410,14 @@ def main(argv: list[str] | None = None) -> int:
                 continue
             wrong = verdict(report, exact)
             failed += [title] * bool(wrong)
-            for index, count in enumerate((report.steps, report.clear, report.agreed)):
-                totals[mode][index] += count
+            if mode in totals:
+                for index, count in enumerate((report.steps, report.clear, report.agreed)):
+                    totals[mode][index] += count
             bar.write(f'{title}: {"FAIL: " + ", ".join(wrong) if wrong else "pass"}')
             bar.write(f'  {"tensor":24}steps  max abs    rel L2   limits\n{table(report, exact)}')
     for mode, (steps, clear, agreed) in totals.items():
+        if not steps:
+            continue
         print(
             f'{mode}: {steps} steps; best action the same in {agreed} of {clear} whose two best '
             f'are more than {REDUCED_MARGIN} nats apart'

@@ -85,13 +85,22 @@ def attend_to_frames(
     memory: KeyValueMemory, block: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
 ) -> torch.Tensor:
     """Attend to remembered frames and the new one, (1, heads, P, head_dim), which joins them."""
+    remember_frame(memory, block, q, k, v)
     keys, values = memory.room(block, k.shape[2])
-    keys[:, :, -k.shape[2] :], values[:, :, -k.shape[2] :] = k, v
     if not q.is_cuda or q.dtype == torch.float32 or q.shape[3] % 8:
         return functional.scaled_dot_product_attention(q, keys, values)
     processors = torch.cuda.get_device_properties(q.device).multi_processor_count
     n = parts(-(-q.shape[2] // TILE) * q.shape[1], keys.shape[2], processors)
     return attend_in_parts(n, q, keys, values)
+
+
+def remember_frame(
+    memory: KeyValueMemory, block: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+) -> torch.Tensor:
+    """Let a frame, (1, heads, P, head_dim), join those remembered, where nobody attends yet."""
+    keys, values = memory.room(block, k.shape[2])
+    keys[:, :, -k.shape[2] :], values[:, :, -k.shape[2] :] = k, v
+    return q
 
 
 def attend_in_parts(

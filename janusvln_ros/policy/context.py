@@ -8,15 +8,17 @@ reads the new frame's block and the instruction against remembered keys and valu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from janusvln_ros.policy.attention import attend_to_frames, MemoryAttention
+from janusvln_ros.policy.attention import attend_to_frames, MemoryAttention, remember_frame
 from janusvln_ros.policy.decoding import AnswerTree, MAX_NEW_TOKENS
 from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.memory import FeatureMemory, KeyValueMemory, MemoryConfig
 from janusvln_ros.policy.network.fusion import fuse
 from janusvln_ros.policy.network.geometry import GeometryTables
+from janusvln_ros.policy.network.heads import HeadTables, Levels
 from janusvln_ros.policy.network.language import Rotary
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.network.semantics import VisionTables
@@ -43,6 +45,7 @@ class FrameTables(NamedTuple):
     grid: Grid
     geometry: GeometryTables
     vision: VisionTables
+    heads: HeadTables | None  # where the model has any
 
     @classmethod
     def of(cls, model: JanusModel, frame_size: tuple[int, int], grid: Grid) -> FrameTables:
@@ -52,6 +55,7 @@ class FrameTables(NamedTuple):
             grid,
             model.vggt.aggregator.tables(*grid),
             model.visual.tables(*grid.vision),
+            HeadTables(model.config.geometry, *grid, model.device) if model.heads else None,
         )
 
 
@@ -59,7 +63,7 @@ def geometry_memory(model: JanusModel, grid: Grid, config: MemoryConfig) -> KeyV
     """Allocate the geometry encoder's memory, on the model's device."""
     geometry = model.config.geometry
     return KeyValueMemory(
-        layers=geometry.num_used_blocks,
+        layers=geometry.depth if model.heads else geometry.num_used_blocks,
         heads=geometry.num_heads,
         head_dim=geometry.embed_dim // geometry.num_heads,
         frame_tokens=geometry.num_special_tokens + grid.rows * grid.columns,
@@ -68,6 +72,12 @@ def geometry_memory(model: JanusModel, grid: Grid, config: MemoryConfig) -> KeyV
         dtype=model.dtype,
         device=model.device,
     )
+
+
+def head_levels(model: JanusModel, grid: Grid) -> Levels | None:
+    """Allocate what the dense heads read of a frame; None where there are none."""
+    tokens = model.config.geometry.num_special_tokens + grid.rows * grid.columns
+    return Levels(model.config.geometry, tokens, model.device) if model.heads else None
 
 
 def scratch_tokens(prompt: Prompt, config: MemoryConfig, answer_tokens: int) -> int:
@@ -117,6 +127,7 @@ class Context:
         language: KeyValueMemory,
         memory: MemoryConfig,
         graphs: StepGraphs,
+        levels: Levels | None = None,
     ) -> None:
         """
         Begin an episode in the given storage, whose contents are forgotten.
@@ -125,6 +136,7 @@ class Context:
         """
         self.model, self.prompt, self.tables, self.config = model, prompt, tables, memory
         self.geometry, self.language, self._graphs = geometry, language, graphs
+        self._levels = levels
         geometry.clear()
         language.clear()
         self.step = 0
@@ -144,7 +156,8 @@ class Context:
     @property
     def nbytes(self) -> int:
         """Bytes of everything that is remembered."""
-        return self.geometry.nbytes + self.language.nbytes
+        levels = self._levels.nbytes if self._levels else 0
+        return self.geometry.nbytes + self.language.nbytes + levels
 
     def encode_geometry(self, image: torch.Tensor) -> torch.Tensor:
         """
@@ -159,9 +172,35 @@ class Context:
         special = aggregator.special(0 if self.geometry.seen == 0 else 1)
         attend = partial(attend_to_frames, self.geometry)
         pixels = self._colours.geometry(self._colours.pixels(image))
-        features = aggregator(pixels, self.tables.geometry, special, attend)
+        features = aggregator(pixels, self.tables.geometry, special, attend, self._levels)
+        if self._levels is not None:
+            self._last_pair(remember_frame)
         patches = features[:, self.model.config.geometry.num_special_tokens :]
         return self.model.merger(patches.unflatten(1, self.tables.grid))
+
+    def _last_pair(self, attend: Callable[..., torch.Tensor]) -> torch.Tensor:
+        """Run the blocks that only the dense heads read: (1, P, 2C)."""
+        last = self.model.config.geometry.depth - 1
+        attend = partial(attend, self.geometry)
+        pair = self.model.vggt.aggregator.pair(
+            last, self._levels.stream, self.tables.geometry, attend
+        )
+        return torch.cat(pair, dim=-1)
+
+    def predict_geometry(self) -> torch.Tensor:
+        """
+        Run the dense heads on the frame that was encoded last; before `commit`.
+
+        Returns the channels of all heads (n, H, W) float32, in the order of `heads.HEADS`.
+        """
+        return self._graphs.run('heads', self.geometry.end, self._predict_geometry)
+
+    def _predict_geometry(self) -> torch.Tensor:
+        special = self.model.config.geometry.num_special_tokens
+        levels = (*self._levels.tokens.values(), self._last_pair(attend_to_frames))
+        patches = [tokens[:, special:] for tokens in levels]
+        heads = self.model.heads.values()
+        return torch.cat([head(patches, self.tables.heads) for head in heads])
 
     def encode_vision(self, images: torch.Tensor) -> torch.Tensor:
         """Encode semantics of frames (N, h, w, 3) uint8, resized: tokens (N, M, hidden)."""

@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     import torch
 
 
+class FrameGeometry(NamedTuple):
+    """
+    What the geometry encoder's dense heads say of a frame, on the pixels that the encoder saw.
+
+    Lengths are in the network's own unit, which is one for an episode, at first unknown.
+    """
+
+    depth: np.ndarray  # float32 (H, W), along the optical axis
+    depth_confidence: np.ndarray  # float32 (H, W), above 1
+    points: np.ndarray | None = None  # float32 (H, W, 3), in the first frame's optical frame
+    points_confidence: np.ndarray | None = None  # float32 (H, W), above 1
+
+
 @dataclass(frozen=True)
 class Decision:
     """What the policy decided at a step."""
@@ -24,6 +37,7 @@ class Decision:
     text: str  # what the language model said
     generation: Generation  # how it came to say so
     timings: dict[str, float]  # seconds by part of the step
+    geometry: FrameGeometry | None = None  # where it was asked for
 
 
 class MemoryUsage(NamedTuple):

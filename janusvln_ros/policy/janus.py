@@ -17,6 +17,7 @@ from janusvln_ros.policy.context import (
     Context,
     FrameTables,
     geometry_memory,
+    head_levels,
     language_memory,
     SampledContext,
     scratch_tokens,
@@ -24,11 +25,12 @@ from janusvln_ros.policy.context import (
 )
 from janusvln_ros.policy.decoding import AnswerTree, read_repetition_penalty
 from janusvln_ros.policy.graphs import StepGraphs
-from janusvln_ros.policy.interface import Decision, MemoryUsage
+from janusvln_ros.policy.interface import Decision, FrameGeometry, MemoryUsage
 from janusvln_ros.policy.load import choose_device, choose_dtype
 from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.heads import HEADS_OF, Levels
 from janusvln_ros.policy.network.layers import GatedMLP
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.network.quantization import KINDS
@@ -107,6 +109,7 @@ class JanusPolicy:
         self._tables: FrameTables | None = None
         self._geometry_memory: KeyValueMemory | None = None  # storage, from episode to episode
         self._language_memory: KeyValueMemory | None = None
+        self._levels: Levels | None = None
         self._graphs = StepGraphs(not self.why_plain)
         self._rehearsed: tuple[StepGraphs, int] | None = None  # and tokens of the suffix
         self._upload: FrameUpload | None = None
@@ -122,6 +125,7 @@ class JanusPolicy:
         memory: MemoryConfig = MemoryConfig(),  # noqa: B008, frozen
         decoding: str = 'constrained',
         language_weights: str | None = None,
+        geometry_heads: str = 'none',
     ) -> JanusPolicy:
         """
         Load a checkpoint in the published layout.
@@ -131,10 +135,13 @@ class JanusPolicy:
         checkpoint's `image_width`, else 644. decoding: 'constrained' to the four answers, or
         'published', the reference's free text, of which anything but an action means STOP.
         language_weights: 'int8', 'fp8' or 'int4' quantise the language model's; torchao does it.
+        geometry_heads: 'depth' or 'points' (and depth) load these heads too, for `step`.
         Raises CheckpointError for a folder that is missing, partial or foreign.
         """
         if language_weights not in (None, *KINDS):
             raise ValueError(f'language_weights {language_weights!r}: neither None nor in {KINDS}')
+        if geometry_heads not in HEADS_OF:
+            raise ValueError(f'geometry_heads {geometry_heads!r}: not in {tuple(HEADS_OF)}')
         config = JanusConfig.from_folder(path)
         device = choose_device(device)
         dtype = choose_dtype(dtype, device)
@@ -142,7 +149,13 @@ class JanusPolicy:
         check_tokens(encoder, config, str(path))
         return cls(
             checkpoint.load(
-                path, config, device, dtype, language_weights, host=frozenset({EMBEDDINGS})
+                path,
+                config,
+                device,
+                dtype,
+                language_weights,
+                host=frozenset({EMBEDDINGS}),
+                heads=HEADS_OF[geometry_heads],
             ),
             encoder,
             image_width=image_width or config.image_width,
@@ -197,14 +210,16 @@ class JanusPolicy:
         return MemoryUsage(len(geometry.retained()), geometry.capacity, self.episode.nbytes)
 
     @torch.inference_mode()
-    def step(self, rgb: np.ndarray) -> Decision:
+    def step(self, rgb: np.ndarray, geometry: bool = False) -> Decision:
         """
-        Decide on the next frame, uint8 (H, W, 3), RGB.
+        Decide on the next frame, uint8 (H, W, 3), RGB; with `geometry` tell its depth as well.
 
-        Raises ValueError for anything else and for a frame of another size than the episode's
-        first, RuntimeError without a `reset` before.
+        Raises ValueError for anything else, for a frame of another size than the episode's first,
+        and for geometry without the heads, RuntimeError without a `reset` before.
         """
         check_frame(rgb)
+        if geometry and not self.model.heads:
+            raise ValueError("geometry needs heads: load with geometry_heads 'depth' or 'points'")
         if self._suffix is None:
             raise RuntimeError('step before reset: call reset(instruction) to begin an episode')
         size = rgb.shape[1], rgb.shape[0]
@@ -220,7 +235,6 @@ class JanusPolicy:
         logits, log_probabilities = self._look(episode, self._upload(rgb), watch)
         log_probabilities = log_probabilities.cpu()
         seen = episode.prompt.vocabulary
-        log_probabilities = self.tree.log_probabilities(logits).cpu()
         if self.decoding == 'constrained':
             action, generation = self.tree.constrained(logits, seen, self.repetition_penalty)
         else:
@@ -230,8 +244,12 @@ class JanusPolicy:
                 self.repetition_penalty,
                 lambda tokens: episode.decode(tokens).cpu(),
             )
-        episode.commit()
         watch.lap('decode')
+        seen_geometry = None
+        if geometry:
+            seen_geometry = as_geometry(episode.predict_geometry().cpu().numpy())
+            watch.lap('heads')
+        episode.commit()
         return Decision(
             action=action,
             probabilities=dict(zip(Action, log_probabilities.softmax(0).tolist())),
@@ -240,6 +258,7 @@ class JanusPolicy:
             text=self.tree.text(generation),
             generation=generation,
             timings=watch.seconds(),
+            geometry=seen_geometry,
         )
 
     def _look(
@@ -266,6 +285,7 @@ class JanusPolicy:
             self._upload = FrameUpload(size, self.image_width, self.model.device)
             self._graphs = StepGraphs(not self.why_plain)
             self._geometry_memory = geometry_memory(self.model, grid, self.memory)
+            self._levels = head_levels(self.model, grid)
         scratch = scratch_tokens(prompt, self.memory, len(self.tree.tokens))
         if self._language_memory is None or self._language_memory.scratch < scratch:
             self._language_memory = None
@@ -284,6 +304,7 @@ class JanusPolicy:
             self._language_memory,
             self.memory,
             self._graphs,
+            self._levels,
         )
         to_rehearse = self._graphs, len(prompt.suffix)
         if self._cuda and StepGraphs.replaying and self._rehearsed != to_rehearse:
@@ -292,7 +313,16 @@ class JanusPolicy:
             self._graphs.recording = True
             try:
                 self._look(episode, self._upload(frame), Stopwatch(self.model.device))
+                if self.model.heads:
+                    episode.predict_geometry()
             finally:
                 self._graphs.recording = False
             self._rehearsed = to_rehearse
         return begin()
+
+
+def as_geometry(channels: np.ndarray) -> FrameGeometry:
+    """Name the channels (n, H, W) of `Context.predict_geometry`."""
+    if len(channels) == 2:
+        return FrameGeometry(*channels)
+    return FrameGeometry(*channels[:2], channels[2:5].transpose(1, 2, 0), channels[5])

@@ -1,39 +1,47 @@
 """
 The published checkpoint layout: safetensors shards to modules, and back.
 
-No pickle, no remote code. Tensors that inference never reads (two prediction heads of VGGT,
-DINOv2's mask token) are not loaded; `save` copies them over from the folder that the model came
-from, so that the published code finds them.
+No pickle, no remote code. Tensors that nobody asked for (VGGT's dense heads, DINOv2's mask token)
+are not loaded; `save` copies them over from the folder that the model came from, so that the
+published code finds them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 import json
 from pathlib import Path
 import shutil
 from typing import Any
 
 from janusvln_ros.policy.network import quantization
-from janusvln_ros.policy.network.config import CheckpointError, JanusConfig, read_json
+from janusvln_ros.policy.network.config import (
+    CheckpointError,
+    GeometryConfig,
+    JanusConfig,
+    read_json,
+)
 from janusvln_ros.policy.network.fusion import GeometryMerger
+from janusvln_ros.policy.network.heads import HEADS
 from janusvln_ros.policy.network.model import JanusModel
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
 import torch
 from torch import nn
 
-UNUSED = ('vggt.point_head.', 'vggt.depth_head.', 'vggt.aggregator.patch_embed.mask_token')
+HEAD_PREFIXES = tuple(f'vggt.{name}.' for name in HEADS)
+UNUSED = (*HEAD_PREFIXES, 'vggt.aggregator.patch_embed.mask_token')
 INDEX = 'model.safetensors.index.json'
 SINGLE = 'model.safetensors'
 DTYPES = ('BF16', 'F16', 'F32')  # as safetensors names them
 SHARD_BYTES = 5_000_000_000
 
 
-def build(config: JanusConfig) -> JanusModel:
+def build(config: JanusConfig, heads: Iterable[str] = ()) -> JanusModel:
     """Build the modules on the meta device: names and shapes, no storage."""
     with torch.device('meta'):
-        return JanusModel(config)
+        return JanusModel(config, heads)
 
 
 def load(
@@ -43,16 +51,20 @@ def load(
     dtype: torch.dtype,
     language_weights: str | None = None,
     host: frozenset[str] = frozenset(),
+    heads: Iterable[str] = (),
 ) -> JanusModel:
     """
     Load a folder's tensors straight to the device in `dtype`, one by one.
 
     language_weights: one of `quantization.KINDS`; each weight is quantised as it arrives, so that
     there is never room needed for all of them. host: names of tensors that stay in host memory.
+    heads: dense heads that are loaded too, in float32, as the published code runs them.
     Raises CheckpointError that names every missing, unexpected and misshapen key.
     """
-    model = build(config)
     files = tensor_files(folder)
+    for head in heads:
+        config = replace(config, geometry=_with_sizes(config.geometry, head, files, str(folder)))
+    model = build(config, heads)
     wanted = shapes(model)
     check(wanted, files, origin=str(folder))
 
@@ -61,9 +73,28 @@ def load(
             with open_shard(path, device) as shard, open_shard(path, 'cpu') as host_shard:
                 for name in filter(wanted.__contains__, names):
                     tensor = (host_shard if name in host else shard).get_tensor(name)
-                    yield name, tensor.to(dtype, copy=True)
+                    kind = torch.float32 if name.startswith(HEAD_PREFIXES) else dtype
+                    yield name, tensor.to(kind, copy=True)
 
     return fill(model, tensors(), language_weights)
+
+
+def _with_sizes(
+    config: GeometryConfig,
+    head: str,
+    files: Mapping[Path, Mapping[str, tuple[int, ...]]],
+    origin: str,
+) -> GeometryConfig:
+    """Take a head's sizes, which no configuration has to state, from its tensors' shapes."""
+    found = {name: shape for names in files.values() for name, shape in names.items()}
+    try:
+        features = found[f'vggt.{head}.scratch.layer1_rn.weight'][0]
+        sizes = [found[f'vggt.{head}.projects.{level}.weight'][0] for level in range(4)]
+    except KeyError as error:
+        raise CheckpointError(
+            f'{origin} has no whole {head}: {error} is missing; geometry_heads "none" would do'
+        ) from error
+    return replace(config, head_features=features, head_out_channels=tuple(sizes))
 
 
 def fill(

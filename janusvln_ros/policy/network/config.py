@@ -77,6 +77,15 @@ class GeometryConfig:
     dino_num_heads: int = 16
     dino_layernorm_eps: float = 1e-6
     feature_block_index: int = -2
+    head_layers: tuple[int, ...] = ()  # blocks whose tokens the dense heads read
+    head_features: int = 256
+    head_out_channels: tuple[int, ...] = (256, 512, 1024, 1024)
+
+    def __post_init__(self) -> None:
+        """Take lists for what is a tuple; choose the heads' blocks as VGGT-1B's lie."""
+        layers = self.head_layers or (-(-k * self.depth // 24) - 1 for k in (5, 12, 18, 24))
+        object.__setattr__(self, 'head_layers', tuple(layers))
+        object.__setattr__(self, 'head_out_channels', tuple(self.head_out_channels))
 
     @property
     def num_used_blocks(self) -> int:
@@ -216,6 +225,16 @@ class JanusConfig:
             "vggt_config's num_heads divides its embed_dim": geometry.embed_dim
             % geometry.num_heads
             == 0,
+            "vggt_config's head_layers are four rising blocks up to the last": (
+                len(geometry.head_layers) == 4
+                and geometry.head_layers[-1] == geometry.depth - 1
+                and sorted(set(geometry.head_layers)) == [*geometry.head_layers]
+            ),
+            "vggt_config's head_out_channels and half its head_features are multiples of 4": (
+                len(geometry.head_out_channels) == 4
+                and not any(n % 4 for n in geometry.head_out_channels)
+                and geometry.head_features % 8 == 0
+            ),
         }
         for rule, kept in rules.items():
             if not kept:

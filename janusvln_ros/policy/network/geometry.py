@@ -9,10 +9,12 @@ registers, patches), C channels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 import math
 from typing import NamedTuple
 
 from janusvln_ros.policy.network.config import GeometryConfig
+from janusvln_ros.policy.network.heads import Levels
 from janusvln_ros.policy.network.layers import LayerNorm, Projection, rotate
 from janusvln_ros.policy.network.regions import Region
 import torch
@@ -213,24 +215,37 @@ class Aggregator(nn.Module):
         return torch.cat((self.camera_token, self.register_token), dim=2)[0, variant]
 
     def forward(
-        self, pixels: torch.Tensor, tables: GeometryTables, special: torch.Tensor, attend: Attend
+        self,
+        pixels: torch.Tensor,
+        tables: GeometryTables,
+        special: torch.Tensor,
+        attend: Attend,
+        levels: Levels | None = None,
     ) -> torch.Tensor:
         """
         Encode frames.
 
         pixels: (B, 3, h, w), normalised with ImageNet's mean and deviation. special: see there.
-        attend: attention over the memory for the global block of the given number.
+        attend: attention over the memory for the global block of the given number. levels: keeps
+        what the dense heads need.
         Returns (B, P, 2C) in float32: frame and global output of the feature block side by side,
         special tokens first.
         """
         patches = self.patch_embed(pixels, tables.positions)
         x = torch.cat((special.expand(len(patches), -1, -1), patches), dim=1)
         for index in range(self.config.num_used_blocks):
-            within = self.frame_blocks[index](x, tables)
-            x = self.global_blocks[index](
-                within, tables, lambda q, k, v, index=index: attend(index, q, k, v)
-            )
+            within, x = self.pair(index, x, tables, attend)
+            if levels is not None:
+                levels.keep(index, within, x)
         return torch.cat((within, x), dim=-1)
+
+    def pair(
+        self, index: int, x: torch.Tensor, tables: GeometryTables, attend: Attend
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Run a frame block and the global block behind it; each gives (B, P, C)."""
+        within = self.frame_blocks[index](x, tables)
+        across = self.global_blocks[index](within, tables, partial(attend, index))
+        return within, across
 
 
 def rotate_2d(x: torch.Tensor, tables: GeometryTables) -> torch.Tensor:
