@@ -27,7 +27,7 @@ MAY_IMPORT = {
     'sim': set(),
     'navigation': {'policy.interface', 'motion.types', 'imaging'},
     'recordings': {'imaging'},
-    'episodes': {'sim'},
+    'episodes': {'sim', 'motion'},
     'measurement': {'policy', 'policy.network', 'sim'},
     'replay': {'recordings', 'navigation.decider', 'policy', 'policy.network', 'imaging'},
     'evaluation': {'episodes', 'policy', 'policy.network', 'sim', 'imaging'},

@@ -16,6 +16,7 @@ import zlib
 
 from janusvln_ros.actions import Action
 from janusvln_ros.episodes import grammar
+from janusvln_ros.episodes.handwritten import SENTENCES
 from janusvln_ros.episodes.scene import HALF_VIEW, house_of, Scene, scene_id
 from janusvln_ros.episodes.tasks import FORMS, possible, SUCCESS_RADIUS, Task
 from janusvln_ros.episodes.vln_ce import (
@@ -38,6 +39,8 @@ VERSION = f'v{GENERATOR_VERSION}.{grammar.VERSION}'
 MAX_STEPS = 200  # of an episode; the expert needs 90 at most
 
 _UNSEEN_SEEDS = 10_000_000  # house seeds of the unseen splits start here
+_FRESH_SEEDS = 20_000_000  # and of the one that nothing was ever chosen by
+_WRITTEN_SEEDS = 30_000_000  # and of the one whose sentences people wrote
 _LEAST_WAY = SUCCESS_RADIUS + 1.4  # m, from the start to the goal
 _LEAST_FIRST = 1.4  # m, from the start to what has to be visited first
 _LONGEST_WAY = 14.0  # m
@@ -61,6 +64,7 @@ class Split:
     seen: bool  # houses have the pairs of training only, phrasings are those of training
     one_room: bool = False
     language: str = 'en'
+    sentences: tuple[str, ...] = ()  # one for each episode, instead of the grammar's
 
     @property
     def full_name(self) -> str:
@@ -81,8 +85,10 @@ def _splits() -> dict[str, Split]:
         Split('val_seen_small', 140, 0, 400, True),
         Split('val_unseen_small', 140, _UNSEEN_SEEDS + 10_000, 10_000, False),
     ]
+    base.append(Split('val_fresh', 700, _FRESH_SEEDS, 10_000, False))
     chinese = [replace(split, name=f'{split.name}_zh', language='zh') for split in base]
-    return {split.name: split for split in (*base, *chinese)}
+    written = Split('handwritten', 200, _WRITTEN_SEEDS, 10_000, False, sentences=SENTENCES)
+    return {split.name: split for split in (*base, *chinese, written)}
 
 
 SPLITS = _splits()
@@ -194,6 +200,8 @@ def _episode(
         turn=turn,
         turn_phrasing=turn_phrasing,
     )
+    if split.sentences:
+        text = split.sentences[index]
     nouns = [noun for noun in task.slots.values() if isinstance(noun, grammar.Noun)]
     info = {
         'geodesic_distance': round(length, 4),

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from janusvln_ros import actions
-from janusvln_ros.episodes import grammar, landmarks, phrasings, scene, splits, tasks
+from janusvln_ros.episodes import grammar, handwritten, landmarks, phrasings, scene, splits, tasks
 from janusvln_ros.episodes import vln_ce as episodes
 from janusvln_ros.episodes.splits import build_episode, Split
 from janusvln_ros.episodes.vln_ce import (
@@ -33,6 +33,7 @@ _BUILDERS = (
     free_space,
     generator,
     grammar,
+    handwritten,
     house,
     landmarks,
     phrasings,

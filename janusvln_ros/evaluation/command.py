@@ -71,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
         help="stand before an obstacle (RxR-CE's rule) instead of sliding on",
     )
     result.add_argument(
+        '--driven',
+        action='store_true',
+        help='drive a real body in physics, by the motion executor, instead of exact steps',
+    )
+    result.add_argument(
         '--videos',
         type=whole(),
         default=0,
@@ -151,7 +156,10 @@ def _run(options: argparse.Namespace) -> int:
             _export(options.export, split, categories, options.episodes)
             return 0
         environment = EnvironmentSpec(
-            split.full_name, slide=not options.no_slide, max_steps=options.max_steps
+            split.full_name,
+            slide=not options.no_slide,
+            driven=options.driven,
+            max_steps=options.max_steps,
         )
     else:
         environment = EnvironmentSpec(options.split, habitat_config=options.habitat_config)

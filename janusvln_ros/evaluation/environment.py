@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from janusvln_ros.actions import Action
+from janusvln_ros.episodes.driven import DrivenWorld
 from janusvln_ros.episodes.progress import GoalProgress
 from janusvln_ros.episodes.scene import scene_of
 from janusvln_ros.episodes.splits import MAX_STEPS, numbers_of, route_of, Split
@@ -13,7 +14,6 @@ from janusvln_ros.episodes.tasks import SUCCESS_RADIUS
 from janusvln_ros.episodes.vln_ce import Episode, floor_points, GroundTruth
 from janusvln_ros.evaluation.metrics import EpisodeMetrics, score_episode
 from janusvln_ros.sim.camera import CameraModel
-from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 
 
@@ -22,6 +22,7 @@ class HouseEnvironment:
     Runs the episodes of a split, one at a time.
 
     slide: after a hit move on along the obstacle (R2R-CE's rule), or stand before it (RxR-CE's).
+    driven: drive a real body in physics instead, see DrivenWorld.
     """
 
     radius = SUCCESS_RADIUS  # m
@@ -32,11 +33,12 @@ class HouseEnvironment:
         *,
         camera: CameraModel | None = None,
         slide: bool = True,
+        driven: bool = False,
         max_steps: int = MAX_STEPS,
     ) -> None:
         self.split, self.camera, self.slide = split, camera or CameraModel(), slide
-        self.max_steps = max_steps
-        self._world: KinematicWorld | None = None
+        self.driven, self.max_steps = driven, max_steps
+        self._world: DrivenWorld | None = None
 
     def keys(self, categories: list[str]) -> list[int]:
         """Give what names each episode of some categories, in order."""
@@ -51,7 +53,8 @@ class HouseEnvironment:
         self.episode, self.truth = episode, truth
         scene = scene_of(episode.scene_id)
         if self._world is None:
-            self._world = KinematicWorld(scene.house, camera=self.camera, slide=self.slide)
+            self._world = DrivenWorld(scene.house, camera=self.camera, driven=self.driven)
+            self._world.slide = self.slide
         else:
             self._world.load(scene.house)
         self._world.reset(*episode.start)
@@ -67,7 +70,7 @@ class HouseEnvironment:
         return episode
 
     @property
-    def world(self) -> KinematicWorld:
+    def world(self) -> DrivenWorld:
         """Give the world that the robot is in; RuntimeError before the first episode."""
         if self._world is None:
             raise RuntimeError('reset() begins an episode')

@@ -44,6 +44,7 @@ class EnvironmentSpec:
     width: int = 320
     height: int = 240
     slide: bool = True
+    driven: bool = False
     max_steps: int = 200
     habitat_config: str | None = None
 
@@ -58,6 +59,7 @@ class EnvironmentSpec:
             find_split(self.split),
             camera=CameraModel(self.width, self.height),
             slide=self.slide,
+            driven=self.driven,
             max_steps=self.max_steps,
         )
 
