@@ -62,7 +62,7 @@ def _noise_table() -> np.ndarray:
 
 
 def random_camera(rng: np.random.Generator, base: CameraModel | None = None) -> CameraModel:
-    """Vary height, tilt, exposure, blur and noise around `base`, for training."""
+    """Vary height, tilt, exposure, blur, noise and field of view around `base`, for training."""
     base = base or CameraModel()
     return replace(
         base,
@@ -71,4 +71,5 @@ def random_camera(rng: np.random.Generator, base: CameraModel | None = None) -> 
         exposure=base.exposure * rng.uniform(0.75, 1.25),
         blur=rng.uniform(0.4, 1.0) if rng.random() < 0.5 else 0.0,
         noise=rng.uniform(1.0, 6.0) if rng.random() < 0.5 else 0.0,
+        hfov=base.hfov + math.radians(rng.uniform(-5.0, 5.0)),
     )

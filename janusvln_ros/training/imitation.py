@@ -76,18 +76,20 @@ class ImitationBatches:
         seed: int,
         batches: int = 1,
         sampled_every: int = 0,
+        free: float = 0.0,
     ) -> None:
         """
         Take walks; each comes once in an epoch, a few twice to fill the last batch.
 
         questions: asked of each walk in a batch. batches: to a step. sampled_every: every so
         many steps are of the `sampled` mode, with a quarter of the questions; 0: none, 1: all.
+        free: share of the instructions that are said in free words.
         """
         if not len(walks):
             raise ValueError('there are no walks to learn from')
         self._walks, self._encoder, self._seed = walks, encoder, seed
         self._per_batch, self._questions = walks_per_batch, questions
-        self._batches, self._sampled_every = batches, sampled_every
+        self._batches, self._sampled_every, self._free = batches, sampled_every, free
         self._lengths = walks.lengths()
         self._order: tuple[int, np.ndarray] = -1, np.empty(0)
         self._suffix = lru_cache(maxsize=100_000)(encoder.suffix)
@@ -137,7 +139,8 @@ class ImitationBatches:
             for column, (number, at, hint) in enumerate(chosen):
                 question = walk.questions[number]
                 answer = self._answers[int((question.hinted if hint else question.actions)[at])]
-                rows[-1].append((at, self._suffix(phrase(question, hint, rng)), answer))
+                said = phrase(question, hint, rng, self._free)
+                rows[-1].append((at, self._suffix(said), answer))
                 if np.isfinite(question.distance[at]):
                     turn = float(question.bearing[at]) / (2 * np.pi) * BEARINGS
                     bearing[row, column] = round(turn) % BEARINGS

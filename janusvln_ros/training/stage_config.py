@@ -3,7 +3,9 @@ The configuration file of a run.
 
     output: runs/tiny
     stages:
-      NAME: {kind: fresh | views | walks | pretrain | imitate | dagger | ship, …}
+      NAME: {kind: KIND, …}
+
+    KIND: fresh, words, views, walks, rollouts, pretrain, imitate, dagger or ship
 
 Further fields of a stage are those of its class in `stages`.
 """

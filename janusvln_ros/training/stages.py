@@ -16,16 +16,16 @@ from dataclasses import dataclass, field, replace
 import math
 from pathlib import Path
 import shutil
-from typing import Any, Protocol
+from typing import Any
 
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
-from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training import tiny_model
+from janusvln_ros.training.collecting import CollectRollouts, CollectWalks, DrawViews
 from janusvln_ros.training.data.layout import read_annotations, read_pictures
 from janusvln_ros.training.data.sources import (
     ConcatWalks,
@@ -47,57 +47,11 @@ from janusvln_ros.training.parallel import (
     world,
 )
 from janusvln_ros.training.pretrain import PretrainingNetwork, ViewBatches
+from janusvln_ros.training.stage import CHECKPOINT, Stage, StageContext
 import torch
 from torch.nn.attention import sdpa_kernel, SDPBackend
 
-CHECKPOINT = 'checkpoint'
 DONE = 'done'
-
-
-@dataclass(frozen=True)
-class StageContext:
-    """
-    Where and with what a stage runs.
-
-    output: the run's folder. folder: the stage's. before: names of the stages before it. cores:
-    processes that collect data.
-    """
-
-    output: Path
-    folder: Path
-    before: tuple[str, ...]
-    device: torch.device
-    cores: int
-
-    def path(self, text: str) -> Path:
-        """Give a path of the configuration."""
-        return Path(text.replace('{output}', str(self.output)))
-
-    def start(self, text: str) -> Path:
-        """Give the checkpoint that is begun with; ValueError where there is none."""
-        if text:
-            return self.path(text)
-        for name in reversed(self.before):
-            if (self.output / name / CHECKPOINT).is_dir():
-                return self.output / name / CHECKPOINT
-        raise ValueError(
-            f'stage {self.folder.name}: no stage before it has made a checkpoint; run '
-            'them first, or give it a start'
-        )
-
-    def load(self, folder: Path) -> JanusModel:
-        """Load a checkpoint to train it; its weights come later where processes share them."""
-        config = JanusConfig.from_folder(folder)
-        if world() > 1:
-            return checkpoint.build(config)
-        return checkpoint.load(folder, config, self.device, torch.float32)
-
-
-class Stage(Protocol):
-    """A step of a run."""
-
-    def run(self, context: StageContext) -> bool:
-        """Run, or go on; tell whether it was finished (and not stopped by Ctrl-C)."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +65,20 @@ class Fresh:
         """Write the checkpoint, if it is not there."""
         if not (context.folder / CHECKPOINT).is_dir():
             tiny_model.write_fresh_checkpoint(context.folder / CHECKPOINT, self.size, self.seed)
+        return True
+
+
+@dataclass(frozen=True)
+class NewWords:
+    """Give a checkpoint of an earlier release the words that janusvln-tiny has now."""
+
+    start: str = ''
+
+    def run(self, context: StageContext) -> bool:
+        """Write the checkpoint, if it is not there."""
+        if not (context.folder / CHECKPOINT).is_dir():
+            start = context.start(self.start)
+            tiny_model.write_with_new_words(context.folder / CHECKPOINT, start)
         return True
 
 
@@ -130,54 +98,6 @@ class Ship:
         )
         replace_checkpoint(model, context.path(self.folder), start)
         context.folder.mkdir(parents=True, exist_ok=True)
-        return True
-
-
-@dataclass(frozen=True)
-class DrawViews:
-    """Draw views for pre-training."""
-
-    tours: int
-    rooms: tuple[int, int] = (1, 3)
-    seed: int = 1
-
-    def run(self, context: StageContext) -> bool:
-        """Draw what is missing."""
-        from janusvln_ros.training.data.views import write_views
-
-        write_views(
-            context.folder,
-            tours=self.tours,
-            seed=self.seed,
-            rooms=self.rooms,
-            processes=context.cores,
-        )
-        return True
-
-
-@dataclass(frozen=True)
-class CollectWalks:
-    """Collect walks of the expert."""
-
-    walks: int
-    categories: tuple[str, ...] = CATEGORIES
-    most: int = 57
-    seed: int = 1
-    no_slide: float = 0.0  # share of the walks that stand before what they run into
-
-    def run(self, context: StageContext) -> bool:
-        """Walk what is missing."""
-        from janusvln_ros.training.data.collect import collect, Plan
-
-        plan = Plan(
-            context.folder,
-            self.walks,
-            self.seed,
-            tuple(self.categories),
-            self.most,
-            no_slide=self.no_slide,
-        )
-        collect(plan, context.cores)
         return True
 
 
@@ -210,6 +130,7 @@ class Imitate:
     walks_per_batch: int = 4
     questions: int = 40
     sampled_every: int = 0
+    free: float = 0.0  # share of the instructions that are said in free words
     auxiliary: float = 0.0
     memory: MemoryConfig = MemoryConfig(mode='windowed')
     most_frames: int = 57
@@ -237,6 +158,7 @@ class Imitate:
             seed=loop.seed,
             batches=loop.batches,
             sampled_every=self.sampled_every,
+            free=self.free,
         )
         network = ImitationNetwork(
             model,
@@ -304,6 +226,7 @@ class Dagger:
     most: int = 57
     seed: int = 100
     no_slide: float = 0.0  # as of the walks
+    driven: float = 0.0
 
     def run(self, context: StageContext) -> bool:
         """Walk and train in turns."""
@@ -313,7 +236,16 @@ class Dagger:
             place = folder / f'round_{number}'
             if not agree(rank() == 0 and (place / DONE).exists()):
                 if rank() == 0:
-                    self._walk(start, folder / 'walks', number, context.cores)
+                    CollectRollouts(
+                        self.walks,
+                        self.share**number,
+                        str(start),
+                        self.categories,
+                        self.most,
+                        self.seed + number,
+                        self.no_slide,
+                        self.driven,
+                    ).run(replace(context, folder=folder / 'walks'))
                 agree()
                 data = (*self.imitate.data, {'walks': str(folder / 'walks')})
                 imitate = replace(self.imitate, start=str(start), data=data)
@@ -327,26 +259,13 @@ class Dagger:
             shutil.copytree(start, folder / CHECKPOINT)
         return True
 
-    def _walk(self, start: Path, folder: Path, number: int, cores: int) -> None:
-        """Collect the walks of a round."""
-        from janusvln_ros.training.data.dagger import Rollouts
-
-        Rollouts(
-            start,
-            folder,
-            self.walks,
-            self.share**number,
-            seed=self.seed + number,
-            categories=tuple(self.categories),
-            most=self.most,
-            no_slide=self.no_slide,
-        ).collect(cores)
-
 
 KINDS: dict[str, type[Stage]] = {
     'fresh': Fresh,
+    'words': NewWords,
     'views': DrawViews,
     'walks': CollectWalks,
+    'rollouts': CollectRollouts,
     'pretrain': Pretrain,
     'imitate': Imitate,
     'dagger': Dagger,

@@ -8,7 +8,7 @@ that an instruction and all around it are about 15 tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -17,6 +17,7 @@ import tempfile
 from typing import Any
 
 from janusvln_ros.actions import Action
+from janusvln_ros.episodes.free_words import free_words
 from janusvln_ros.episodes.grammar import tokenise, vocabulary
 from janusvln_ros.episodes.phrasings import PHRASINGS
 from janusvln_ros.policy.network import checkpoint
@@ -34,7 +35,7 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers, Regex, Toke
 import torch
 from torch import nn
 
-VOCABULARY = 1024
+VOCABULARY = 1536
 IMAGE_WIDTH = 112  # pixels
 SENTENCES = (SYSTEM, BEFORE_INSTRUCTION, AFTER_INSTRUCTION, *(action.name for action in Action))
 
@@ -56,7 +57,7 @@ class Size:
 
 
 SIZES = {
-    # 1.8 M parameters: what a CPU can train.
+    # 1.9 M parameters: what a CPU can train.
     'small': Size(
         {
             'hidden_size': 128,
@@ -83,7 +84,7 @@ SIZES = {
         },
         256,
     ),
-    # 7.9 M parameters, 16 MB in bfloat16: for a GPU.
+    # 8.2 M parameters, 16 MB in bfloat16: for a GPU.
     'medium': Size(
         {
             'hidden_size': 256,
@@ -121,7 +122,62 @@ def write_fresh_checkpoint(folder: str | Path, size: str = 'small', seed: int = 
     """
     if size not in SIZES:
         raise ValueError(f'no size {size!r}; there are {", ".join(SIZES)}')
-    numbers = SIZES[size]
+
+    def untrained(config: JanusConfig) -> dict[str, torch.Tensor]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = JanusModel(config)
+            initialise(model)
+        return model.state_dict()
+
+    return _write(folder, SIZES[size], untrained)
+
+
+def write_with_new_words(folder: str | Path, start: Path) -> Path:
+    """
+    Write a checkpoint of one of our sizes to a new folder, with the tokenizer of today.
+
+    What the old tokenizer had keeps its rows of embeddings; a new token begins with the mean of
+    those that spelled it. Raises FileExistsError rather than overwrite, ValueError for a
+    checkpoint of another size.
+    """
+    old_config = JanusConfig.from_folder(start)
+    sizes = [
+        size
+        for size in SIZES.values()
+        if size.language['hidden_size'] == old_config.language.hidden_size
+    ]
+    if not sizes:
+        raise ValueError(f'{start} has none of the sizes {", ".join(SIZES)}')
+    state = checkpoint.load(start, old_config, torch.device('cpu'), torch.float32).state_dict()
+    old = Tokenizer.from_file(str(start / 'tokenizer.json'))
+    new = train_tokenizer()
+    spelled = {
+        number: old.encode(new.decode([number], skip_special_tokens=False)).ids
+        if old.token_to_id(token) is None
+        else [old.token_to_id(token)]
+        for token, number in new.get_vocab().items()
+    }
+
+    def moved(config: JanusConfig) -> dict[str, torch.Tensor]:
+        for name in ('model.embed_tokens.weight', 'lm_head.weight'):
+            before = state[name]
+            # The last row was no token's: what is no token's stays like it.
+            rows = before[-1:].repeat(config.language.vocab_size, 1)
+            for number, pieces in spelled.items():
+                rows[number] = before[pieces].mean(dim=0)
+            state[name] = rows
+        return state
+
+    return _write(folder, sizes[0], moved)
+
+
+def _write(
+    folder: str | Path,
+    numbers: Size,
+    state_of: Callable[[JanusConfig], Mapping[str, torch.Tensor]],
+) -> Path:
+    """Write a checkpoint of a size with the tokenizer of today."""
     tokenizer = train_tokenizer()
     config = small_config(
         tokenizer,
@@ -130,17 +186,14 @@ def write_fresh_checkpoint(folder: str | Path, size: str = 'small', seed: int = 
         merger=numbers.merger,
         image_width=IMAGE_WIDTH,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = JanusModel(JanusConfig.from_dicts(config, numbers.geometry))
-        initialise(model)
+    state = state_of(JanusConfig.from_dicts(config, numbers.geometry))
     with tempfile.TemporaryDirectory() as companions:
         files = Path(companions)
         write_companions(files, tokenizer, config)
         _change(files / 'tokenizer_config.json', tokenizer_class='PreTrainedTokenizerFast')
         _change(files / 'generation_config.json', repetition_penalty=1.0)
         (files / 'vggt_config.json').write_text(json.dumps(numbers.geometry, indent=2) + '\n')
-        return checkpoint.write(folder, config, model.state_dict().items(), [companions])
+        return checkpoint.write(folder, config, state.items(), [companions])
 
 
 def initialise(model: JanusModel) -> None:
@@ -188,6 +241,9 @@ def _texts() -> Iterator[str]:
         yield from [f' {word}'] * 200
     firsts = {tokenise(text, 'en')[0] for form in PHRASINGS.values() for text in form['en']}
     for word in sorted(firsts | {'turn'}):
+        yield from [word.capitalize()] * 200
+    for word in free_words():
+        yield from [f' {word}'] * 200
         yield from [word.capitalize()] * 200
     for word in vocabulary('zh'):
         yield from [word] * 100

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.splits import find_split, Split
+from janusvln_ros.episodes.tasks import FORMS
 from janusvln_ros.training.data.walker import Walker
 from janusvln_ros.training.data.walks import save_walk
 from janusvln_ros.workers import in_processes
@@ -16,11 +17,7 @@ from tqdm import tqdm
 
 # Houses of the train split, but more episodes than it has.
 WALKS = Split(
-    'train_walks',
-    1_000_000_000,
-    find_split('train').first_seed,
-    find_split('train').houses,
-    seen=True,
+    'train_walks', 10**11, find_split('train').first_seed, find_split('train').houses, seen=True
 )
 
 
@@ -31,19 +28,32 @@ class Plan:
     folder: Path
     walks: int
     seed: int
-    categories: tuple[str, ...] = ('reach',)
+    categories: tuple[str, ...] = ('reach',)  # or single forms; they take turns
     most: int = 32  # frames of a walk
     image_width: int = 112  # pixels
     no_slide: float = 0.0  # share of the walks that stand before what they run into
+    driven: float = 0.0  # share of the walks with a real body, in physics
 
     def path(self, number: int) -> Path:
         """Name a walk's file."""
         return self.folder / f'walk_{self.seed:03}_{number:06}.npz'
 
     def index(self, number: int) -> int:
-        """Give the episode of a walk: categories take turns."""
-        category = CATEGORIES.index(self.categories[number % len(self.categories)])
-        return (self.seed * 1_000_000 + number) * len(CATEGORIES) + category
+        """Give the episode of a walk: categories take turns, and the forms of each."""
+        turn = self.seed * 1_000_000 + number
+        name = self.categories[number % len(self.categories)]
+        if name not in CATEGORIES:
+            category = next(category for category, forms in FORMS.items() if name in forms)
+            turn = turn * len(FORMS[category]) + list(FORMS[category]).index(name)
+            name = category
+        return turn * len(CATEGORIES) + CATEGORIES.index(name)
+
+
+def check(categories: Sequence[str]) -> None:
+    """Raise ValueError for what is neither a category nor a form."""
+    known = [*CATEGORIES, *(form for forms in FORMS.values() for form in forms)]
+    if unknown := sorted({*categories} - {*known}):
+        raise ValueError(f'no categories or forms {unknown}; there are {", ".join(known)}')
 
 
 def collect(plan: Plan, processes: int = 1) -> None:
@@ -52,9 +62,7 @@ def collect(plan: Plan, processes: int = 1) -> None:
 
     Raises ValueError for categories that there are none of.
     """
-    unknown = set(plan.categories) - set(CATEGORIES)
-    if unknown:
-        raise ValueError(f'no categories {sorted(unknown)}; there are {", ".join(CATEGORIES)}')
+    check(plan.categories)
     plan.folder.mkdir(parents=True, exist_ok=True)
     missing = [number for number in range(plan.walks) if not plan.path(number).exists()]
     with tqdm(
@@ -70,6 +78,12 @@ def _walks(plan: Plan) -> Iterator[Callable[[int], None]]:
     with closing(Walker()) as walker:
         yield lambda number: save_walk(
             plan.path(number),
-            walker.walk(WALKS, plan.index(number), most=plan.most, no_slide=plan.no_slide),
+            walker.walk(
+                WALKS,
+                plan.index(number),
+                most=plan.most,
+                no_slide=plan.no_slide,
+                driven=plan.driven,
+            ),
             plan.image_width,
         )

@@ -23,6 +23,7 @@ from janusvln_ros.arguments import (
     whole,
 )
 from janusvln_ros.episodes.grammar import CATEGORIES
+from janusvln_ros.episodes.tasks import FORMS
 from janusvln_ros.training.data.layout import (
     AnnotationWriter,
     build_examples,
@@ -102,8 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     walks.add_argument(
         '--category',
         action='append',
-        choices=CATEGORIES,
-        help='of the episodes walked; may be repeated; default: all',
+        choices=(*CATEGORIES, *(form for forms in FORMS.values() for form in forms)),
+        metavar='NAME',
+        help='category or form of the episodes walked; may be repeated, they take turns; '
+        'default: all categories. %(choices)s',
     )
     walks.add_argument('--seed', type=whole(0, 100), default=1, help='default: %(default)s')
     walks.add_argument('--most', type=whole(2), default=57, help='frames; default: %(default)s')
@@ -114,6 +117,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar='SHARE',
         help='of the walks that stand before what they run into, instead of sliding on along it; '
         'default: %(default)s',
+    )
+    walks.add_argument(
+        '--driven',
+        type=real(0.0, 1.0),
+        default=0.0,
+        metavar='SHARE',
+        help='of the walks in which a real body is driven in physics; default: %(default)s',
     )
     for command in (views, walks):
         command.add_argument(
@@ -195,6 +205,7 @@ def _walks(arguments: argparse.Namespace) -> None:
             tuple(arguments.category or CATEGORIES),
             arguments.most,
             no_slide=arguments.no_slide,
+            driven=arguments.driven,
         ),
         arguments.processes,
     )

@@ -17,7 +17,7 @@ from janusvln_ros.actions import Action
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.policy.janus import JanusPolicy
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.training.data.collect import Plan, WALKS
+from janusvln_ros.training.data.collect import check, Plan, WALKS
 from janusvln_ros.training.data.walker import Walker
 from janusvln_ros.training.data.walks import save_walk, Walk
 from janusvln_ros.workers import in_processes
@@ -61,6 +61,7 @@ class Rollouts:
     most: int = 57  # frames
     device: str = 'cpu'
     no_slide: float = 0.0  # as of a Plan
+    driven: float = 0.0
 
     @property
     def plan(self) -> Plan:
@@ -69,6 +70,7 @@ class Rollouts:
 
     def collect(self, processes: int = 1) -> None:
         """Walk until all are there; walks that are not kept leave an empty mark."""
+        check(self.categories)
         self.folder.mkdir(parents=True, exist_ok=True)
         plan = self.plan
         missing = [
@@ -107,6 +109,7 @@ def _walks(rollouts: Rollouts) -> Iterator[Callable[[int], None]]:
             most=rollouts.most,
             astray=0.0,
             no_slide=rollouts.no_slide,
+            driven=rollouts.driven,
             act=mixture,
         )
         if worth_keeping(walk, mixture.mistakes):

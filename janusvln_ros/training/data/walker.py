@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from janusvln_ros.actions import Action
+from janusvln_ros.episodes.driven import DrivenWorld
 from janusvln_ros.episodes.scene import scene_of
 from janusvln_ros.episodes.splits import build_episode, route_of, Split
 from janusvln_ros.sim.camera import CameraModel, random_camera
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.house import House
-from janusvln_ros.sim.world import KinematicWorld
 from janusvln_ros.training.data.labels import Surroundings
 from janusvln_ros.training.data.questions import (
     begin_later,
@@ -29,6 +29,7 @@ from janusvln_ros.training.data.walks import Walk
 import numpy as np
 
 SEEN = 4  # rays of a picture's 768 that have to meet a thing
+_WHEEL_ERROR = 0.02  # of a driven body
 _ASTRAY = 0.06  # probability at each step that a few random actions follow
 
 
@@ -37,7 +38,7 @@ class Walker:
 
     def __init__(self, camera: CameraModel | None = None) -> None:
         self._camera = camera or CameraModel()
-        self._world: KinematicWorld | None = None
+        self._world: DrivenWorld | None = None
 
     def walk(
         self,
@@ -48,6 +49,7 @@ class Walker:
         astray: float = _ASTRAY,
         vary: bool = True,
         no_slide: float = 0.0,
+        driven: float = 0.0,
         things: bool = True,
         act: Callable[[np.ndarray, str, int, int], int | None] | None = None,
     ) -> Walk:
@@ -55,9 +57,10 @@ class Walker:
         Walk an episode of a split for at most `most` frames.
 
         vary: change camera and light for half the walks. no_slide: share of the walks in which the
-        robot stands before what it runs into, instead of sliding on along it. things: also ask for
-        things. act: called with the frame, the instruction, the step and the expert's action; what
-        it gives is done instead of the expert's action, unless it is None.
+        robot stands before what it runs into, instead of sliding on along it. driven: share of the
+        walks in which a real body is driven in physics. things: also ask for things. act: called
+        with the frame, the instruction, the step and the expert's action; what it gives is done
+        instead of the expert's action, unless it is None.
         """
         episode, _ = build_episode(split, index)
         rng = np.random.default_rng([17, split.first_seed, index])
@@ -65,7 +68,8 @@ class Walker:
         camera = random_camera(rng, self._camera) if vary and rng.random() < 0.5 else self._camera
         world = self._enter(scene.house, camera, index)
         # A draw of its own: the other walks stay what they are.
-        world.slide = np.random.default_rng([19, split.first_seed, index]).random() >= no_slide
+        body = np.random.default_rng([19, split.first_seed, index]).random()
+        world.slide, world.driven = body >= no_slide, body >= 1.0 - driven
         x, y, yaw = episode.start
         world.reset(x, y, yaw)
         expert = Expert(scene.space, route_of(episode))
@@ -73,9 +77,13 @@ class Walker:
         poses, taken, labels = [], [], []
         lost: list[int] = []
         while len(frames) < most:
+            try:
+                right = expert.act(*world.pose)
+            except ValueError:  # a body was pushed to where no way leads from
+                break
             frames.append(world.render())
             poses.append(world.pose)
-            labels.append(expert.act(*world.pose))
+            labels.append(right)
             action = None
             if act is not None:
                 action = act(frames[-1], episode.instruction.text, len(frames) - 1, labels[-1])
@@ -87,7 +95,8 @@ class Walker:
             taken.append(action)
             if action == Action.STOP:
                 break
-            world.step(action)
+            if world.step(action) and world.driven:
+                world.recover()
         path, done = np.array(poses), np.array(taken, np.int8)
         questions = [own_question(episode, scene, path)]
         if things:
@@ -121,9 +130,9 @@ class Walker:
         if self._world is not None:
             self._world.close()
 
-    def _enter(self, house: House, camera: CameraModel, seed: int) -> KinematicWorld:
+    def _enter(self, house: House, camera: CameraModel, seed: int) -> DrivenWorld:
         if self._world is None:
-            self._world = KinematicWorld(house, camera=camera, seed=seed)
+            self._world = DrivenWorld(house, camera=camera, seed=seed, wheel_error=_WHEEL_ERROR)
         else:
             self._world.load(house, camera=camera, seed=seed)
         return self._world

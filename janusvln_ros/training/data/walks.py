@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from janusvln_ros.episodes.free_words import loosen
 from janusvln_ros.episodes.grammar import choose_phrasing, Noun, say
 from janusvln_ros.policy.preprocessing import resize
 import numpy as np
@@ -65,8 +66,13 @@ class Walk:
         )
 
 
-def phrase(question: Question, hint: bool, rng: np.random.Generator) -> str:
-    """Put a question into words, as training may."""
+def phrase(question: Question, hint: bool, rng: np.random.Generator, free: float = 0.0) -> str:
+    """Put a question into words, as training may; free: probability of free words."""
+    text = _phrase(question, hint, rng)
+    return loosen(text, rng) if rng.random() < free else text
+
+
+def _phrase(question: Question, hint: bool, rng: np.random.Generator) -> str:
     if 'text' in question.slots:
         return str(question.slots['text'])
     phrasing, turn_phrasing = choose_phrasing(rng, question.form, 'en', held_out=False)

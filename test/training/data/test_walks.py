@@ -5,7 +5,7 @@ import math
 from janusvln_ros.actions import Action
 from janusvln_ros.episodes.grammar import HELD_OUT_PAIRS
 from janusvln_ros.episodes.scene import Scene
-from janusvln_ros.episodes.splits import house_of
+from janusvln_ros.episodes.splits import build_episode, house_of
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.sim.expert import Expert
@@ -183,11 +183,33 @@ def test_collecting_goes_on_where_it_was(tmp_path):
     assert first.stat().st_mtime_ns == stamp
 
 
+def test_a_plan_may_name_forms(tmp_path):
+    names = ('there_and_back', 'reach', 'door_door_then')
+    plan = Plan(tmp_path, 6, seed=103, categories=names)
+    for number in range(3):
+        episode, _ = build_episode(WALKS, plan.index(number))
+        assert episode.info['form'] == names[number]
+    assert len({plan.index(number) for number in range(300)}) == 300
+    with pytest.raises(ValueError, match=r"no categories or forms \['up'\]; there are reach"):
+        collect(Plan(tmp_path, 1, seed=1, categories=('up',)))
+
+
+def test_some_walks_are_driven_by_a_real_body(walker):
+    driven = walker.walk(WALKS, 8, most=30, astray=0.0, vary=False, things=False, driven=1.0)
+    exact = walker.walk(WALKS, 8, most=30, astray=0.0, vary=False, things=False)
+    assert np.array_equal(driven.poses[0], exact.poses[0])
+    both = min(len(driven.poses), len(exact.poses), 6)
+    off = np.abs(driven.poses[:both] - exact.poses[:both])
+    assert 0 < off.max() < 0.2
+
+
 def test_phrasings_are_those_of_training(walk):
     rng = np.random.default_rng(0)
     question = next(question for question in walk.questions[1:] if question.form == 'reach')
     texts = {phrase(question, False, rng) for _ in range(200)}
     assert len(texts) == 6 and not any(text.startswith('Move over') for text in texts)
+    free = {phrase(question, False, rng, free=1.0) for _ in range(200)}
+    assert len(free - texts) > 100
 
 
 def test_questions_are_drawn_without_repeats(walk):
