@@ -127,7 +127,7 @@ class Scene(Bench):
         self._words.publish(String(data='F'))
 
     def _take_picture(self) -> None:
-        image = Image(height=48, width=64, step=192, encoding='rgb8', data=bytes(48 * 192))
+        image = Image(height=48, width=64, step=192, encoding='rgb8', data=os.urandom(48 * 192))
         then = self.node.get_clock().now().nanoseconds - round(self.image_age * 1e9)
         image.header.stamp.sec, image.header.stamp.nanosec = divmod(then, 10**9)
         self._images.publish(image)
