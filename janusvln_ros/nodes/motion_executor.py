@@ -50,7 +50,9 @@ except ImportError:  # no Nav2 here
     CollisionMonitorState = None
 
 _GUARD_PERIOD = 0.05  # s of wall time
-_LONGEST_NAME = 256  # characters of a polygon's
+_LONGEST_NAME = (
+    256  # characters of a frame, an instruction, a polygon: nothing is echoed unbounded
+)
 
 
 @dataclass(frozen=True)
@@ -140,11 +142,12 @@ class MotionExecutor(LifecycleNode):
         self._outputs.rates['odometry'].count()
         position, q = message.pose.pose.position, message.pose.pose.orientation
         stamp, now = seconds(message.header.stamp), self._now()
-        self._outputs.odometry_frame = message.header.frame_id or self._outputs.odometry_frame
+        frame = message.header.frame_id[:_LONGEST_NAME]
+        self._outputs.odometry_frame = frame or self._outputs.odometry_frame
         self._outputs.odometry_delay = now - stamp
         problem = self._core.odometry.on_frames(
-            message.header.frame_id,
-            message.child_frame_id,
+            frame,
+            message.child_frame_id[:_LONGEST_NAME],
             [message.pose.covariance[7 * axis] for axis in (0, 1, 5)],
         )
         self._core.on_odometry(stamp, position.x, position.y, yaw(q), now, problem)
@@ -154,7 +157,7 @@ class MotionExecutor(LifecycleNode):
         request = Request(
             Command(Kind.STOP),
             seconds(message.header.stamp),
-            message.instruction_id,
+            message.instruction_id[:_LONGEST_NAME],
             message.step,
             message.action,
         )
@@ -225,14 +228,16 @@ class MotionExecutor(LifecycleNode):
 
     def _on_done(self, message: MidLevelCommand) -> None:
         reason = self._core.on_done(
-            message.instruction_id, message.step, message.amount, self._now()
+            message.instruction_id[:_LONGEST_NAME], message.step, message.amount, self._now()
         )
         if reason:
             self.get_logger().warning(f'mid_level_done is ignored: {reason}')
 
     def _on_obstacles(self, name: str, frame: str, stamp: float, rays: Callable[[], Rays]) -> str:
         self._outputs.rates['obstacle'].count()
-        return self._core.obstacles.on_message(name, frame, stamp, self._now(), rays)
+        return self._core.obstacles.on_message(
+            name, frame[:_LONGEST_NAME], stamp, self._now(), rays
+        )
 
     def _on_monitor(self, message: CollisionMonitorState) -> None:
         stops = message.action_type == CollisionMonitorState.STOP
