@@ -39,14 +39,18 @@ class VideoWriter:
             )
         even = np.ascontiguousarray(rgb[: self._stream.height, : self._stream.width])
         frame = av.VideoFrame.from_ndarray(even, format='rgb24')
-        self._container.mux(self._stream.encode(frame))
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except OSError:
+            self._open = False  # finishing a file on a full disk makes libav crash
+            raise
 
     def close(self) -> None:
         """Write what is still in the encoder and finish the file; may be called again."""
         if self._open:
+            self._open = False
             self._container.mux(self._stream.encode())
             self._container.close()
-            self._open = False
 
     def __enter__(self) -> VideoWriter:
         return self

@@ -8,6 +8,7 @@ shows what happens, and writes an annotated video, a map and a bag.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import math
@@ -116,6 +117,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('\ninterrupted')
         return 130
+    except OSError as error:
+        print(f'\njanusvln demo: cannot write below {arguments.out}: {error}', file=sys.stderr)
+        return 1
 
 
 def _demonstrate(arguments: argparse.Namespace) -> int:
@@ -203,7 +207,7 @@ def _drive(
     observer = Observer(arguments.out / 'video.mp4')
     executor = SingleThreadedExecutor()
     executor.add_node(observer)
-    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread = threading.Thread(target=observer.spin, args=(executor,), daemon=True)
     shutil.rmtree(arguments.out / 'bag', ignore_errors=True)
     bag = BagWriter(arguments.out / 'bag', compress=True)
     tasks = (
@@ -211,9 +215,15 @@ def _drive(
         if arguments.instruction
         else [(episode, episode.instruction.text) for episode in episodes]
     )
-    try:
+    with contextlib.ExitStack() as ends:  # each is done, though one before it fails
+        ends.callback(rclpy.shutdown)
+        ends.callback(observer.destroy_node)
+        ends.callback(bag.close)
         record_topics(observer, bag)
         thread.start()
+        ends.callback(thread.join, 5.0)
+        ends.callback(executor.shutdown)
+        ends.callback(observer.close_video)
         for number, (episode, words) in enumerate(tasks):
             if episode is not tasks[max(0, number - 1)][0]:
                 nodes.stop('sim_robot')
@@ -221,14 +231,6 @@ def _drive(
                 _start_simulator(nodes, episode)
             runs.append(Run(words, episode, _standing(nodes, observer)))
             _follow(nodes, observer, runs[-1], f'{number + 1}/{len(tasks)}', arguments.max_steps)
-    finally:
-        observer.close_video()
-        executor.shutdown()
-        if thread.is_alive():
-            thread.join(5.0)
-        bag.close()
-        observer.destroy_node()
-        rclpy.shutdown()
 
 
 def _standing(nodes: NodeProcesses, observer: Observer) -> tuple[float, float, float]:
@@ -236,6 +238,7 @@ def _standing(nodes: NodeProcesses, observer: Observer) -> tuple[float, float, f
     deadline = time.monotonic() + _START_TIMEOUT
     while observer.pose is None or not observer.ready:
         nodes.check()
+        observer.check()
         if time.monotonic() > deadline:
             raise NodeFailed(
                 f'the nodes were not ready after {_START_TIMEOUT:g} s; see their logs'
@@ -261,6 +264,7 @@ def _follow(nodes: NodeProcesses, observer: Observer, run: Run, label: str, step
             if run.status is None:  # what it counts may come after it: topics are in no order
                 deadline = time.monotonic() + _LAST_ACTION
             nodes.check()
+            observer.check()
             for action, latency in observer.actions[shown:]:
                 shares = '  '.join(f'{100 * share:5.0f}%' for share in action.probabilities)
                 tqdm.write(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import difflib
-import os
 from pathlib import Path
 import re
 import signal
@@ -17,10 +16,9 @@ import sys
 from typing import Any
 
 from ament_index_python.packages import get_package_prefix, PackageNotFoundError
-from janusvln_ros.nodes.common.process import PARENT
 from janusvln_ros.parameters import build, Declaration
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.events.process import ProcessExited
 from launch.logging import get_logger
 from launch.utilities.type_utils import coerce_to_type
@@ -189,9 +187,7 @@ def checked(
                 except ValueError as error:
                     raise RuntimeError(f'{one.name}:={values[one.name]!r}: {error}') from None
 
-    # launch that is killed, or sent SIGTERM, leaves its processes running
-    ends = SetEnvironmentVariable(PARENT, str(os.getpid()))
-    return LaunchDescription([OpaqueFunction(function=check), ends, description])
+    return LaunchDescription([OpaqueFunction(function=check), description])
 
 
 def _refuse_unknown(file: str, known: Sequence[str], given: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ from janusvln_ros.nodes.common.conversions import seconds, yaw
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
 from nav_msgs.msg import Odometry
 import numpy as np
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
@@ -69,6 +70,7 @@ class Observer(Node):
         self._video_path = video
         self._video: VideoWriter | None = None
         self._lock = threading.Lock()  # guards the video
+        self._failure: Exception | None = None
         self._instruction = self.create_publisher(String, 'instruction', RELIABLE)
         self.create_subscription(Image, 'image', self._on_image, qos_profile_sensor_data)
         self.create_subscription(Odometry, 'ground_truth', self._on_pose, qos_profile_sensor_data)
@@ -88,6 +90,18 @@ class Observer(Node):
             and self.status.state == NavigatorStatus.STATE_IDLE
             and self._instruction.get_subscription_count() > 0
         )
+
+    def spin(self, executor: Executor) -> None:
+        """Watch until the executor is shut down; what goes wrong in it, `check` raises."""
+        try:
+            executor.spin()
+        except Exception as error:  # of any callback, a full disk's among them
+            self._failure = error
+
+    def check(self) -> None:
+        """Raise what has ended the watching."""
+        if self._failure:
+            raise self._failure
 
     def forget(self) -> None:
         """Wait for a new simulator to be heard; its poses are not those of the run before."""

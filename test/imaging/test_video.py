@@ -27,3 +27,12 @@ def test_frame_of_another_size_is_refused(tmp_path):
         video.write(np.zeros((48, 64, 3), np.uint8))
         with pytest.raises(ValueError, match='64x48'):
             video.write(np.zeros((64, 48, 3), np.uint8))
+
+
+def test_a_full_disk_is_an_error_and_no_more():
+    noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+    video = VideoWriter('/dev/full', 10.0, (640, 480))
+    with pytest.raises(OSError, match='No space left'):
+        for _ in range(60):
+            video.write(noise)
+    video.close()

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 
 import av
 from janusvln_ros.system.processes import NodeProcesses
@@ -62,6 +64,29 @@ def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
     assert counts['/navigation_action'] >= sum(run['steps'] for run in summary['runs'])
     for topic in ('/image', '/odom', '/motion_status', '/navigator_status', '/camera_info'):
         assert counts[topic] > 5, counts
+
+
+SMALL_DISK = """
+mount -t tmpfs -o size=600k tmpfs "$1" || exit 77
+exec "$2" -m janusvln_ros.cli demo --out "$1/out" --device cpu --checkpoint random
+"""
+
+
+def test_a_full_disk_ends_the_demo_with_a_word(start_process, marked, tmp_path):
+    environment, running = marked
+    process = start_process(
+        ['unshare', '-Urm', 'sh', '-c', SMALL_DISK, 'sh', str(tmp_path), sys.executable],
+        env={**environment, 'OMP_NUM_THREADS': '1'},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _, said = process.communicate(timeout=PATIENCE)
+    if 'unshare' in said or process.returncode == 77:
+        pytest.skip(f'this user cannot mount a small disk: {said}')
+    assert process.returncode == 1 and 'Traceback' not in said
+    assert 'cannot write below' in said and 'No space left' in said
+    assert not running()
 
 
 @pytest.mark.parametrize(
