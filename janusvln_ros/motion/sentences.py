@@ -80,6 +80,7 @@ _DIRECTIONS = {
 
 _EXAMPLES = '"move forward 50 cm", "half a metre back", "turn left 30 degrees", "stop"'
 _MOST_STEPS = 10  # of one sentence
+_LONGEST = 1000  # characters of one
 # Between two steps: "then" anywhere; a full stop, a comma or "and" where a step may begin.
 _NEXT = re.compile(
     r'[\s,;.!]*\b(?:and )?then\b[\s,]*|(?:[.;!,]\s+(?:and )?|\s+and )(?!please\W*$)(?=(?:'
@@ -115,6 +116,10 @@ def parse_steps(
     "stop" may only be the last one. Raises SentenceError, also where only one step of several is
     not understood.
     """
+    if len(sentence) > _LONGEST:
+        raise SentenceError(
+            f'cannot obey a sentence of {len(sentence)} characters; at most {_LONGEST}'
+        )
     steps = _NEXT.split(' '.join(sentence.lower().split()))
     if len(steps) > _MOST_STEPS:
         raise SentenceError(

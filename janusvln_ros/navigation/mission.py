@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 import math
 
-from janusvln_ros.actions import Action, FORWARD_STEP, TURN_STEP
-from janusvln_ros.motion.geometry import Pose
+from janusvln_ros.actions import Action
 from janusvln_ros.motion.types import Mode, Result
 from janusvln_ros.motion.types import State as Motion
 from janusvln_ros.navigation.stuck import StuckDetector, StuckParameters
 from janusvln_ros.parameters import Changes, group, parameter
 
 _NANO = 1_000_000_000
-_MOVED, _TURNED = FORWARD_STEP / 2.0, TURN_STEP / 2.0  # a picture must change over so much
 _FORGET = _NANO // 2  # an executor that stands this long never received the older episode's action
 
 
@@ -199,7 +197,6 @@ class Mission:
         self._decided_at: int | None = None
         self._last_stamp: int | None = None
         self._frame_trouble = ''
-        self._seen: tuple[int, Pose] | None = None  # the last picture, and where it was first seen
         self._stuck = StuckDetector(parameters.stuck)
         self._failures = 0
         self._follow_motion(now)
@@ -247,8 +244,6 @@ class Mission:
         self.report, self._reported_at = report, now
         if report.state == Motion.ESTOPPED:
             self.end(Reason.ESTOPPED, report.message or 'the e-stop is pressed')
-        if report.action_id == (self.instruction_id, self.step - 1):
-            self._stuck.progressed(report.progress)
         moving = report.state in (Motion.MOVING, Motion.SETTLING)
         if self.awaiting == report.action_id and not moving and report.result != Result.NONE:
             self.awaiting = None
@@ -304,27 +299,10 @@ class Mission:
             return False
         return True
 
-    def begin_decision(self, stamp: int, now: int, picture: int) -> None:
-        """
-        Note that the policy is running on the frame with this stamp.
-
-        picture: a checksum of what it shows. No camera takes the very same picture twice from
-        different places: then its driver repeats an old one, and the episode ends.
-        """
+    def begin_decision(self, stamp: int, now: int) -> None:
+        """Note that the policy is running on the frame with this stamp."""
         self._last_stamp, self._decided_at = stamp, now
         self._enter(State.DECIDING, now)
-        pose, unknown = self._stuck.pose, self.report is not None and self.report.open_loop
-        if self._seen is None or self._seen[0] != picture or unknown:
-            self._seen = picture, pose
-        forward, left, turn = pose.seen_from(self._seen[1])
-        moved = math.hypot(forward, left)
-        if moved > _MOVED or abs(turn) > _TURNED:
-            self.end(
-                Reason.INPUT_LOST,
-                f'the robot has moved {moved:.2f} m and {math.degrees(turn):.0f} degrees by '
-                'odometry, and the camera shows the very same picture: does its driver repeat an '
-                'old one?',
-            )
 
     def decided(self, action: int, probabilities: Sequence[float], now: int) -> int | None:
         """
@@ -341,10 +319,7 @@ class Mission:
         if recovery is not None:
             action = recovery
         elif trouble:
-            obstacle = self._stuck.obstacle if action == Action.MOVE_FORWARD else ''
-            if obstacle:
-                trouble = f'{trouble}: {obstacle}; look at what stands there, and at the way meant'
-            self.end(Reason.BLOCKED if obstacle else Reason.STUCK, trouble)
+            self.end(Reason.STUCK, trouble)
             return None
         self._stuck.acted(action)
         self.awaiting = (self.instruction_id, self.step)
@@ -418,8 +393,7 @@ class Mission:
         if result in _FATAL:
             self.end(_FATAL[result], f'motion_executor ended the motion with {result.name}{said}')
             return
-        progress = math.inf if report.open_loop else report.progress
-        pushed = self._stuck.moved(result, progress, report.message)
+        pushed = self._stuck.moved(result, math.inf if report.open_loop else report.progress)
         if result == Result.SUCCEEDED:
             self._failures = 0
         elif not (pushed and result == Result.TIMEOUT):

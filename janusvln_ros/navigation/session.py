@@ -244,12 +244,8 @@ class Session:
                 self.frame = None
             self._outlet.refused(why)
 
-    def begin_decision(self, mission: Mission, frame: Frame, picture: int) -> bool:
-        """
-        Note that the policy is at work; False if things have changed in the meantime.
-
-        picture: a checksum of what the frame shows.
-        """
+    def begin_decision(self, mission: Mission, frame: Frame) -> bool:
+        """Note that the policy is at work; False if things have changed in the meantime."""
         with self.lock:
             now = self._now()
             if (
@@ -258,9 +254,9 @@ class Session:
                 or not mission.takes_frame(frame.stamp, now, frame.arrived)
             ):
                 return False
-            mission.begin_decision(frame.stamp, now, picture)
+            mission.begin_decision(frame.stamp, now)
             self._update()
-            return not mission.ended
+            return True
 
     def decided(self, mission: Mission, frame: Frame, answer: Answer) -> Order | None:
         """Take in a decision; return what the robot was told to do, if anything."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import threading
-import zlib
 
 from janusvln_ros.imaging.encodings import ImageError, to_rgb
 from janusvln_ros.navigation.decider import Decider
@@ -66,7 +65,7 @@ class Worker:
         except ImageError as error:
             self._session.refuse(mission, frame, str(error))
             return
-        if not self._session.begin_decision(mission, frame, zlib.crc32(rgb)):
+        if not self._session.begin_decision(mission, frame):
             return
         try:
             with self.watchdog.watching():

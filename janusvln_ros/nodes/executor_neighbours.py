@@ -15,7 +15,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data
 from rclpy.subscription import Subscription
 
-_PERIOD = 0.5  # s of wall time between two looks at the graph: one takes 0.3 ms
+_PERIOD = 0.2  # s of wall time between two looks at the graph: one takes 0.3 ms
 
 
 class ExecutorNeighbours:

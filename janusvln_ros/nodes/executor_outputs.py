@@ -15,6 +15,7 @@ from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.safety.masters import listed
 from janusvln_ros.motion.types import Mode, Result, State, Status, Velocity
 from janusvln_ros.msg import MidLevelCommand, MotionStatus
+from janusvln_ros.navigation.mission import shortened
 from janusvln_ros.nodes.common.conversions import to_quaternion, to_stamp
 from janusvln_ros.nodes.common.diagnostics import diagnostics, Rate
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
@@ -141,7 +142,7 @@ class ExecutorOutputs:
             motion_end=to_stamp(status.motion_end),
             progress=status.progress,
             open_loop=status.open_loop,
-            message=status.message,
+            message=shortened(status.message),
             session_id=self.session_id,
             execution_mode=_MODES[self._core.config.admission.execution_mode],
         )
@@ -175,6 +176,7 @@ class ExecutorOutputs:
     def publish_diagnostics(self) -> None:
         """Publish how everything is."""
         now, status = self._now(), self._core.status
+        status = replace(status, message=shortened(status.message))
         core, config = self._core, self._core.config
         odometry_age, navigator_age = core.odometry.age(now), core.link.age(now)
         warnings = []

@@ -28,6 +28,7 @@ from janusvln_ros.motion.sentences import parse_steps, SentenceError
 from janusvln_ros.motion.sequence import Sequence
 from janusvln_ros.motion.types import Request, State, Velocity
 from janusvln_ros.msg import MidLevelCommand, NavigationAction, NavigatorStatus
+from janusvln_ros.navigation.mission import shortened
 from janusvln_ros.nodes.common.conversions import seconds, yaw
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
@@ -50,9 +51,7 @@ except ImportError:  # no Nav2 here
     CollisionMonitorState = None
 
 _GUARD_PERIOD = 0.05  # s of wall time
-_LONGEST_NAME = (
-    256  # characters of a frame, an instruction, a polygon: nothing is echoed unbounded
-)
+_LONGEST_NAME = 256  # characters of a polygon's, a frame's, an instruction's
 
 
 @dataclass(frozen=True)
@@ -142,13 +141,13 @@ class MotionExecutor(LifecycleNode):
         self._outputs.rates['odometry'].count()
         position, q = message.pose.pose.position, message.pose.pose.orientation
         stamp, now = seconds(message.header.stamp), self._now()
-        frame = message.header.frame_id[:_LONGEST_NAME]
+        if not now:  # with use_sim_time: before the first /clock
+            return
+        frame, child = message.header.frame_id[:_LONGEST_NAME], message.child_frame_id
         self._outputs.odometry_frame = frame or self._outputs.odometry_frame
         self._outputs.odometry_delay = now - stamp
         problem = self._core.odometry.on_frames(
-            frame,
-            message.child_frame_id[:_LONGEST_NAME],
-            [message.pose.covariance[7 * axis] for axis in (0, 1, 5)],
+            frame, child[:_LONGEST_NAME], [message.pose.covariance[7 * axis] for axis in (0, 1, 5)]
         )
         self._core.on_odometry(stamp, position.x, position.y, yaw(q), now, problem)
 
@@ -223,21 +222,19 @@ class MotionExecutor(LifecycleNode):
 
     def _note_refusal(self, request: Request, reason: str) -> None:
         self._outputs.refused += 1
-        self._outputs.last_error = reason
+        self._outputs.last_error = reason = shortened(reason)
         self.get_logger().warning(f'step {request.step} is not executed: {reason}')
 
     def _on_done(self, message: MidLevelCommand) -> None:
         reason = self._core.on_done(
-            message.instruction_id[:_LONGEST_NAME], message.step, message.amount, self._now()
+            message.instruction_id, message.step, message.amount, self._now()
         )
         if reason:
             self.get_logger().warning(f'mid_level_done is ignored: {reason}')
 
     def _on_obstacles(self, name: str, frame: str, stamp: float, rays: Callable[[], Rays]) -> str:
         self._outputs.rates['obstacle'].count()
-        return self._core.obstacles.on_message(
-            name, frame[:_LONGEST_NAME], stamp, self._now(), rays
-        )
+        return self._core.obstacles.on_message(name, frame, stamp, self._now(), rays)
 
     def _on_monitor(self, message: CollisionMonitorState) -> None:
         stops = message.action_type == CollisionMonitorState.STOP
@@ -324,7 +321,10 @@ class MotionExecutor(LifecycleNode):
     def _update(self) -> None:
         self._updated_at = time.monotonic()
         self._outputs.rates['control'].count()
-        velocity = self._core.update(self._now())
+        now = self._now()
+        if not now:
+            return
+        velocity = self._core.update(now)
         following = self._sequence.advance(self._core.status)
         if following is not None:
             self._take(following)
@@ -338,13 +338,14 @@ class MotionExecutor(LifecycleNode):
         self._neighbours.listen()
         silent = time.monotonic() - self._updated_at
         longest = self._core.config.clock.clock_timeout
-        if silent <= longest or self._core.stands:
+        if silent <= longest:
             return
-        if self._core.state in (State.MOVING, State.SETTLING):
-            self.get_logger().error('ROS time stands still: the robot is stopped')
-            self._core.fail('ROS time stands still')
-        if silent <= longest + self._core.config.supervisor.zero_hold:
-            self._outputs.publish_velocity(Velocity())
+        if not self._core.stands:
+            if self._core.state in (State.MOVING, State.SETTLING):
+                self.get_logger().error('ROS time stands still: the robot is stopped')
+                self._core.fail('ROS time stands still')
+            if silent <= longest + self._core.config.supervisor.zero_hold:
+                self._outputs.publish_velocity(Velocity())
         self._outputs.publish_status()
 
 

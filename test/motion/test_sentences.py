@@ -201,3 +201,9 @@ def test_equal_commands_merge_up_to_a_limit():
     assert turn.merged(Command(Kind.TURN, -0.26), 1.0, 1.0) is None
     assert turn.merged(step, 1.0, 1.0) is None
     assert Command(Kind.STOP).merged(Command(Kind.STOP), 1.0, 1.0) is None
+
+
+def test_long_sentences_are_refused_unread_and_not_echoed():
+    with pytest.raises(SentenceError, match='1050000 characters; at most 1000') as caught:
+        parse_steps('go ' * 350_000)
+    assert len(str(caught.value)) < 100

@@ -45,7 +45,8 @@ class Clock:
         """Forbid motions before time has begun."""
         if not math.isinf(self.now):
             return None
-        return Verdict(Stop.HALT, Result.INPUT_LOST, 'ROS time has not begun')
+        text = 'ROS time has not begun: with use_sim_time, does /clock come?'
+        return Verdict(Stop.HALT, Result.INPUT_LOST, text)
 
     def forget(self) -> None:
         """Keep the new time."""

@@ -10,7 +10,7 @@ from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.types import Result
 from janusvln_ros.parameters import parameter
 
-_LISTENING = 1.0  # s at the start, for an e_stop that was latched before
+_LISTENING = 2.0  # s at the start, for an e_stop that was latched, or another executor
 _LATCHED = 10.0  # s for the message of a publisher that latches, once it is found
 
 

@@ -40,13 +40,13 @@ class Navigators:
         )
 
     def verdict(self, now: float) -> Verdict | None:
-        """Brake while two are at work."""
+        """Halt while two are at work: what one asks for, the other contradicts."""
         present = [name for name, when in self._at_work.items() if abs(now - when) < _GONE]
         if len(present) < 2:
             return None
         names = ', '.join(name[:_SHOWN] or 'one that tells no session' for name in present[:2])
         text = f'two navigators are at work on this robot ({names}): end one of the two'
-        return Verdict(Stop.BRAKE, Result.BAD_INPUT, text)
+        return Verdict(Stop.HALT, Result.BAD_INPUT, text)
 
     def forget(self) -> None:
         """Drop all times."""

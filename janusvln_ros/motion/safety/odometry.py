@@ -11,8 +11,6 @@ from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.types import Result, Velocity
 from janusvln_ros.parameters import parameter
 
-_FORGETS = 0.05  # of what lags less than it did, with every message
-
 
 @dataclass(frozen=True)
 class OdometryParameters:
@@ -53,16 +51,14 @@ class Odometry:
     """
     The last poses, and whether they can be trusted.
 
-    fastest: the greatest velocities that the robot is given. lag: how old (s) the newest pose was
-    at most lately, before the next one came. in_use: whether a motion in closed loop is under way;
-    such a one never goes on without odometry.
+    fastest: the greatest velocities that the robot is given. in_use: whether a motion in closed
+    loop is under way; such a one never goes on without odometry.
     """
 
     def __init__(self, parameters: OdometryParameters, open_loop: OpenLoopParameters) -> None:
         self.configure(parameters, open_loop)
         self.fastest = Velocity()
         self.in_use = False
-        self.lag = 0.0
         self.poses = PoseBuffer()
         self.total = Pose()  # m forward, m to the left, rad: the sum of all small steps
         self.moved = PoseBuffer()  # that sum at the stamps of the poses
@@ -77,12 +73,11 @@ class Odometry:
         """
         Take what a message says of itself; return what is wrong with it, or ''.
 
-        frame, child: frame_id and child_frame_id. variances: of x, y and yaw; below 0,
-        infinite or NaN is "unknown". All messages have to name the same two frames, and two
-        different ones.
+        frame, child: frame_id and child_frame_id. variances: of x, y and yaw; below 0 is
+        "unknown". All messages have to name the same two frames, and two different ones.
         """
-        if not all(0.0 <= variance < math.inf for variance in variances):
-            return 'odometry says that its pose is unknown (a variance below 0, infinite or NaN)'
+        if min(variances, default=0.0) < 0.0:
+            return 'odometry says that its pose is unknown (a variance below 0)'
         if frame and frame == child:
             return f'odometry is a pose of "{child}" in itself: frame_id has to be fixed'
         frames, self._frames = self._frames or (frame, child), (frame, child)
@@ -101,7 +96,7 @@ class Odometry:
         """
         pose = Pose(x, y, yaw)
         if not pose.is_finite():
-            return 'odometry is not finite, or turned as no robot that stands'
+            return 'odometry is not finite'
         if self.is_silent(now):
             self._restart()
         problem, last = '', self.poses.pose
@@ -115,8 +110,6 @@ class Odometry:
                 ' is the network slow?'
             )
         if last is not None:
-            age = max(0.0, now - self.poses.stamp)
-            self.lag = max(age, self.lag + _FORGETS * (age - self.lag))
             pose = Pose(x, y, last.yaw + wrap(yaw - last.yaw))
             problem = self._jump(last, pose, dt)
             if problem:
@@ -169,4 +162,4 @@ class Odometry:
         ):
             return ''
         degrees = math.degrees(turned)
-        return f'odometry jumped by {moved:.3g} m, {degrees:.0f} degrees within {dt:.3f} s'
+        return f'odometry jumped by {moved:.2f} m, {degrees:.0f} degrees within {dt:.3f} s'
