@@ -4,20 +4,18 @@ from collections.abc import Callable, Iterator
 import contextlib
 import os
 from pathlib import Path
-import random
 import signal
-import socket
 import subprocess
 import sys
 import uuid
 
+from domains import free_domain
 from hypothesis import settings
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / 'test' / 'policy' / 'data' / 'goldens' / 'tiny_act'
-_PARTICIPANTS = 32  # of a domain that are looked for; each has a port of its own, by the standard
 
 # A job in a shell's background ignores Ctrl-C and so do its processes; tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -93,7 +91,7 @@ def make_frames() -> Callable[..., np.ndarray]:
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Give this test a DDS domain that nobody else on this machine uses; local discovery only."""
-    with _free_domain() as domain:
+    with free_domain() as domain:
         monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
         monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(ROOT / 'config' / 'fastdds.xml'))
@@ -103,31 +101,8 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 @pytest.fixture
 def other_domain() -> Iterator[int]:
     """Give a second such domain, for what must not find the rest of the test by itself."""
-    with _free_domain() as domain:
+    with free_domain() as domain:
         yield domain
-
-
-@contextlib.contextmanager
-def _free_domain() -> Iterator[int]:
-    """
-    Hold a DDS domain that no participant is in.
-
-    Another run of the tests on this machine would be heard otherwise, and would be obeyed.
-    """
-    for domain in random.sample(range(1, 102), 101):  # those below Linux's ephemeral ports
-        with contextlib.ExitStack() as held:
-            try:
-                name = held.enter_context(socket.socket(socket.AF_UNIX))
-                name.bind(f'\0janusvln_ros test domain {domain}')  # freed with the process
-                for participant in range(_PARTICIPANTS):
-                    probe = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                    probe.bind(('', 7410 + 250 * domain + 2 * participant))
-                    probe.close()
-            except OSError:
-                continue
-            yield domain
-            return
-    raise RuntimeError('all DDS domains of this machine are in use')
 
 
 @pytest.fixture

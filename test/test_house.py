@@ -25,7 +25,7 @@ MAY_IMPORT = {
     'motion': {'motion.safety'},
     'imaging': set(),
     'sim': set(),
-    'navigation': {'policy.interface', 'motion.types', 'motion.geometry', 'imaging'},
+    'navigation': {'policy.interface', 'motion.types', 'imaging'},
     'recordings': {'imaging'},
     'episodes': {'sim', 'motion'},
     'measurement': {'policy', 'policy.network', 'sim'},

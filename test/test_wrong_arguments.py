@@ -44,8 +44,7 @@ WRONG = {
     'replay': {
         '': 'INPUT',
         '--nosuch x': '--nosuch',
-        '/nosuch': 'does not exist',
-        'pictures': '--model DIR is needed',
+        '/nosuch': '--model',
         '/nosuch --model TINY': '/nosuch',
         "'' --model TINY": 'no bag',
         "'a file' --model TINY": 'a file',

@@ -2,8 +2,9 @@
 A base as a process: cmd_vel in, odom out, with the dynamics of motion.testing.
 
 Run as a script by tests and by benchmarks/. A string on the topic `base_fault` makes its odometry
-misbehave: silent, nan, jump, ok; with --speed also clock_freeze, clock_back, clock_ahead; or "NAME
-SHARE", a fault of faults.py. What it really does is always told on `base_truth`.
+misbehave: silent, nan, jump, frames, variance, rotation, ok; with --speed also clock_freeze,
+clock_back, clock_ahead; or "NAME SHARE", a fault of faults.py. What it really does is always told
+on `base_truth`.
 """
 
 import argparse
@@ -103,6 +104,12 @@ class KinematicBase(Node):
             message.pose.pose.position.x = math.nan
         elif self._fault == 'jump':
             message.pose.pose.position.y += 5.0
+        elif self._fault == 'frames':
+            message.child_frame_id = 'elsewhere'
+        elif self._fault == 'variance':
+            message.pose.covariance[0] = -1.0
+        elif self._fault == 'rotation':
+            message.pose.pose.orientation.w = message.pose.pose.orientation.z = 0.0
         self._odometry.publish(message)
 
     def _odometry_message(self, model_time, pose):
