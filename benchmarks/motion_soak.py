@@ -31,12 +31,11 @@ from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.types import Request, State, Velocity
-from tqdm import tqdm
+from soak_ledger import Ledger, Memory, memory, progress_bar, SoakError  # tells where faults is
+
+from faults import FAULTS, FaultyRobot  # isort: skip
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / 'test' / 'support'))
-
-from faults import FAULTS, FaultyRobot, STEP, STEP_ANGLE  # noqa: E402 - where it is was just told
 
 PATIENCE = 20.0  # simulated s for what must happen
 BY_STAMPS = {'late by its stamps', 'stamps old', 'stamps ahead'}  # odometry_delay is long here
@@ -64,10 +63,6 @@ class Sight:
     pose: Pose  # where the base really is
 
 
-class SoakError(Exception):
-    """Something that must not happen."""
-
-
 Script = Generator[list[Event], Sight, Sight | None]
 
 
@@ -75,8 +70,8 @@ class Life:
     """The script of what happens to the robot; counts what has."""
 
     def __init__(self, seed: int) -> None:
-        self.counts: Counter[str] = Counter()
-        self.farthest = self.widest = 0.0  # m, rad: after a fault
+        self.ledger = Ledger()
+        self.counts = self.ledger.counts
         self._dice = random.Random(seed)
 
     def run(self) -> Script:
@@ -142,7 +137,6 @@ class Life:
         """Break the robot, ask for more all the same, and see how far it goes."""
         what = self._dice.choice(BREAKS)
         fault = FAULTS[what]
-        self.counts[what] += 1
         begun = yield [('fault', (what, self._dice.random()))]
         for more in range(1, 4):
             yield [('action', (name, step + more, action))]
@@ -152,15 +146,7 @@ class Life:
         )
         way = math.hypot(stopped.pose.x - begun.pose.x, stopped.pose.y - begun.pose.y)
         turned = abs(math.remainder(stopped.pose.yaw - begun.pose.yaw, math.tau))
-        self.farthest = max(self.farthest, (0.0 if fault.momentary or not fault.way else way))
-        self.widest = max(self.widest, (0.0 if fault.momentary or not fault.turn else turned))
-        if not fault.momentary and (
-            (fault.way and way > fault.steps * STEP)
-            or (fault.turn and turned > fault.steps * STEP_ANGLE)
-        ):
-            raise SoakError(
-                f'"{what}": the base went {way:.2f} m, {math.degrees(turned):.0f} degrees more'
-            )
+        self.ledger.judge(what, fault, way, turned)
         return stopped
 
     def _stand(self, stopped: Sight) -> Script:
@@ -196,36 +182,25 @@ class Life:
         return sight
 
 
-def memory(process: int | str = 'self') -> float:
-    """Return the resident memory of a process in MB."""
-    pages = int(Path(f'/proc/{process}/statm').read_text().split()[1])
-    return pages * os.sysconf('SC_PAGE_SIZE') / 1e6
-
-
 class Progress:
     """Tells how far it is, and how the executor's memory has grown since the first tenth."""
 
     def __init__(self, hours: float, process: int | str) -> None:
-        self._bar = tqdm(
-            total=hours,
-            unit='h',
-            bar_format='{l_bar}{bar}| {n:.2f}/{total:g} h'
-            ' simulated [{elapsed}<{remaining}{postfix}]',
-        )
+        self._bar = progress_bar(hours)
         self._process, self._hours = process, hours
         self._began: float | None = None
-        self.first, self.last = math.nan, math.nan
+        self.memory = Memory()
 
     def tell(self, now: float, counts: Counter[str]) -> bool:
         """Take the simulated time (s); return whether there is more to do."""
         self._began = now if self._began is None else self._began
         hours = (now - self._began) / 3600.0
         if hours - self._bar.n >= self._hours / 200.0 or hours >= self._hours:
-            self.last = memory(self._process)
-            if math.isnan(self.first) and hours >= self._hours / 10.0:
-                self.first = self.last
+            self.memory.hours, self.memory.last = hours, memory(self._process)
+            if math.isnan(self.memory.first) and hours >= self._hours / 10.0:
+                self.memory.first = self.memory.last
             self._bar.set_postfix_str(
-                f'{counts["actions"]} actions, {self.last:.1f} MB', refresh=False
+                f'{counts["actions"]} actions, {self.memory.last:.1f} MB', refresh=False
             )
             self._bar.update(min(hours, self._hours) - self._bar.n)
         return hours < self._hours
@@ -449,13 +424,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f'\n{error}; after {dict(life.counts)}', file=sys.stderr)
         return 1
     progress.close()
-    growth = progress.last - progress.first
-    print(
-        f'{options.hours:g} h: {dict(life.counts)}; memory {progress.first:.1f} MB after the'
-        f' first tenth, {progress.last:.1f} MB at the end; farthest after a fault'
-        f' {life.farthest:.2f} m, {math.degrees(life.widest):.0f} degrees'
-    )
-    return 1 if growth > options.growth else 0
+    name = 'motion_executor' if options.over_dds else 'all'
+    life.ledger.hours = options.hours
+    life.ledger.memory[name] = progress.memory
+    print(life.ledger.summary())
+    return 1 if progress.memory.growth > options.growth else 0
 
 
 if __name__ == '__main__':

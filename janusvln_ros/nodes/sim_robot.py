@@ -43,7 +43,7 @@ try:
 except ImportError:  # ROS 2 from wheels has no tf2
     TransformBroadcaster = None
 
-_TICK = 0.01  # s of wall time between two looks at the clock
+_TICK = 0.01  # s between two looks at the clock, of wall and of simulated time at most
 _CELL = 0.05  # m of the map
 _CLOCK_PERIOD = 0.01  # s of simulated time
 _MOST_BEHIND = 0.1  # s of wall time that are made up for after a delay; the rest is lost
@@ -191,8 +191,9 @@ class SimRobot(Node):
         next_clock = 0.0 if self._clocked else math.inf
         owed = 0.0  # s of simulated time
         last = time.time()  # the clock of the stamps, so that they keep the world's pace
+        tick = _TICK / max(1.0, settings.real_time_factor)
         while not self._ending:
-            time.sleep(min(max(0.0, last + _TICK - time.time()), _TICK))
+            time.sleep(min(max(0.0, last + tick - time.time()), tick))
             now = time.time()
             owed += min(max(0.0, now - last), _MOST_BEHIND) * settings.real_time_factor
             last = now

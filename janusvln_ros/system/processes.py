@@ -39,9 +39,12 @@ class NodeProcesses:
         self._handlers: dict[int, Any] = {}
         logs.mkdir(parents=True, exist_ok=True)
 
-    def start(self, name: str, parameters: Mapping[str, Any]) -> subprocess.Popen:
-        """Start `janusvln NAME` with these ROS parameters."""
+    def start(
+        self, name: str, parameters: Mapping[str, Any], *remappings: str
+    ) -> subprocess.Popen:
+        """Start `janusvln NAME` with these ROS parameters; remappings: as FROM:=TO."""
         words = [word for key, value in parameters.items() for word in ('-p', f'{key}:={value}')]
+        words += [word for remapping in remappings for word in ('-r', remapping)]
         command = [sys.executable, '-m', 'janusvln_ros.cli', name, '--ros-args', *words]
         with open(self._log(name), 'wb') as log:
             self._running[name] = subprocess.Popen(
