@@ -88,10 +88,13 @@ class FaultyLink(Node):
         self.camera: Callable[[float], float | None] = lambda stamp: stamp
         self.scanner: Callable[[np.ndarray], np.ndarray | None] = lambda ranges: ranges
 
-    def begin(self, driving: bool, turning: bool) -> None:
-        """Measure from now on; what of the commands counts as motion."""
-        both = 0.0 if driving else TURNS
-        self._least = 0.0 if driving else math.inf, both if turning else math.inf
+    def begin(self, driving: bool, turning: bool, least: tuple[float, float]) -> None:
+        """Measure from now on; what of the commands is motion, and at least how fast it is."""
+        linear, angular = least
+        self._least = (
+            linear if driving else math.inf,
+            (angular if driving else TURNS) if turning else math.inf,
+        )
         self.way = self._yaw = self.turned = self.moved = 0.0
         self._since = None if self._since is None else self.now
 

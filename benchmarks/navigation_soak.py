@@ -11,7 +11,8 @@ node, or of who else is there. While a fault lasts the robot is told to go on al
 its begin on the base may really go one step more, 0.40 m and 25 degrees, motion ends within the
 fault's limit, and none comes until a new goal. Half way on, no node is started again any more,
 so that its memory can be watched. Parts with an even seed drive step by step, the others
-continuously. Ends with status 1 at the first violation, at a result of the wrong type, at a node
+continuously; one part in three has an e-stop that is reliable, best effort, or transient local.
+Ends with status 1 at the first violation, at a result of the wrong type, at a node
 that has ended by itself, or when the memory of a node has grown by more than --growth between the
 first tenth of its life and the end. Ctrl-C ends it with what there is so far.
 """
@@ -65,6 +66,11 @@ HOUSE = 18
 RATES = {'odometry': 50.0, 'camera': 5.0, 'commands': 50.0}  # per simulated s
 ENDINGS = ('end', 'cancel', 'replace', 'pause', 'long instruction', *6 * ('fault',))
 LONG = 1_000_000  # characters
+BUTTONS = (
+    ('reliable', 10),
+    ('best effort', qos_profile_sensor_data),
+    ('transient local', LATCHED),
+)
 WORDS = (
     'Go to the pink ball.',
     'Stop to the left of the pink ball.',
@@ -96,10 +102,8 @@ class Life:
         self._lives: dict[str, tuple[int, float, float]] = {}  # name: process, born (s), MB then
         link = self.link = FaultyLink(generate_house(HOUSE, rooms=3))
         self._goals = ActionClient(link, Navigate, 'navigate')
-        self.buttons = [
-            link.create_publisher(Bool, 'e_stop', quality)
-            for quality in (10, qos_profile_sensor_data, LATCHED)
-        ]
+        self._kind, quality = BUTTONS[seed % len(BUTTONS)]
+        self.button = link.create_publisher(Bool, 'e_stop', quality)
         self._actions = link.create_publisher(NavigationAction, 'navigation_action', LATEST)
         self._words = link.create_publisher(String, 'instruction', 10)
         self._triggers = {
@@ -175,7 +179,7 @@ class Life:
             lambda: (
                 self._goals.server_is_ready()
                 and all(each.service_is_ready() for each in self._triggers.values())
-                and all(each.get_subscription_count() for each in self.buttons)
+                and self.button.get_subscription_count()
                 and link.count_subscribers('instruction')
             ),
             'the nodes',
@@ -194,6 +198,7 @@ class Life:
         link = self.link
         motion, navigator = link.motion, link.navigator
         if motion.state in (MotionStatus.STATE_FAULT, MotionStatus.STATE_ESTOPPED):
+            self.release()  # by best effort it may get lost
             self._call('reset_e_stop')
         return (
             motion.state == MotionStatus.STATE_IDLE
@@ -241,9 +246,8 @@ class Life:
         self._pending.clear()
 
     def release(self) -> None:
-        """Say on every button that it is not pressed."""
-        for button in self.buttons:
-            button.publish(Bool(data=False))
+        """Say that the e-stop is not pressed."""
+        self.button.publish(Bool(data=False))
 
     def rival(self, there: bool) -> None:
         """Publish where the executor's commands go, or do so no more."""
@@ -315,14 +319,18 @@ class Life:
     def _break(self, goal: ClientGoalHandle, outcome: Future) -> None:
         """Break something, go on asking, and see what the robot does."""
         link = self.link
-        names = [name for name, one in TROUBLES.items() if self.renews or not one.restarts]
+        names = [
+            name
+            for name, one in TROUBLES.items()
+            if (self.renews or not one.restarts) and one.button in ('', self._kind)
+        ]
         name = self._dice.choice(names)
         trouble, share = TROUBLES[name], self._dice.random()
         if self._dice.random() < 0.8:  # mostly while it moves
             self._wait(lambda: link.moves or outcome.done(), 'motion')
         self._pass(self._dice.uniform(0.0, 0.8))
         lasts = trouble.seconds + self._dice.uniform(1.0, 4.0)
-        link.begin(trouble.way, trouble.turn)
+        link.begin(trouble.way, trouble.turn, trouble.least)
         trouble.begin(self, share)
         begun, end = time.monotonic(), link.now + lasts
         due = link.now
@@ -333,7 +341,13 @@ class Life:
                 due = link.now + 0.1
                 trouble.meanwhile(self)
         way, turned, moved = link.end()
-        self.ledger.judge(name, trouble, way, turned, moved, SLACK + LATE * self.speed)
+        try:
+            late = SLACK + LATE * self.speed
+            if trouble.wall:
+                late += trouble.seconds * (self.speed - 1.0)
+            self.ledger.judge(name, trouble, way, turned, moved, late)
+        except SoakError as error:  # what comes then is worth knowing, too
+            self.ledger.violations.append(str(error))
         trouble.end(self)
         self._cancel_pending()
         goal.cancel_goal_async()
@@ -348,6 +362,7 @@ class Life:
     def _stand(self) -> None:
         """See that the robot stands, is not commanded to move any more, and stays so."""
         moving = (MotionStatus.STATE_MOVING, MotionStatus.STATE_SETTLING)
+        self._pass(0.3 + LATE * self.speed)  # an action may be on its way
         self._wait(
             lambda: (
                 self.link.motion.state not in moving
@@ -493,6 +508,7 @@ def main(argv: list[str] | None = None) -> int:
         total.add(ledger)
     print(f'seeds {min(parts)} to {max(parts)}: {total.summary()}')
     wrong = [one for one in ended.values() if one not in ('done', 'interrupted')]
+    wrong += total.violations
     wrong += [
         f'the memory of {name} has grown by {one.growth:.1f} MB'
         for name, one in total.memory.items()

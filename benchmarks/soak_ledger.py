@@ -60,6 +60,7 @@ class Ledger:
     faults: dict[str, Worst] = field(default_factory=dict)
     memory: dict[str, Memory] = field(default_factory=dict)
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)  # least, nominal
+    violations: list[str] = field(default_factory=list)
     notes: Counter[str] = field(
         default_factory=Counter
     )  # why the robot stood though nothing was broken
@@ -94,6 +95,7 @@ class Ledger:
         self.wall = max(self.wall, other.wall)
         self.counts += other.counts
         self.notes += other.notes
+        self.violations += other.violations
         for name, worst in other.faults.items():
             self.faults.setdefault(name, Worst()).add(worst)
         for name, memory in other.memory.items():

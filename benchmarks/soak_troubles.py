@@ -8,7 +8,7 @@ import math
 import signal
 from typing import TYPE_CHECKING
 
-from faults import Fault, FAULTS
+from faults import Fault, FAULTS, PUSH
 import numpy as np
 import soak_ledger  # noqa: F401 - it tells where faults is
 from std_msgs.msg import Bool
@@ -22,13 +22,18 @@ class Trouble(Fault):
     """
     A fault of the whole system; `begin` and `end` are told the life in which it occurs.
 
-    meanwhile: what goes on while it lasts, ten times a simulated second. restarts: a node.
+    meanwhile: what goes on while it lasts, ten times a simulated second. restarts: a node. button:
+    the kind of e-stop that it needs. wall: `seconds` are of the wall's time. least: m/s and rad/s
+    that count as motion.
     """
 
     begin: Callable[[Life, float], object]
     end: Callable[[Life], object] = lambda life: life.link.mend()
     meanwhile: Callable[[Life], object] = lambda life: life.insist()
     restarts: bool = False
+    button: str = ''
+    wall: bool = False
+    least: tuple[float, float] = (0.0, 0.0)
 
 
 def sees(stamp: Callable[[float, float], float | None]) -> Callable[[Life, float], None]:
@@ -64,8 +69,9 @@ def goes_on(name: str) -> Callable[[Life], None]:
     return lambda life: life.nodes[name].send_signal(signal.SIGCONT)
 
 
-def presses(button: int) -> Callable[[Life, float], None]:
-    return lambda life, share: life.buttons[button].publish(Bool(data=True))
+def presses(life: Life, share: float) -> None:
+    """Press the e-stop."""
+    life.button.publish(Bool(data=True))
 
 
 def starts_executor_again(life: Life, share: float) -> None:
@@ -76,16 +82,19 @@ def starts_executor_again(life: Life, share: float) -> None:
 
 def presses_and_starts_again(life: Life, share: float) -> None:
     """Press a button that latches, and start the executor again."""
-    presses(2)(life, share)
+    presses(life, share)
     starts_executor_again(life, share)
 
 
 STEP_TIME = 3.5  # s of a step that is finished, its decision included
+# Too slow for odometry to be judged: below response_margin in 0.8 s, as just before an obstacle.
+CREEPING = 0.05, 0.1  # m/s, rad/s
 NOBODY = 0.5 + 0.7  # s until a base stops by itself, and braking
 TROUBLES = {
     **{
         name: Trouble(
             seconds=fault.seconds,
+            least=CREEPING if fault.seconds >= PUSH else (0.0, 0.0),
             begin=lambda life, share, fault=fault: fault.begin(life.link, share),
             meanwhile=Trouble.meanwhile if not fault.momentary else lambda life: None,
             **{key: getattr(fault, key) for key in ('way', 'turn', 'momentary', 'steps')},
@@ -109,14 +118,18 @@ TROUBLES = {
         scans(lambda ranges: np.minimum(ranges, 0.35)), 0.7, turn=False
     ),
     **{
-        f'e-stop {kind}': Trouble(presses(number), 0.1, end=lambda life: life.release())
-        for number, kind in enumerate(('reliable', 'best effort', 'transient local'))
+        f'e-stop {kind}': Trouble(presses, 0.1, end=lambda life: life.release(), button=kind)
+        for kind in ('reliable', 'best effort', 'transient local')
     },
     'e-stop, executor restarted': Trouble(
-        presses_and_starts_again, NOBODY, end=lambda life: life.release(), restarts=True
+        presses_and_starts_again,
+        NOBODY,
+        end=lambda life: life.release(),
+        restarts=True,
+        button='transient local',
     ),
     'second cmd_vel publisher': Trouble(
-        lambda life, share: life.rival(True), 1.0, end=lambda life: life.rival(False)
+        lambda life, share: life.rival(True), 1.0, end=lambda life: life.rival(False), wall=True
     ),
     'second navigator': Trouble(
         lambda life, share: None, 1.2, meanwhile=lambda life: life.act_besides()
