@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from janusvln_ros.recordings.topics import TOPICS
-from janusvln_ros.system.launching import Argument, checked, ends_launch, switch
+from janusvln_ros.system.launching import Argument, checked, ends_launch, include, switch
 from launch import LaunchContext, LaunchDescription
-from launch.actions import ExecuteProcess, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import ExecuteProcess, OpaqueFunction
 from launch.conditions import IfCondition
-from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
 
@@ -54,17 +53,7 @@ def record(context: LaunchContext) -> list[ExecuteProcess]:
 
 def generate_launch_description() -> LaunchDescription:
     """Include both sides, and the recorder where it is asked for."""
-    sides = [
-        IncludeLaunchDescription(
-            PythonLaunchDescriptionSource(str(Path(__file__).parent / f'{side}.launch.py'))
-        )
-        for side in ('robot', 'navigator')
-    ]
-    return checked(
-        __file__,
-        [
-            *ARGUMENTS,
-            *sides,
-            OpaqueFunction(function=record, condition=IfCondition(LaunchConfiguration('record'))),
-        ],
+    recorder = OpaqueFunction(
+        function=record, condition=IfCondition(LaunchConfiguration('record'))
     )
+    return checked(__file__, [*ARGUMENTS, include('robot'), include('navigator'), recorder])

@@ -7,21 +7,21 @@ from janusvln_ros.nodes.navigator import NavigatorParameters
 from janusvln_ros.system.launching import (
     Argument,
     checked,
-    ends_launch,
-    is_namespace,
+    common_arguments,
+    COMPUTERS,
+    CONFIG,
+    from_arguments,
+    node,
     parameter_file,
-    RESPAWN_DELAY,
+    respawn_argument,
+    RESPAWNING,
     switch,
     topic_arguments,
+    transport_profile,
 )
 from launch import LaunchDescription
-from launch.actions import SetEnvironmentVariable
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
-
-CONFIG = Path(__file__).parents[1] / 'config'
-COMPUTERS = sorted(path.stem for path in CONFIG.glob('computers/*.yaml'))
+from launch.substitutions import LaunchConfiguration
+from launch_ros.parameter_descriptions import ParameterFile
 
 
 def is_checkpoint(value: str, values: Mapping[str, str]) -> None:
@@ -78,12 +78,8 @@ ARGUMENTS = (
         "File with parameters of the navigator; they win over the computer's.",
         check=parameter_file('navigator', NavigatorParameters),
     ),
-    Argument('namespace', '', 'Namespace of the robot; moves all topics.', check=is_namespace),
-    switch('use_sim_time', 'Take the time from /clock.'),
-    switch(
-        'respawn',
-        'Start a node that has died again, at most three times; false: the launch ends with it.',
-    ),
+    *common_arguments(),
+    respawn_argument(),
     Argument(
         'log_level',
         'info',
@@ -95,28 +91,21 @@ ARGUMENTS = (
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the navigator's process."""
-    profile = str(CONFIG / 'fastdds.xml')
     image = LaunchConfiguration('image_topic')
-    parameters = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, kind in (
-            ('checkpoint', str),
-            ('execution_mode', str),
-            ('image_transport', str),
-            ('autostart', bool),
-            ('use_sim_time', bool),
-        )
-    }
-    navigator = Node(
-        package='janusvln_ros',
-        executable='navigator',
-        name='navigator',
-        output='screen',
-        namespace=LaunchConfiguration('namespace'),
+    navigator = node(
+        'janusvln_ros',
+        'navigator',
+        'navigator',
         parameters=[
             ParameterFile([f'{CONFIG}/computers/', LaunchConfiguration('computer'), '.yaml']),
             ParameterFile(LaunchConfiguration('navigator_params')),
-            parameters,
+            from_arguments(
+                checkpoint=str,
+                execution_mode=str,
+                image_transport=str,
+                autostart=bool,
+                use_sim_time=bool,
+            ),
         ],
         remappings=[
             ('image', image),
@@ -129,20 +118,7 @@ def generate_launch_description() -> LaunchDescription:
             '--enclave',
             '/janusvln/navigator',
         ],
-        respawn=LaunchConfiguration('respawn'),
-        respawn_delay=RESPAWN_DELAY,
-        on_exit=ends_launch('navigator'),
         sigterm_timeout='10',  # s; a step of the policy may have to end first
+        **RESPAWNING,
     )
-    return checked(
-        __file__,
-        [
-            *ARGUMENTS,
-            # Raw images are lost in Fast DDS's default shared memory.
-            *(
-                SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
-                for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-            ),
-            navigator,
-        ],
-    )
+    return checked(__file__, [*ARGUMENTS, *transport_profile(), navigator])

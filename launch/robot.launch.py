@@ -1,27 +1,27 @@
 """Start motion_executor: the robot's side, without torch or GPU."""
 
-from pathlib import Path
-
 from janusvln_ros.nodes.motion_executor import Parameters
 from janusvln_ros.system.launching import (
     Argument,
     checked,
+    common_arguments,
+    CONFIG,
     ends_launch,
-    is_namespace,
+    from_arguments,
+    node,
     parameter_file,
-    RESPAWN_DELAY,
+    respawn_argument,
+    RESPAWNING,
+    ROBOTS,
     switch,
     topic_arguments,
+    transport_profile,
 )
 from launch import LaunchDescription
-from launch.actions import SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
+from launch.substitutions import LaunchConfiguration
+from launch_ros.parameter_descriptions import ParameterFile
 
-CONFIG = Path(__file__).parents[1] / 'config'
-ROBOTS = sorted(path.stem.removeprefix('robot_') for path in CONFIG.glob('robot_*.yaml'))
 TOPICS = {
     'odom': 'Odometry (nav_msgs/Odometry).',
     'cmd_vel': 'Velocity for the base; nav_vel for twist_mux or the collision monitor.',
@@ -63,59 +63,36 @@ ARGUMENTS = (
         packages=['image_transport', 'compressed_image_transport'],
     ),
     *topic_arguments({'image': 'Camera, for compress_images.'}),
-    Argument('namespace', '', 'Namespace of the robot; moves all topics.', check=is_namespace),
-    switch('use_sim_time', 'Take the time from /clock.'),
-    switch(
-        'respawn',
-        'Start a node that has died again, at most three times; false: the launch ends with it.',
-    ),
+    *common_arguments(),
+    respawn_argument(),
 )
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the executor's process."""
-    profile = str(CONFIG / 'fastdds.xml')
     image = LaunchConfiguration('image_topic')
-    parameters = {
-        'execution_mode': LaunchConfiguration('execution_mode'),
-        'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
-        'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
-    }
-    executor = Node(
-        package='janusvln_ros',
-        executable='motion_executor',
-        name='motion_executor',
-        output='screen',
-        namespace=LaunchConfiguration('namespace'),
-        parameters=[ParameterFile(LaunchConfiguration('robot_params')), parameters],
+    executor = node(
+        'janusvln_ros',
+        'motion_executor',
+        'motion_executor',
+        parameters=[
+            ParameterFile(LaunchConfiguration('robot_params')),
+            from_arguments(execution_mode=str, autostart=bool, use_sim_time=bool),
+        ],
         remappings=[(name, LaunchConfiguration(f'{name}_topic')) for name in TOPICS],
         ros_arguments=['--enclave', '/janusvln/motion_executor'],
-        respawn=LaunchConfiguration('respawn'),
-        respawn_delay=RESPAWN_DELAY,
-        on_exit=ends_launch('motion_executor'),
+        **RESPAWNING,
     )
-    compressor = Node(
-        package='image_transport',
-        executable='republish',
-        name='compressor',
-        namespace=LaunchConfiguration('namespace'),
+    compressor = node(
+        'image_transport',
+        'republish',
+        'compressor',
+        output='log',
         arguments=['raw', 'compressed'],
         parameters=[{'in_transport': 'raw', 'out_transport': 'compressed'}],
         remappings=[('in', image), ('out/compressed', [image, '/compressed'])],
         condition=IfCondition(LaunchConfiguration('compress_images')),
-        respawn=LaunchConfiguration('respawn'),
-        respawn_delay=RESPAWN_DELAY,
         on_exit=ends_launch('the compressor of images'),
+        **RESPAWNING,
     )
-    return checked(
-        __file__,
-        [
-            *ARGUMENTS,
-            *(
-                SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
-                for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-            ),
-            executor,
-            compressor,
-        ],
-    )
+    return checked(__file__, [*ARGUMENTS, *transport_profile(), executor, compressor])

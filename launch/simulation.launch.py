@@ -1,31 +1,27 @@
 """Start the simulated robot with motion_executor and navigator."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from janusvln_ros.nodes.sim_settings import make_house, read_start_pose, Settings
 from janusvln_ros.parameters import flatten
 from janusvln_ros.system.launching import (
     Argument,
     checked,
-    ends_launch,
+    COMPUTERS,
+    CONFIG,
+    from_arguments,
+    include,
+    node,
     parameter_argument,
+    ROBOTS,
     switch,
 )
+from janusvln_ros.system.processes import bundled_checkpoint
 from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription
 from launch.conditions import IfCondition
-from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
-TINY = Path(__file__).parents[1] / 'models' / 'janusvln-tiny'
-ROBOTS = sorted(
-    path.stem.removeprefix('robot_')
-    for path in Path(__file__).parents[1].glob('config/robot_*.yaml')
-)
-COMPUTERS = sorted(path.stem for path in Path(__file__).parents[1].glob('config/computers/*.yaml'))
 SIMULATOR = [
     one
     for one in flatten(Settings).values()
@@ -56,7 +52,7 @@ FURTHER = {'scene': _is_scene, 'start_pose': _is_start_pose}
 ARGUMENTS = (
     Argument(
         'checkpoint',
-        str(TINY) if (TINY / 'config.json').is_file() else 'random',
+        bundled_checkpoint(),
         'Folder of the checkpoint (Hugging Face layout); random: small random weights that do not '
         'follow the instruction, to try the plumbing.',
     ),
@@ -74,31 +70,19 @@ ARGUMENTS = (
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the simulator's process, and include both sides of the robot."""
-    here = Path(__file__).parent
-    sides = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(here / 'all.launch.py')))
-    simulator = Node(
-        package='janusvln_ros',
-        executable='sim_robot',
-        name='sim_robot',
-        output='screen',
-        namespace=LaunchConfiguration('namespace'),
-        parameters=[
-            {
-                name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-                for name, kind in (
-                    *((one.name, type(one.default)) for one in SIMULATOR),
-                    ('use_sim_time', bool),
-                )
-            }
-        ],
-        on_exit=ends_launch('sim_robot'),
+    parameters = {one.name: type(one.default) for one in SIMULATOR}
+    simulator = node(
+        'janusvln_ros',
+        'sim_robot',
+        'sim_robot',
+        parameters=[from_arguments(**parameters, use_sim_time=bool)],
     )
     rviz = Node(
         package='rviz2',
         executable='rviz2',
         condition=IfCondition(LaunchConfiguration('rviz')),
         namespace=LaunchConfiguration('namespace'),
-        arguments=['-d', str(here.parent / 'config' / 'navigation.rviz')],
+        arguments=['-d', str(CONFIG / 'navigation.rviz')],
     )
     # The sides come first: they declare namespace and use_sim_time.
-    return checked(__file__, [*ARGUMENTS, sides, simulator, rviz])
+    return checked(__file__, [*ARGUMENTS, include('all'), simulator, rviz])

@@ -1,12 +1,8 @@
 """Start the navigator on a workstation; robot.launch.py runs on the robot, Wi-Fi in between."""
 
-from pathlib import Path
-
 from janusvln_ros.nodes.navigator import NavigatorParameters
-from janusvln_ros.system.launching import Argument, checked, parameter_file
+from janusvln_ros.system.launching import Argument, checked, CONFIG, include, parameter_file
 from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 # They come before those of navigator.launch.py, whose defaults suit one computer.
 ARGUMENTS = (
@@ -19,7 +15,7 @@ ARGUMENTS = (
     ),
     Argument(
         'navigator_params',
-        str(Path(__file__).parents[1] / 'config' / 'navigator_wifi.yaml'),
+        str(CONFIG / 'navigator_wifi.yaml'),
         "File with parameters of the navigator; they win over the computer's.",
         check=parameter_file('navigator', NavigatorParameters),
     ),
@@ -28,8 +24,4 @@ ARGUMENTS = (
 
 def generate_launch_description() -> LaunchDescription:
     """Include the navigator with what suits a radio link."""
-    navigator = Path(__file__).parent / 'navigator.launch.py'
-    return checked(
-        __file__,
-        [*ARGUMENTS, IncludeLaunchDescription(PythonLaunchDescriptionSource(str(navigator)))],
-    )
+    return checked(__file__, [*ARGUMENTS, include('navigator')])

@@ -11,8 +11,8 @@ import subprocess
 from xml.etree import ElementTree
 
 from janusvln_ros.measurement.findings import FAIL, Finding, OK, WARN
+from janusvln_ros.system.processes import PROFILES
 
-PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
 DEFAULT_SEGMENT = 512 * 1024  # bytes: what Fast DDS shares between processes without a profile
 LEAST_SHARED = 64e6  # bytes of /dev/shm: a segment of 16 MB for each of a few nodes
 _MOST_OFFSET = 0.1  # s that the computer's clock may be off, by what chrony believes

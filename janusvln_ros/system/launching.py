@@ -16,12 +16,24 @@ import sys
 from typing import Any
 
 from ament_index_python.packages import get_package_prefix, PackageNotFoundError
+from janusvln_ros import share
 from janusvln_ros.parameters import build, Declaration
+from janusvln_ros.system.processes import PROFILES
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
 from launch.events.process import ProcessExited
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.logging import get_logger
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch.utilities.type_utils import coerce_to_type
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 from rclpy.exceptions import InvalidNamespaceException, InvalidTopicNameException
 from rclpy.validate_namespace import validate_namespace
@@ -30,8 +42,12 @@ import yaml
 
 Check = Callable[[str, Mapping[str, str]], None]  # value, all values; ValueError: what is wrong
 
+CONFIG = share() / 'config'
+ROBOTS = sorted(path.stem.removeprefix('robot_') for path in CONFIG.glob('robot_*.yaml'))
+COMPUTERS = sorted(path.stem for path in CONFIG.glob('computers/*.yaml'))
 MOST_RESTARTS = 3
-RESPAWN_DELAY = 2.0  # s
+# Of a node that the argument respawn starts again.
+RESPAWNING = {'respawn': LaunchConfiguration('respawn'), 'respawn_delay': 2.0}  # s
 _OF_ALL_NODES = ('use_sim_time', 'start_type_description_service', 'qos_overrides')
 _BAD_PARAMETERS = 2  # exit status of a node that another start would not help
 _OF_LAUNCH = ('launch-prefix', 'launch-prefix-filter')  # arguments that launch itself reads
@@ -138,7 +154,25 @@ def _sections(prefix: str, content: Any) -> Iterator[tuple[re.Pattern[str], dict
         yield from _sections(f'{prefix}/{str(key).strip("/")}', content[key])
 
 
-def is_namespace(value: str, values: Mapping[str, str]) -> None:
+def common_arguments() -> list[Argument]:
+    """Make the arguments that every side of the robot has."""
+    return [
+        Argument(
+            'namespace', '', 'Namespace of the robot; moves all topics.', check=_is_namespace
+        ),
+        switch('use_sim_time', 'Take the time from /clock.'),
+    ]
+
+
+def respawn_argument() -> Argument:
+    """Make the argument that RESPAWNING and `ends_launch` read."""
+    return switch(
+        'respawn',
+        'Start a node that has died again, at most three times; false: the launch ends with it.',
+    )
+
+
+def _is_namespace(value: str, values: Mapping[str, str]) -> None:
     """Check that a value is a namespace, or empty."""
     try:
         validate_namespace('/' + value.lstrip('/'))
@@ -228,3 +262,37 @@ def ends_launch(name: str) -> Callable[[ProcessExited, LaunchContext], list[Shut
         raise RuntimeError(f'{name} has died ({how}); what it said stands above')
 
     return on_exit
+
+
+def node(package: str, executable: str, name: str, **options: Any) -> Node:
+    """Describe a node in the robot's namespace with whose end the launch ends."""
+    return Node(
+        package=package,
+        executable=executable,
+        name=name,
+        namespace=LaunchConfiguration('namespace'),
+        **{'output': 'screen', 'on_exit': ends_launch(name), **options},
+    )
+
+
+def from_arguments(**kinds: type) -> dict[str, ParameterValue]:
+    """Make a node's parameters of launch arguments of the same names: by name, their types."""
+    return {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, kind in kinds.items()
+    }
+
+
+def transport_profile() -> list[SetEnvironmentVariable]:
+    """Set the profile unless the user has one: Fast DDS's shared memory loses raw images."""
+    profile = str(CONFIG / 'fastdds.xml')
+    return [
+        SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
+        for name in PROFILES
+    ]
+
+
+def include(name: str) -> IncludeLaunchDescription:
+    """Include another launch file of ours."""
+    path = share() / 'launch' / f'{name}.launch.py'
+    return IncludeLaunchDescription(PythonLaunchDescriptionSource(str(path)))

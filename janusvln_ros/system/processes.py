@@ -16,6 +16,7 @@ from typing import Any
 from janusvln_ros import share
 from janusvln_ros.workers import end_with
 
+PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
 _PATIENCE = 10.0  # s that a node has to end by itself
 
 
@@ -109,7 +110,7 @@ class NodeProcesses:
 def node_environment() -> dict[str, str]:
     """Return the environment for nodes: ours, with the transport profile that images need."""
     environment = dict(os.environ)
-    for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+    for name in PROFILES:
         environment.setdefault(name, str(share() / 'config' / 'fastdds.xml'))
     return environment
 
