@@ -27,7 +27,7 @@ from janusvln_ros.measurement.differences import (
     table,
     verdict,
 )
-from janusvln_ros.policy.context import history
+from janusvln_ros.policy.context import Context, history
 from janusvln_ros.policy.decoding import penalise
 from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.interface import Decision
@@ -36,6 +36,7 @@ from janusvln_ros.policy.load import choose_device
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.policy.preprocessing import GEOMETRY_MEAN, GEOMETRY_STD
+from janusvln_ros.policy.prompt import Prompt
 import numpy as np
 from PIL import Image
 from safetensors.torch import load_file
@@ -110,6 +111,12 @@ class Recorder:
         with StepGraphs.eager(), self.recording():
             return self.policy.step(rgb)
 
+    @property
+    def episode(self) -> Context:
+        """The policy's episode, which its first step begins."""
+        assert self.policy.episode is not None
+        return self.policy.episode
+
     def frame_norm(self, name: str, part: int) -> torch.Tensor:
         """L2 norm of a frame's raw queries, keys or values (part 0, 1, 2), from 'qkv_...'."""
         return self.seen[name].chunk(3, dim=-1)[part].norm()
@@ -123,32 +130,28 @@ def check_sampled(
     golden = load_file(folder / 'golden.safetensors')
     recorder = Recorder(policy)
     rows: list[np.ndarray] = []  # pixel rows of every frame so far
-    first_semantics = None
     norms: dict[str, list[torch.Tensor]] = {'k0': [], 'vlast': []}
     exact = policy.model.dtype == torch.float32
     policy.reset(meta['instruction'])
     for step, expected in enumerate(meta['steps']):
-        want = {
-            name.partition('.')[2]: tensor
-            for name, tensor in golden.items()
-            if name.startswith(f's{step:03d}.')
-        }
+        want = tensors_of(golden, step)
         before = policy.memory_usage().frames
         decision = recorder.step(read_frame(folder, step))
-        seen, prompt = recorder.seen, policy.episode.prompt
+        seen, episode = recorder.seen, recorder.episode
+        prompt, positions = episode.prompt, episode.positions
         frames = history(step, policy.memory.history_frames)
         ids = prompt.ids(len(frames))
         answers = torch.tensor(list(decision.log_probabilities.values()))
         report.action(answers, want['action_logprob'])
         rows.append(seen['vision_rows'].numpy())
-        first_semantics = seen['semantics'] if step == 0 else first_semantics
+        if step == 0:
+            first_semantics = seen['semantics']
         norms['k0'].append(recorder.frame_norm('qkv_first', 1))
         norms['vlast'].append(recorder.frame_norm('qkv_last', 2))
-        kept = policy.episode.geometry.retained()
+        kept = episode.geometry.retained()
 
         report.same('history', frames, expected['history'])
         report.same('input_ids', ids, want['input_ids'].tolist())
-        positions = policy.episode.positions
         report.same('position_ids', positions.tolist(), want['position_ids'].tolist())
         report.same('rope_delta', int(positions.max()) + 1 - len(ids), expected['rope_delta'])
         grid = [1, *prompt.grid.vision]
@@ -182,7 +185,7 @@ def check_sampled(
         best = Action(int(answers.argmax())).name
         report.same('action', best, expected['action_argmax'])
         if exact:
-            check_answer(report, seen['answers'], policy, decision, expected, want)
+            check_answer(report, seen['answers'], policy, prompt, decision, expected, want)
         progress()
 
 
@@ -222,6 +225,7 @@ def check_answer(
     report: Report,
     tree_logits: torch.Tensor,
     policy: JanusPolicy,
+    prompt: Prompt,
     decision: Decision,
     expected: dict[str, Any],
     want: dict[str, torch.Tensor],
@@ -250,7 +254,7 @@ def check_answer(
         )
     if decision.text in Action.__members__:
         constrained, _ = policy.tree.constrained(
-            tree_logits, policy.episode.prompt.vocabulary, policy.repetition_penalty
+            tree_logits, prompt.vocabulary, policy.repetition_penalty
         )
         report.same('constrained', constrained, decision.action)
 
@@ -265,14 +269,10 @@ def check_windowed(
     recorder = Recorder(policy)
     policy.reset(meta['instruction'])
     for step, expected in enumerate(oracle['steps']):
-        want = {
-            name.partition('.')[2]: tensor
-            for name, tensor in golden.items()
-            if name.startswith(f's{step:03d}.')
-        }
-        attended = [*policy.episode.language.retained(), step] if step else [0]
+        want = tensors_of(golden, step)
+        attended = [*recorder.episode.language.retained(), step] if step else [0]
         decision = recorder.step(read_frame(folder, step))
-        seen, episode = recorder.seen, policy.episode
+        seen, episode = recorder.seen, recorder.episode
         prompt = episode.prompt
         answers = torch.tensor(list(decision.log_probabilities.values()))
         report.action(answers, want['action_logprob'])
@@ -319,6 +319,12 @@ CHECKS = {
     'sampled': ('golden.safetensors', check_sampled),
     'windowed': ('windowed.safetensors', check_windowed),
 }
+
+
+def tensors_of(golden: dict[str, torch.Tensor], step: int) -> dict[str, torch.Tensor]:
+    """Give the golden tensors of a step by name."""
+    start = f's{step:03d}.'
+    return {n.removeprefix(start): t for n, t in golden.items() if n.startswith(start)}
 
 
 def read_meta(folder: Path) -> dict[str, Any]:

@@ -324,7 +324,7 @@ class Navigator(LifecycleNode):
         return problem
 
     def _begin(self, name: str, instruction: str) -> None:
-        if unknown := self._policy.unknown_words(instruction):
+        if self._policy and (unknown := self._policy.unknown_words(instruction)):
             self.get_logger().warning(
                 f'the checkpoint never saw the words: {", ".join(unknown)}; '
                 'docs/instructions.md tells which it knows'

@@ -128,7 +128,7 @@ class NavigatorOutputs:
 
     def draw(self, order: Order, rgb: np.ndarray) -> None:
         """Publish the debug image of a decision, if somebody looks."""
-        if not self._debug.get_subscription_count():
+        if order.frame is None or not self._debug.get_subscription_count():
             return
         picture = annotate(
             rgb,

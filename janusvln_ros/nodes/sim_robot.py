@@ -225,7 +225,7 @@ class SimRobot(Node):
             while True:
                 with self._shot:
                     self._shot.wait_for(lambda: self._wanted is not None or self._ending)
-                    if self._ending:
+                    if self._ending or self._wanted is None:
                         return
                     (stamp, pose), self._wanted = self._wanted, None
                 rgb = self._camera.spoil(renderer.render(*pose, self._camera), rng)

@@ -140,7 +140,7 @@ class Context:
         geometry.clear()
         language.clear()
         self.step = 0
-        self.positions: torch.Tensor | None = None  # (3, L) of the latest prompt
+        self.positions: torch.Tensor  # (3, L) of the latest prompt, from `prefill` on
         self._said = self._prompt_tokens = self._next_position = 0
         self._gap: tuple[torch.Tensor, ...] = ()  # rotation by which the anchors' turn has grown
         config = model.config.language
