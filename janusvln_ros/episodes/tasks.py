@@ -330,26 +330,18 @@ def back_to_passed(scene: Scene, x: float, y: float) -> Iterator[Task]:
             )
 
 
-# By category and form; the forms' words are in phrasings.PHRASINGS.
+# By category and form, which is the proposer's name; the forms' words are in phrasings.PHRASINGS.
 FORMS: Mapping[str, Mapping[str, Proposer]] = {
-    'reach': {'reach': reach},
-    'sequence': {
-        'door_then': door_then,
-        'door_turn_then': door_turn_then,
-        'past_door_then': past_door_then,
-        'door_door_then': door_door_then,
-        'two_things': two_things,
-    },
-    'direction': {
-        'side_thing': side_thing,
-        'nth_thing': nth_thing,
-        'side_door': side_door,
-        'nth_door': nth_door,
-    },
-    'depth': {'nearest': nearest, 'farthest': farthest},
-    'side': {'beside': beside, 'back_of': back_of},
-    'relation': {'next_to': next_to, 'between': between},
-    'memory': {'there_and_back': there_and_back, 'back_to_passed': back_to_passed},
+    category: {proposer.__name__: proposer for proposer in proposers}
+    for category, proposers in {
+        'reach': (reach,),
+        'sequence': (door_then, door_turn_then, past_door_then, door_door_then, two_things),
+        'direction': (side_thing, nth_thing, side_door, nth_door),
+        'depth': (nearest, farthest),
+        'side': (beside, back_of),
+        'relation': (next_to, between),
+        'memory': (there_and_back, back_to_passed),
+    }.items()
 }
 
 

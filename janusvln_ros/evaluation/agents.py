@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,10 +55,6 @@ class AgentSpec:
         """Give a copy with some fields changed; memory fields are merged."""
         memory = self.memory | changes.pop('memory', {})
         return replace(self, memory=memory, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give the fields by name."""
-        return asdict(self)
 
     def make(self) -> Agent:
         """

@@ -7,7 +7,7 @@ d = 2 or 3, in any one frame.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 import math
 
 import numpy as np
@@ -29,10 +29,6 @@ class EpisodeMetrics:
     steps: int  # actions taken, STOP included
     collisions: int  # actions that touched an obstacle
     path_length: float  # summed Euclidean steps, m
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the scores by name."""
-        return asdict(self)
 
 
 def path_length(positions: np.ndarray) -> float:

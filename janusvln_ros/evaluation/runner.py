@@ -79,7 +79,7 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Give what decides the results, for run.json."""
         return {
-            'agent': self.agent.as_dict(),
+            'agent': asdict(self.agent),
             'environment': asdict(self.environment),
             'categories': list(self.categories),
             'hash_pictures': self.hash_pictures,
@@ -104,7 +104,7 @@ def evaluate(
             keys = environment.keys(list(run.categories))[: run.episodes]
         videos = set(keys[: run.videos])
         done = {record['key'] for record in read_records(run.folder)}
-        mine = [key for key in keys[rank::world_size] if _name(key) not in done]
+        mine = [key for key in keys[rank::world_size] if str(key) not in done]
         tasks = [(key, key in videos) for key in mine]
         with tqdm(
             total=len(keys[rank::world_size]),
@@ -119,7 +119,7 @@ def evaluate(
                 stream.flush()
                 os.fsync(stream.fileno())
                 rates.add(record)
-    wanted = {_name(key): place for place, key in enumerate(keys)}
+    wanted = {str(key): place for place, key in enumerate(keys)}
     records = [record for record in read_records(run.folder) if record['key'] in wanted]
     return sorted(records, key=lambda record: wanted[record['key']])
 
@@ -141,7 +141,7 @@ def run_episode(
         if video:
             frame = _frame(rgb, episode.instruction.text, len(environment.actions), action, agent)
             writer = writer or VideoWriter(
-                run.folder / f'episode-{_name(key).replace("/", "_")}.mp4',
+                run.folder / f'episode-{str(key).replace("/", "_")}.mp4',
                 _VIDEO_FPS,
                 (frame.shape[1], frame.shape[0]),
             )
@@ -150,12 +150,12 @@ def run_episode(
     if writer is not None:
         writer.close()
     return {
-        'key': _name(key),
+        'key': str(key),
         'episode_id': episode.episode_id,
         'scene_id': episode.scene_id,
         'instruction': episode.instruction.text,
         **environment.description(),
-        **environment.metrics().as_dict(),
+        **asdict(environment.metrics()),
         'stopped': environment.actions[-1:] == [0],
         'actions': environment.actions,
         'path': [[round(float(value), 4) for value in pose] for pose in environment.poses],
@@ -247,11 +247,6 @@ def _locked(path: Path) -> Iterator[Any]:
             stream.truncate(len(whole.encode('utf-8')))
         stream.seek(0, os.SEEK_END)
         yield stream
-
-
-def _name(key: Any) -> str:
-    """Give the text by which a record names its episode."""
-    return key if isinstance(key, str) else str(key)
 
 
 def _frame(rgb: Any, instruction: str, step: int, action: int, agent: Agent) -> Any:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 
 import av
 import numpy as np
 
 
-class VideoWriter:
+class VideoWriter(AbstractContextManager['VideoWriter']):
     """
     An MP4 file that grows frame by frame and is playable once closed.
 
@@ -52,10 +52,5 @@ class VideoWriter:
             self._container.mux(self._stream.encode())
             self._container.close()
 
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(
-        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -100,13 +100,10 @@ def storage(work: Workload) -> dict[str, int]:
     for name, tensor in model.state_dict().items():
         if name == 'model.embed_tokens.weight':
             continue
-        size = tensor.nbytes
-        if quantization.belongs(name, work.language_weights):
-            if work.language_weights == 'int8':  # multiplied by as a copy
-                copy = max(copy, size)
-            size = quantization.weight_bytes(tuple(tensor.shape), work.language_weights)
+        if work.language_weights == 'int8' and quantization.belongs(name, 'int8'):
+            copy = max(copy, tensor.nbytes)  # what is multiplied by
         part = 'language model' if name.startswith(('model.', 'lm_head.')) else 'encoders'
-        weights[part] += size
+        weights[part] += _stored_bytes(name, tensor, work.language_weights)
     config, item = work.config, work.dtype.itemsize
     held = {
         'geometry memory': geometry_memory(model, work.grid, work.memory).nbytes,
@@ -122,6 +119,12 @@ def storage(work: Workload) -> dict[str, int]:
     frame = frame_tokens(work) * config.geometry.embed_dim * (4 * item + 12)
     logits = (1 + work.answer_tokens) * config.language.vocab_size * 12
     return {**weights, **held, 'work space': max(language * item + copy, frame) + logits}
+
+
+def _stored_bytes(name: str, tensor: torch.Tensor, kind: str | None) -> int:
+    if kind is not None and quantization.belongs(name, kind):
+        return quantization.weight_bytes(tuple(tensor.shape), kind)
+    return tensor.nbytes
 
 
 def frame_tokens(work: Workload) -> int:
@@ -156,23 +159,14 @@ def step(work: Workload, past: int, recompute: bool = False) -> dict[str, Part]:
     attended = past if recompute else min(past, memory.initial_frames + memory.recent_frames)
     item = work.dtype.itemsize
     pixels = work.grid.rows * work.grid.columns * 14 * 14 * 3 * 4
-    once = {
+    frames = range(past + 1) if recompute else (attended,)
+    geometry = [_geometry(work, model, before, item) for before in frames]
+    return {
         'preprocess': Part(0, PIXEL_PASSES * pixels),
-        'vision': _vision(work, model, item),
+        'geometry': Part(*(sum(numbers) for numbers in zip(*geometry))),
+        'vision': Part(*(len(frames) * number for number in _vision(work, model, item))),
         'prefill': _language(work, model, past, attended, item, recompute),
         'decode': Part(0, 3 * (1 + work.answer_tokens) * work.config.language.vocab_size * 4),
-    }
-    geometry = [
-        _geometry(work, model, frames, item)
-        for frames in (range(past + 1) if recompute else (attended,))
-    ]
-    repeated = past + 1 if recompute else 1
-    return {
-        'preprocess': once['preprocess'],
-        'geometry': Part(*(sum(numbers) for numbers in zip(*geometry))),
-        'vision': Part(*(repeated * number for number in once['vision'])),
-        'prefill': once['prefill'],
-        'decode': once['decode'],
     }
 
 
@@ -225,10 +219,8 @@ def _language(
         window = kept.end
     weights = 0
     for name, tensor in model.state_dict().items():
-        if quantization.belongs(name, work.language_weights):
-            weights += quantization.weight_bytes(tuple(tensor.shape), work.language_weights)
-        elif name.startswith(('model.layers.', 'lm_head.')):
-            weights += tensor.nbytes
+        if name.startswith(('model.layers.', 'lm_head.')):
+            weights += _stored_bytes(name, tensor, work.language_weights)
     width = config.num_heads * config.head_dim
     attention = 4 * width * config.num_layers * (tokens * window + tokens**2 // 2)
     last = model.model.layers[-1]  # behind its attention only what is read goes on

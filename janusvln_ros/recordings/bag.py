@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 import re
 import sys
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any
 
 from janusvln_ros.recordings.messages import DamagedMessageError, RawMessage, Topic, types_for
@@ -39,7 +38,7 @@ def is_bag(path: Path) -> bool:
     return path.suffix == '.bag' or _storage_suffix(path) in _STORAGES
 
 
-class Bag:
+class Bag(AbstractContextManager['Bag']):
     """
     A rosbag2 folder or a single storage file: MCAP or sqlite3, zstd-compressed or not.
 
@@ -119,16 +118,7 @@ class Bag:
         """Close files and remove what was decompressed."""
         self._resources.close()
 
-    def __enter__(self) -> Bag:
-        """Return itself: the bag is open already."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the bag."""
         self.close()
 
@@ -229,9 +219,10 @@ def _storage_suffix(path: Path) -> str:
 def _storage_files(folder: Path) -> list[Path]:
     """List storage files in the order of their numbers: bag_2 goes before bag_10."""
     files = [path for path in folder.iterdir() if _storage_suffix(path) in _STORAGES]
-    return sorted(
-        files,
-        key=lambda path: [
-            int(part) if part.isdigit() else part for part in re.split(r'(\d+)', path.name)
-        ],
-    )
+    return sorted(files, key=by_number)
+
+
+def by_number(path: Path) -> list[tuple[int, str]]:
+    """Give what sorts files by the numbers in their names."""
+    parts = re.split(r'(\d+)', path.name)
+    return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-import re
 
 import av
 import cv2
 from janusvln_ros.imaging.encodings import ImageError, to_rgb
-from janusvln_ros.recordings.bag import Bag
+from janusvln_ros.recordings.bag import Bag, by_number
 from janusvln_ros.recordings.messages import DamagedMessageError, RawMessage, shortened
 from janusvln_ros.recordings.timeline import stamp_of
 import numpy as np
@@ -88,13 +87,7 @@ def folder_frames(folder: Path) -> Iterator[Frame]:
 def picture_files(folder: Path) -> list[Path]:
     """List the pictures of a folder in natural order."""
     files = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES and p.name[0] != '.']
-    return sorted(
-        files,
-        key=lambda p: [
-            (0, int(part), '') if part.isdigit() else (1, 0, part)
-            for part in re.split(r'(\d+)', p.name)
-        ],
-    )
+    return sorted(files, key=by_number)
 
 
 def _read_picture(path: Path) -> np.ndarray:

@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 import threading
-from types import TracebackType
 from typing import Any
 
 from janusvln_ros.recordings.messages import standard_types
@@ -45,7 +45,7 @@ _UNKNOWN_HASH = 'RIHS01_' + '0' * 64
 _FOREVER = QosTime(9223372036, 854775807)
 
 
-class BagWriter:
+class BagWriter(AbstractContextManager['BagWriter']):
     """
     A rosbag2 folder (MCAP or sqlite3) being written; safe to call from several threads.
 
@@ -120,16 +120,7 @@ class BagWriter:
                 self._run(self._writer.close)
                 self._worker.shutdown()
 
-    def __enter__(self) -> BagWriter:
-        """Return itself: the bag is open already."""
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the bag, also after an error: what was recorded until then is kept."""
         self.close()
 

@@ -16,6 +16,9 @@ _FLOOR = (243, 239, 231)
 _WALL = (72, 74, 82)
 _INK = (40, 42, 48)
 _FAINT = (125, 120, 112)
+_WHITE = (255, 255, 255)
+_START, _HERE = (30, 130, 76), (38, 84, 190)
+_Colour = tuple[int, int, int]  # RGB
 _SHIFT = 4  # fractional bits of coordinates in OpenCV's drawing
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -25,7 +28,7 @@ class Path:
     """A path to draw: points (n, 2) in metres, an RGB colour (0 to 255), words for the legend."""
 
     points: np.ndarray
-    colour: tuple[int, int, int]
+    colour: _Colour
     label: str
     dashed: bool = False
 
@@ -65,19 +68,20 @@ class HouseMap:
         pixels = [self.pixel(x, y) for x, y in np.asarray(path.points, dtype=float)]
         pieces = _dashes(pixels, 0.16 * self.scale) if path.dashed else [pixels]
         wide = max(2, round(0.05 * self.scale))
-        for colour, thickness in (((255, 255, 255), wide + 3), (path.colour, wide)):
+        for colour, thickness in ((_WHITE, wide + 3), (path.colour, wide)):
             for piece in pieces:
-                cv2.polylines(
-                    self.image, [_fixed(piece)], False, colour, thickness, cv2.LINE_AA, _SHIFT
-                )
+                _line(self.image, piece, colour, thickness)
 
-    def start(self, x: float, y: float, yaw: float) -> None:
-        """Draw the robot where it starts, as an arrow in a circle."""
-        self._robot(x, y, yaw, (30, 130, 76))
-
-    def robot(self, x: float, y: float, yaw: float) -> None:
-        """Draw the robot where it is, as an arrow in a circle."""
-        self._robot(x, y, yaw, (38, 84, 190))
+    def robot(self, x: float, y: float, yaw: float, rgb: _Colour) -> None:
+        """Draw the robot as an arrow in a circle."""
+        column, row = self.pixel(x, y)
+        _circle(self.image, column, row, 0.18 * self.scale, _WHITE, cv2.FILLED)
+        _circle(self.image, column, row, 0.18 * self.scale, rgb, max(2, round(0.03 * self.scale)))
+        tip = [
+            self.pixel(x + r * math.cos(yaw + a), y + r * math.sin(yaw + a))
+            for r, a in ((0.15, 0.0), (0.12, 2.5), (0.04, math.pi), (0.12, -2.5))
+        ]
+        _fill(self.image, tip, rgb)
 
     def goal(self, x: float, y: float, radius: float) -> None:
         """Draw a goal: a star, and the circle within which stopping counts (metres)."""
@@ -91,32 +95,23 @@ class HouseMap:
             (column + r * math.sin(i * math.pi / 5), row - r * math.cos(i * math.pi / 5))
             for i, r in enumerate([long, short] * 5)
         ]
-        cv2.fillPoly(self.image, [_fixed(star)], (220, 60, 30), cv2.LINE_AA, _SHIFT)
-        cv2.polylines(self.image, [_fixed(star)], True, (255, 255, 255), 1, cv2.LINE_AA, _SHIFT)
+        _fill(self.image, star, (220, 60, 30))
+        _line(self.image, star, _WHITE, 1, closed=True)
 
-    def _box(self, box: tuple[float, float, float, float], rgb: tuple[int, int, int]) -> None:
+    def _box(self, box: tuple[float, float, float, float], rgb: _Colour) -> None:
         left, bottom = self.pixel(box[0], box[1])
         right, top = self.pixel(box[2], box[3])
-        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-        cv2.fillPoly(self.image, [_fixed(corners)], rgb, cv2.LINE_AA, _SHIFT)
+        _fill(self.image, [(left, top), (right, top), (right, bottom), (left, bottom)], rgb)
 
     def _door(self, door: Door) -> None:
         deep, wide = WALL_THICKNESS / 2 + 0.01, door.width / 2
         half_x, half_y = (deep, wide) if door.axis == 'x' else (wide, deep)
         self._box((door.x - half_x, door.y - half_y, door.x + half_x, door.y + half_y), _FLOOR)
         rgb = _bytes(RGB[door.colour])
-        grow = DOOR_FRAME / 2
         for x, y, _, half_x, half_y in door.posts():
-            self._box(
-                (
-                    x - half_x - grow / 2,
-                    y - half_y - grow / 2,
-                    x + half_x + grow / 2,
-                    y + half_y + grow / 2,
-                ),
-                _INK,
-            )
-            self._box((x - half_x, y - half_y, x + half_x, y + half_y), rgb)
+            for edge, colour in ((DOOR_FRAME / 4, _INK), (0.0, rgb)):
+                reach_x, reach_y = half_x + edge, half_y + edge
+                self._box((x - reach_x, y - reach_y, x + reach_x, y + reach_y), colour)
         # A thin line in the frame's colour shows which opening it belongs to.
         along = (0.0, wide) if door.axis == 'x' else (wide, 0.0)
         ends = [
@@ -125,9 +120,7 @@ class HouseMap:
         ]
         wide = max(2, round(0.05 * self.scale))
         for colour, thickness in ((_FAINT, wide + 2), (rgb, wide)):
-            cv2.polylines(
-                self.image, [_fixed(ends)], False, colour, thickness, cv2.LINE_AA, _SHIFT
-            )
+            _line(self.image, ends, colour, thickness)
 
     def _names(self, room: Room, pieces: list[Furniture]) -> None:
         """Write the names of a room and its furniture where the least furniture is in the way."""
@@ -149,7 +142,7 @@ class HouseMap:
         room: Room,
         places: np.ndarray,
         height: float,
-        rgb: tuple[int, int, int],
+        rgb: _Colour,
         pieces: list[Furniture],
     ) -> None:
         """Write a text, `height` metres high, at the best of places (n, 2), within its room."""
@@ -162,7 +155,7 @@ class HouseMap:
 
         x, y = min(np.clip(places, low, np.maximum(low, high)), key=hidden)
         column, row = self.pixel(x - half[0], y - half[1])
-        self._text(text, column, row, self._size(height), rgb)
+        _text(self.image, text, column, row, self._size(height), rgb)
 
     def _furniture(self, piece: Furniture) -> None:
         rgb = _bytes(RGB[piece.colour])
@@ -174,20 +167,10 @@ class HouseMap:
             _circle(self.image, column, row, radius, edge, 2)
         else:
             corners = [self.pixel(x, y) for x, y in piece.corners()]
-            cv2.fillPoly(self.image, [_fixed(corners)], rgb, cv2.LINE_AA, _SHIFT)
-            cv2.polylines(self.image, [_fixed(corners)], True, edge, 2, cv2.LINE_AA, _SHIFT)
+            _fill(self.image, corners, rgb)
+            _line(self.image, corners, edge, 2, closed=True)
             front = [corners[0], corners[3]]  # a thicker line shows where its front is
-            cv2.polylines(self.image, [_fixed(front)], False, edge, 4, cv2.LINE_AA, _SHIFT)
-
-    def _robot(self, x: float, y: float, yaw: float, rgb: tuple[int, int, int]) -> None:
-        column, row = self.pixel(x, y)
-        _circle(self.image, column, row, 0.18 * self.scale, (255, 255, 255), cv2.FILLED)
-        _circle(self.image, column, row, 0.18 * self.scale, rgb, max(2, round(0.03 * self.scale)))
-        tip = [
-            self.pixel(x + r * math.cos(yaw + a), y + r * math.sin(yaw + a))
-            for r, a in ((0.15, 0.0), (0.12, 2.5), (0.04, math.pi), (0.12, -2.5))
-        ]
-        cv2.fillPoly(self.image, [_fixed(tip)], rgb, cv2.LINE_AA, _SHIFT)
+            _line(self.image, front, edge, 4)
 
     def _size(self, metres: float) -> float:
         """Give the font scale for letters of this height, at least readable ones."""
@@ -196,9 +179,6 @@ class HouseMap:
     def _extents(self, text: str, height: float) -> np.ndarray:
         """Give a text's width and height in metres, for letters of this height (m)."""
         return np.array(cv2.getTextSize(text, _FONT, self._size(height), 1)[0]) / self.scale
-
-    def _text(self, text: str, x: float, y: float, size: float, rgb: tuple[int, int, int]) -> None:
-        _text(self.image, text, x, y, size, rgb)
 
 
 def draw_map(
@@ -223,9 +203,9 @@ def draw_map(
     for path in paths:
         plan.path(path)
     if start is not None:
-        plan.start(*start)
+        plan.robot(*start, _START)
     if robot is not None:
-        plan.robot(*robot)
+        plan.robot(*robot, _HERE)
     parts = [_title(title, width)] if title else []
     parts.append(plan.image)
     entries = [(path.label, path.colour, path.dashed) for path in paths]
@@ -267,7 +247,7 @@ def _legend(
         x += cv2.getTextSize(text, _FONT, 0.5, 1)[0][0] + 24
 
     if start:
-        cv2.circle(image, (x + 7, 17), 7, (30, 130, 76), 2, cv2.LINE_AA)
+        cv2.circle(image, (x + 7, 17), 7, _START, 2, cv2.LINE_AA)
         x += 22
         words('start')
     if goal:
@@ -278,23 +258,21 @@ def _legend(
     for label, colour, dashed in paths:
         ends = [(x, 17), (x + 30, 17)]
         for piece in _dashes(ends, 7.0) if dashed else [ends]:
-            cv2.polylines(image, [_fixed(piece)], False, colour, 3, cv2.LINE_AA, _SHIFT)
+            _line(image, piece, colour, 3)
         x += 38
         words(label)
     return image
 
 
-def _text(
-    image: np.ndarray, text: str, x: float, y: float, size: float, rgb: tuple[int, int, int]
-) -> None:
+def _text(image: np.ndarray, text: str, x: float, y: float, size: float, rgb: _Colour) -> None:
     """Write with a white edge."""
     place = (round(x), round(y))
-    cv2.putText(image, text, place, _FONT, size, (255, 255, 255), 3, cv2.LINE_AA)
+    cv2.putText(image, text, place, _FONT, size, _WHITE, 3, cv2.LINE_AA)
     cv2.putText(image, text, place, _FONT, size, rgb, 1, cv2.LINE_AA)
 
 
 def _circle(
-    image: np.ndarray, x: float, y: float, radius: float, rgb: tuple[int, int, int], thickness: int
+    image: np.ndarray, x: float, y: float, radius: float, rgb: _Colour, thickness: int
 ) -> None:
     factor = 1 << _SHIFT
     cv2.circle(
@@ -306,6 +284,20 @@ def _circle(
         cv2.LINE_AA,
         _SHIFT,
     )
+
+
+def _line(
+    image: np.ndarray,
+    points: Sequence[tuple[float, float]],
+    rgb: _Colour,
+    thickness: int,
+    closed: bool = False,
+) -> None:
+    cv2.polylines(image, [_fixed(points)], closed, rgb, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def _fill(image: np.ndarray, corners: Sequence[tuple[float, float]], rgb: _Colour) -> None:
+    cv2.fillPoly(image, [_fixed(corners)], rgb, cv2.LINE_AA, _SHIFT)
 
 
 def _fixed(points: Sequence[tuple[float, float]]) -> np.ndarray:

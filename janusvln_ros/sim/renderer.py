@@ -240,9 +240,7 @@ def _fill(geom: mujoco.MjvGeom, shape: Shape, names: list[str]) -> None:
 
 def _radius(shape: Shape) -> float:
     """Give the radius of a sphere around a shape, in metres."""
-    if shape.kind == 'plane':
-        return math.hypot(*shape.size[:2])
-    if shape.kind == 'cylinder':
+    if shape.kind in ('plane', 'cylinder'):
         return math.hypot(*shape.size[:2])
     if shape.kind == 'sphere':
         return max(shape.size)

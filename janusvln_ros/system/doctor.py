@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 import sys
 
+from janusvln_ros.arguments import real
 from janusvln_ros.measurement.findings import FAIL, Finding, WARN
 from janusvln_ros.parameters import add_options, build, flatten, given
 from janusvln_ros.policy.options import PolicyOptions
@@ -39,7 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--no-robot', action='store_true', help='do not look for a robot')
     robot = parser.add_argument_group('robot')
     robot.add_argument(
-        '--seconds', type=_seconds, default=4.0, help='how long to listen (default: 4)'
+        '--seconds', type=real(1.0, 600.0), default=4.0, help='how long to listen (default: 4)'
     )
     robot.add_argument('--namespace', default='/', help='where the robot is (default: /)')
     for option, default in (
@@ -55,16 +56,6 @@ def make_parser() -> argparse.ArgumentParser:
     names = (n for n in flatten(PolicyOptions) if n not in ('checkpoint', 'decoding'))
     add_options(policy, PolicyOptions, *names)
     return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 1.0 <= value <= 600.0:
-        raise argparse.ArgumentTypeError(f'{text!r} is no time from 1 to 600 s')
-    return value
 
 
 def main(argv: list[str] | None = None) -> int:

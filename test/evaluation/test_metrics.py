@@ -1,5 +1,6 @@
 """Metrics against values computed by hand and against the definitions by brute force."""
 
+from dataclasses import asdict
 import math
 
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ def score(positions, distances, reference=LINE, **changes):
 
 def test_case_1_perfect_path():
     got = score(LINE, [3, 2, 1, 0])
-    assert got.as_dict() == {
+    assert asdict(got) == {
         'ne': 0,
         'os': 1,
         'sr': 1,
@@ -188,8 +189,8 @@ def test_bootstrap_interval_of_a_rate():
 
 def test_summary_by_category():
     records = [
-        score(LINE, [3, 2, 1, 0]).as_dict() | {'category': 'reach'},
-        score(LINE, [3, 2, 1, 0], stopped=False).as_dict() | {'category': 'depth'},
+        asdict(score(LINE, [3, 2, 1, 0])) | {'category': 'reach'},
+        asdict(score(LINE, [3, 2, 1, 0], stopped=False)) | {'category': 'depth'},
     ]
     assert summarise(records)['sr']['mean'] == 0.5
     groups = summarise_by(records, 'category')
