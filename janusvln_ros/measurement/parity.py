@@ -113,7 +113,7 @@ class Recorder:
 
     @property
     def episode(self) -> Context:
-        """The policy's episode, which its first step begins."""
+        """Give the policy's episode, which its first step begins."""
         assert self.policy.episode is not None
         return self.policy.episode
 
