@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 import graphlib
 import os
 from pathlib import Path
@@ -69,10 +70,15 @@ DOORS = {'cli'}  # imports rooms by name, when they are asked for
 ROS = re.compile(r'(rclpy|rcl_interfaces|launch|tf2_ros|\w+_msgs|builtin_interfaces)$')
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported_modules(path: Path) -> set[str]:
     """Return the dotted names that a file imports, also inside functions."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -168,9 +174,7 @@ def test_every_command_is_installed_as_an_executable():
 @pytest.mark.parametrize('name', sorted(COMMANDS))
 def test_every_command_has_a_module_with_main(name: str):
     path = PACKAGE / (COMMANDS[name][0].replace('.', '/') + '.py')
-    functions = [
-        node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
-    ]
+    functions = [node.name for node in parsed(path).body if isinstance(node, ast.FunctionDef)]
     assert 'main' in functions
 
 
@@ -200,6 +204,7 @@ def test_versions_are_pinned_and_metadata_has_one_source():
     assert shown[-2:] == [package.findtext('name'), package.findtext('version')]
 
 
+@pytest.mark.slow
 def test_installed_command_starts_worker_processes(tmp_path: Path):
     """Also below a folder whose name has a space, which no shebang takes."""
     python, command = tmp_path / 'a python', tmp_path / 'janusvln'
@@ -209,18 +214,7 @@ def test_installed_command_starts_worker_processes(tmp_path: Path):
     command.write_text(template.replace('@Python3_EXECUTABLE@', str(python)))
     command.chmod(0o755)
     subprocess.run(
-        [
-            command,
-            'evaluate',
-            '--policy',
-            'stop',
-            '--episodes',
-            '2',
-            '--processes',
-            '2',
-            '--output',
-            tmp_path / 'run',
-        ],
+        [command, *'evaluate --policy stop --episodes 2 --processes 2 --output'.split(), tmp_path],
         check=True,
         env={**os.environ, 'PYTHONPATH': str(ROOT)},
     )
@@ -237,7 +231,7 @@ def test_no_file_is_too_long(folder: str):
 
 def test_no_class_has_too_many_methods():
     for path in PACKAGE.rglob('*.py'):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef):
                 methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
                 assert len(methods) <= 25, f'{path.relative_to(ROOT)}: {node.name}'
@@ -251,7 +245,7 @@ def test_actions_stand_in_one_place():
     15 degrees in radians. YAML is not looked at: Habitat's states them in its own words.
     """
     for path in {*PACKAGE.rglob('*.py')} - {PACKAGE / 'actions.py'}:
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         for where, name, value in given_values(tree):
             told = f'{path.relative_to(ROOT)}:{where}'
             assert not (name in NAMES and isinstance(value, int | float)), told
@@ -269,11 +263,11 @@ NAMES = {'MOVE_FORWARD', 'TURN_LEFT', 'TURN_RIGHT'}
 def given_values(tree: ast.AST) -> Iterator[tuple[int, str, object]]:
     """Yield line, name and number of what is assigned, passed by name or a default in a module."""
     for node in ast.walk(tree):
-        pairs: list[tuple[str, ast.expr | None]] = []
+        pairs: list[tuple[str | ast.expr, ast.expr | None]] = []
         if isinstance(node, ast.Assign):
-            pairs = [(ast.unparse(target), node.value) for target in node.targets]
+            pairs = [(target, node.value) for target in node.targets]
         elif isinstance(node, ast.AnnAssign):
-            pairs = [(ast.unparse(node.target), node.value)]
+            pairs = [(node.target, node.value)]
         elif isinstance(node, ast.keyword):
             pairs = [(node.arg or '', node.value)]
         elif isinstance(node, ast.arguments):
@@ -284,4 +278,5 @@ def given_values(tree: ast.AST) -> Iterator[tuple[int, str, object]]:
             if isinstance(value, ast.Call) and value.args:  # parameter(0.25, …)
                 value = value.args[0]
             if isinstance(value, ast.Constant):
-                yield value.lineno, name, value.value
+                text = name if isinstance(name, str) else ast.unparse(name)
+                yield value.lineno, text, value.value

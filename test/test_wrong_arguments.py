@@ -245,6 +245,7 @@ def folder(tmp_path_factory):
     return here
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('command', WRONG)
 def test_wrong_arguments_are_one_line_and_status_2(command, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)

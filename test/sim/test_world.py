@@ -78,6 +78,7 @@ def test_sliding_goes_round_a_round_thing():
     assert world.pose[0] > 1.0 and world.pose[1] < 0.0
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**30), st.booleans(), st.randoms(use_true_random=False))
 def test_robot_never_enters_an_obstacle_nor_moves_too_far(seed: int, slide: bool, random):
@@ -126,6 +127,7 @@ def test_pictures_follow_the_house_and_the_context_comes_back():
     assert np.array_equal(pictures[0], pictures[3])
 
 
+@pytest.mark.slow
 def test_two_processors_do_120_steps_a_second():
     """By CPU time, because other work on the machine is none of our business."""
     work = {'houses': 5, 'steps': 30, 'rooms': 4, 'width': 320, 'height': 240}
