@@ -13,6 +13,7 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
+from janusvln_ros.system.processes import ros_arguments
 import pytest
 import rclpy
 from rclpy.node import Node, NodeNameNonExistentError
@@ -153,16 +154,8 @@ def test_simulated_robot_obeys_ros2_topic_pub(launched, ros_domain):
     end = time.monotonic() + 150
     while not re.search(r'[A-Z] after [1-9]\d* steps', said()):
         if 'episode' not in said():
-            ros2(
-                'topic',
-                'pub',
-                '--once',
-                '--max-wait-time-secs',
-                '5',
-                '/robot1/instruction',
-                'std_msgs/msg/String',
-                "{data: 'go to the pink ball'}",
-            )
+            pub = 'topic pub --once --max-wait-time-secs 5 /robot1/instruction std_msgs/msg/String'
+            ros2(*pub.split(), "{data: 'go to the pink ball'}")
         time.sleep(0.5)
         assert process.poll() is None and time.monotonic() < end, said()
     os.killpg(process.pid, signal.SIGINT)
@@ -192,18 +185,8 @@ def test_security_policy_is_what_the_node_needs(name, ros_domain, start_command)
     optional |= {'/cmd_vel', '/mid_level_command'}  # heard only while others publish there
     if name == 'navigator':
         script = ROOT / 'test' / 'nodes' / 'scripted_navigator.py'
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                str(script),
-                '--ros-args',
-                '-p',
-                'checkpoint:=script',
-                '-p',
-                'autostart:=true',
-            ],
-            cwd=ROOT,
-        )
+        words = ros_arguments({'checkpoint': 'script', 'autostart': True})
+        process = subprocess.Popen([sys.executable, str(script), *words], cwd=ROOT)
     else:
         process = start_command(name)
     context = rclpy.Context()

@@ -123,7 +123,8 @@ def storage(work: Workload) -> dict[str, int]:
 
 def _stored_bytes(name: str, tensor: torch.Tensor, kind: str | None) -> int:
     if kind is not None and quantization.belongs(name, kind):
-        return quantization.weight_bytes(tuple(tensor.shape), kind)
+        rows, columns = tensor.shape
+        return quantization.weight_bytes((rows, columns), kind)
     return tensor.nbytes
 
 

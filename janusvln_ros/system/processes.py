@@ -44,9 +44,9 @@ class NodeProcesses:
         self, name: str, parameters: Mapping[str, Any], *remappings: str
     ) -> subprocess.Popen:
         """Start `janusvln NAME` with these ROS parameters; remappings: as FROM:=TO."""
-        words = [word for key, value in parameters.items() for word in ('-p', f'{key}:={value}')]
+        words = ros_arguments(parameters)
         words += [word for remapping in remappings for word in ('-r', remapping)]
-        command = [sys.executable, '-m', 'janusvln_ros.cli', name, '--ros-args', *words]
+        command = [sys.executable, '-m', 'janusvln_ros.cli', name, *words]
         with open(self._log(name), 'wb') as log:
             self._running[name] = subprocess.Popen(
                 command,
@@ -105,6 +105,12 @@ class NodeProcesses:
         self.stop()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+
+def ros_arguments(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line that give a node its parameters."""
+    words = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
+    return ['--ros-args', *words]
 
 
 def node_environment() -> dict[str, str]:

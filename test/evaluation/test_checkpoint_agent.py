@@ -95,26 +95,8 @@ def test_rows_change_what_they_say():
 
 def test_ablations_of_a_checkpoint_as_table_and_plot(checkpoint, tmp_path, capsys):
     folder = tmp_path / 'out'
-    assert (
-        main(
-            [
-                '--policy',
-                str(checkpoint),
-                '--device',
-                'cpu',
-                '--episodes',
-                '1',
-                '--max-steps',
-                '3',
-                '--output',
-                str(folder),
-                '--ablations',
-                'sampled',
-                'neither_memory',
-            ]
-        )
-        == 0
-    )
+    few = '--device cpu --episodes 1 --max-steps 3 --ablations sampled neither_memory'.split()
+    assert main([f'--policy={checkpoint}', f'--output={folder}', *few]) == 0
     table = capsys.readouterr().out
     assert '| sampled | 1 |' in table and '| neither_memory | 1 |' in table
     assert 'src="data:image/svg+xml;base64,' in (folder / 'ablations.html').read_text()

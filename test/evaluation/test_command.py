@@ -51,21 +51,8 @@ def test_an_empty_folder_is_no_checkpoint(tmp_path, capsys):
 
 @pytest.mark.skipif(importlib.util.find_spec('habitat') is not None, reason='Habitat is here')
 def test_habitat_is_asked_for_only_where_it_is_needed(tmp_path, capsys):
-    assert (
-        main(
-            [
-                '--env',
-                'habitat',
-                '--policy',
-                'stop',
-                '--split',
-                'val_unseen',
-                '--output',
-                str(tmp_path),
-            ]
-        )
-        == 2
-    )
+    words = '--env habitat --policy stop --split val_unseen'.split()
+    assert main([*words, f'--output={tmp_path}']) == 2
     assert "No module named 'habitat'" in capsys.readouterr().err
 
 

@@ -91,20 +91,9 @@ def test_ranks_share_the_episodes(run, monkeypatch):
 
 
 def command(folder, *more):
-    return [
-        sys.executable,
-        '-m',
-        'janusvln_ros.evaluation.command',
-        '--policy',
-        'expert',
-        '--split',
-        'val_unseen_small',
-        '--episodes',
-        '9',
-        '--output',
-        str(folder),
-        *more,
-    ]
+    words = '--policy expert --split val_unseen_small --episodes 9'.split()
+    module = 'janusvln_ros.evaluation.command'
+    return [sys.executable, '-m', module, *words, f'--output={folder}', *more]
 
 
 def lines(folder):

@@ -18,21 +18,9 @@ CPU = torch.device('cpu')
 
 @pytest.mark.slow
 def test_all_modes_are_measured_and_written(tmp_path, capsys):
-    options = [
-        '--steps',
-        '42',
-        '--recompute-steps',
-        '3',
-        '--initial',
-        '1',
-        '--recent',
-        '2',
-        '--threads',
-        '1',
-        '--output',
-        str(tmp_path / 'out'),
-    ]
-    assert benchmark.main(['tiny', '--frame-size', '96x72', '--image-width', '84', *options]) == 0
+    steps = '--steps 42 --recompute-steps 3 --initial 1 --recent 2 --threads 1'.split()
+    frames = '--frame-size 96x72 --image-width 84'.split()
+    assert benchmark.main(['tiny', *frames, *steps, f'--output={tmp_path / "out"}']) == 0
     report = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
     assert report['device'] == 'CPU, threads: 1'
     assert list(report['modes']) == ['recompute', 'sampled', 'windowed']

@@ -51,12 +51,7 @@ def test_steps_are_executed_and_reported(robot):
 
 def test_stamped_velocity(robot):
     bench = robot(
-        '-p',
-        'stamped_cmd_vel:=true',
-        '-p',
-        'cmd_vel_frame:=base',
-        '-p',
-        'realtime_priority:=0',
+        *'-p stamped_cmd_vel:=true -p cmd_vel_frame:=base -p realtime_priority:=0'.split(),
         base=('--stamped',),
         stamped=True,
     )
@@ -205,15 +200,7 @@ def test_parameters_change_where_it_is_safe(robot):
 )
 def test_wrong_parameter_ends_the_command_with_a_message(ros_domain, override, word):
     run = subprocess.run(
-        [
-            sys.executable,
-            '-m',
-            'janusvln_ros.cli',
-            'motion_executor',
-            '--ros-args',
-            '-p',
-            override,
-        ],
+        [sys.executable, *'-m janusvln_ros.cli motion_executor --ros-args -p'.split(), override],
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -128,14 +128,8 @@ def test_lost_navigator_leaves_a_robot_that_finishes_its_step_and_stands(robot, 
 
 
 def test_lost_navigator_stops_a_robot_in_continuous_mode(robot, script):
-    bench = robot(
-        '-p',
-        'execution_mode:=continuous',
-        '-p',
-        'navigator_timeout:=0.5',
-        '-p',
-        'max_linear_speed:=0.1',
-    )
+    words = '-p execution_mode:=continuous -p navigator_timeout:=0.5 -p max_linear_speed:=0.1'
+    bench = robot(*words.split())
     source = script('action_source.py', 'continuous')
     wait_for(lambda: bench.status.step >= 3 and bench.base_moves, 'the robot to move')
     os.kill(source.pid, signal.SIGSTOP)

@@ -17,6 +17,7 @@ from janusvln_ros.sim.generator import generate_house
 from janusvln_ros.sim.house import clearance, free_start
 from janusvln_ros.sim.physics import TIMESTEP
 from janusvln_ros.sim.renderer import Renderer
+from janusvln_ros.system.processes import ros_arguments
 from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
@@ -108,8 +109,7 @@ def start_robot(start_command):
     """Give a function that starts sim_robot with parameters."""
 
     def start(**parameters):
-        given = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
-        return start_command('sim_robot', '--ros-args', *given)
+        return start_command('sim_robot', *ros_arguments(parameters))
 
     return start
 
@@ -289,8 +289,8 @@ def test_it_ends_cleanly(listener, start_robot, number):
     ],
 )
 def test_bad_parameters_are_named(start_command, parameters, words):
-    given = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
-    process = start_command('sim_robot', '--ros-args', *given, stderr=subprocess.PIPE, text=True)
+    words = ros_arguments(parameters)
+    process = start_command('sim_robot', *words, stderr=subprocess.PIPE, text=True)
     _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert words in error.splitlines()[-1]

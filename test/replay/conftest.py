@@ -270,20 +270,8 @@ def replay(checkpoint: Path, tmp_path: Path) -> Callable[..., tuple[int, Path]]:
 
     def run(source: Path, *options: str, output: str = 'out') -> tuple[int, Path]:
         folder = tmp_path / output
-        return main(
-            [
-                str(source),
-                '--model',
-                str(checkpoint),
-                '--device',
-                'cpu',
-                '--image-width',
-                '84',
-                '--output',
-                str(folder),
-                *options,
-            ]
-        ), folder
+        words = ['--device=cpu', '--image-width=84', f'--model={checkpoint}', f'--output={folder}']
+        return main([str(source), *words, *options]), folder
 
     return run
 

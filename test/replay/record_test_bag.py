@@ -165,19 +165,8 @@ def main() -> int:
         checkpoint = checkpoint_folder(name, scratch)
         record(checkpoint, scratch / 'whole', scratch / 'logs')
         thin(scratch / 'whole', scratch / 'simulator')
-        status = replay(
-            [
-                str(scratch / 'simulator'),
-                '--model',
-                str(checkpoint),
-                '--device',
-                'cpu',
-                '--compare',
-                'live',
-                '--output',
-                str(scratch / 'out'),
-            ]
-        )
+        words = f'{scratch}/simulator --model={checkpoint} --device=cpu --compare=live'.split()
+        status = replay([*words, f'--output={scratch / "out"}'])
         if status:
             print('the replay differs from the live run: nothing was written', file=sys.stderr)
             return status

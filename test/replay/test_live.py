@@ -16,6 +16,7 @@ from janusvln_ros.recordings.bag import Bag
 from janusvln_ros.recordings.topics import TOPICS
 from janusvln_ros.recordings.writer import BagWriter
 from janusvln_ros.replay.decisions import read_decisions
+from janusvln_ros.system.processes import ros_arguments
 import pytest
 import rclpy
 from rclpy.duration import Duration
@@ -143,26 +144,17 @@ def stage(start_command, tmp_path, checkpoint):
     stages = []
 
     def start(camera: str, storage: str, mode: str) -> Stage:
-        start_command(
-            'navigator',
-            '--ros-args',
-            '-p',
-            'use_sim_time:=true',
-            '-p',
-            'autostart:=true',
-            '-p',
-            f'checkpoint:={checkpoint}',
-            '-p',
-            'device:=cpu',
-            '-p',
-            'threads:=1',
-            '-p',
-            'image_width:=84',
-            '-p',
-            f'execution_mode:={mode}',
-            '-p',
-            f'image_transport:={"raw" if camera == "/image" else "compressed"}',
-        )
+        parameters = {
+            'use_sim_time': True,
+            'autostart': True,
+            'checkpoint': checkpoint,
+            'device': 'cpu',
+            'threads': 1,
+            'image_width': 84,
+            'execution_mode': mode,
+            'image_transport': 'raw' if camera == '/image' else 'compressed',
+        }
+        start_command('navigator', *ros_arguments(parameters))
         stage = Stage(camera, tmp_path / 'live', storage)
         stages.append(stage)
         stage.wait(lambda: stage.state == NavigatorStatus.STATE_IDLE, 'the navigator')
@@ -241,16 +233,8 @@ def played_by_us(live: Stage, bag: Path) -> None:
 def played_by_ros2(live: Stage, bag: Path) -> None:
     subprocess.run(
         [
-            'ros2',
-            'bag',
-            'play',
-            str(bag),
-            '--clock',
-            '100',
-            '--topics',
-            live.camera,
-            '/motion_status',
-            '/instruction',
+            *('ros2', 'bag', 'play', str(bag), '--clock', '100'),
+            *('--topics', live.camera, '/motion_status', '/instruction'),
         ],
         check=True,
         timeout=120,

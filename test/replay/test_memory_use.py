@@ -52,27 +52,10 @@ def test_memory_is_bounded(tmp_path, checkpoint, storage):
     for count in FRAMES:
         bag = record(tmp_path / str(count), storage, count)
         seconds = count / 30 / 4  # four decisions either way
+        words = f'--every={seconds}s --threads=1 --image-width=84 --device=cpu --instruction=Go.'
+        folders = f'--model={checkpoint}', f'--output={tmp_path}/out{count}'
         run = subprocess.run(
-            [
-                sys.executable,
-                '-c',
-                PROGRAM,
-                str(bag),
-                '--model',
-                str(checkpoint),
-                '--device',
-                'cpu',
-                '--threads',
-                '1',
-                '--image-width',
-                '84',
-                '--instruction',
-                'Go.',
-                '--every',
-                f'{seconds}s',
-                '--output',
-                str(tmp_path / f'out{count}'),
-            ],
+            [sys.executable, '-c', PROGRAM, str(bag), *words.split(), *folders],
             capture_output=True,
             text=True,
             timeout=170,

@@ -28,18 +28,8 @@ def shipped(tmp_path):
 
 @pytest.mark.slow
 def test_the_decisions_are_the_expected_ones(tmp_path, shipped):
-    arguments = [
-        str(DATA / 'simulator'),
-        '--model',
-        str(shipped),
-        '--device',
-        'cpu',
-        '--threads',
-        '1',
-        '--output',
-        str(tmp_path / 'out'),
-        '--compare',
-    ]
+    words = ['--device=cpu', '--threads=1', f'--model={shipped}', f'--output={tmp_path / "out"}']
+    arguments = [str(DATA / 'simulator'), *words, '--compare']
     assert main([*arguments, str(DATA / 'expected.jsonl')]) == 0
     assert main([*arguments, 'live']) == 0
     decisions = read_decisions(tmp_path / 'out' / 'decisions.jsonl')

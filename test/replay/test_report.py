@@ -128,14 +128,8 @@ def browse(page: Path, width: int, profile: Path) -> dict:
     run = subprocess.run(
         [
             BROWSER,
-            '--headless',
-            '--no-sandbox',
-            '--disable-gpu',
-            '--disable-quic',
-            '--no-first-run',
-            '--disable-background-networking',
-            '--disable-component-update',
-            '--disable-sync',
+            *'--headless --no-sandbox --disable-gpu --disable-quic --no-first-run'.split(),
+            *'--disable-background-networking --disable-component-update --disable-sync'.split(),
             f'--user-data-dir={profile}',
             f'--window-size={width},900',
             '--virtual-time-budget=5000',

@@ -21,13 +21,7 @@ def demo(start_command, marked, tmp_path):
     def demo(*arguments):
         log = open(tmp_path / 'demo.txt', 'wb')
         process = start_command(
-            'demo',
-            '--out',
-            str(tmp_path / 'out'),
-            '--device',
-            'cpu',
-            '--checkpoint',
-            'random',
+            *f'demo --out={tmp_path / "out"} --device=cpu --checkpoint=random'.split(),
             *arguments,
             stdout=log,
             stderr=log,

@@ -186,16 +186,8 @@ def _config(tmp_path: Path, fresh: Path, walks: Path, name: str, **loop) -> Path
 
 
 def _command(config: Path, *launcher: str) -> list[str]:
-    return [
-        *(launcher or (sys.executable, '-m')),
-        'janusvln_ros.cli',
-        'train',
-        'base',
-        '--config',
-        str(config),
-        '--device',
-        'cpu',
-    ]
+    words = ['janusvln_ros.cli', 'train', 'base', f'--config={config}', '--device=cpu']
+    return [*(launcher or (sys.executable, '-m')), *words]
 
 
 def _environment() -> dict[str, str]:

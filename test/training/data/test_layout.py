@@ -183,16 +183,8 @@ def test_the_command_builds_and_names_what_is_wrong(pictures, annotated, tmp_pat
 
 
 def test_collect_writes_the_layout_from_the_world(tmp_path):
-    arguments = [
-        'collect',
-        str(tmp_path / 'data'),
-        '--episodes',
-        '1',
-        '--width',
-        '160',
-        '--height',
-        '120',
-    ]
+    small = '--episodes 1 --width 160 --height 120'.split()
+    arguments = ['collect', str(tmp_path / 'data'), *small]
     assert data_command.main(arguments) == 0
     (trajectory,) = read_annotations(tmp_path / 'data')
     assert trajectory.actions[-1] == 0 and len(trajectory.actions) > 5
