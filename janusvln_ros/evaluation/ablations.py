@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from janusvln_ros.evaluation.agents import AgentSpec
+from janusvln_ros.evaluation.report import cell
 from janusvln_ros.imaging.page import data_url, render
 import numpy as np
 
@@ -50,15 +51,8 @@ def write_ablations(folder: Path, summaries: Mapping[str, Mapping[str, Any]]) ->
     (folder / 'ablations.json').write_text(json.dumps(summaries, indent=2), encoding='utf-8')
     lines = ['| row | episodes | NE [m] | OS | SR | SPL |', '| --- ' * 6 + '|']
     for row, summary in summaries.items():
-        rates = [
-            f'{summary[m]["mean"]:.3f} ({summary[m]["low"]:.3f}–{summary[m]["high"]:.3f})'
-            for m in ('os', 'sr', 'spl')
-        ]
-        lines.append(
-            f'| {row} | {summary["episodes"]["mean"]} | {summary["ne"]["mean"]:.2f} | '
-            + ' | '.join(rates)
-            + ' |'
-        )
+        cells = [' '.join(filter(None, cell(m, summary))) for m in ('ne', 'os', 'sr', 'spl')]
+        lines.append(f'| {row} | {summary["episodes"]["mean"]} | ' + ' | '.join(cells) + ' |')
     table = '\n'.join(lines) + '\n'
     (folder / 'ablations.md').write_text(table, encoding='utf-8')
     page = render(

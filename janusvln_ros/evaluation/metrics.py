@@ -12,8 +12,19 @@ import math
 
 import numpy as np
 
-# In the order in which tables show them.
-METRICS = ('ne', 'os', 'sr', 'spl', 'ndtw', 'sdtw', 'steps', 'collisions', 'path_length')
+# With their headings, in the order in which tables show them.
+METRICS = {
+    'ne': 'NE [m]',
+    'os': 'OS',
+    'sr': 'SR',
+    'spl': 'SPL',
+    'ndtw': 'nDTW',
+    'sdtw': 'SDTW',
+    'steps': 'steps',
+    'collisions': 'collisions',
+    'path_length': 'path [m]',
+}
+RATES = ('os', 'sr', 'spl', 'ndtw', 'sdtw')
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,12 @@ from janusvln_ros.episodes.splits import find_split
 from janusvln_ros.episodes.store import stored_episode
 from janusvln_ros.episodes.tasks import SUCCESS_RADIUS
 from janusvln_ros.episodes.vln_ce import floor_points
-from janusvln_ros.evaluation.metrics import METRICS, summarise, summarise_by
+from janusvln_ros.evaluation.metrics import METRICS, RATES, summarise, summarise_by
 from janusvln_ros.imaging.page import png_url, render
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as DrawnPath
 import numpy as np
 
-HEADINGS = {
-    'ne': 'NE [m]',
-    'os': 'OS',
-    'sr': 'SR',
-    'spl': 'SPL',
-    'ndtw': 'nDTW',
-    'sdtw': 'SDTW',
-    'steps': 'steps',
-    'collisions': 'collisions',
-    'path_length': 'path [m]',
-}
 _SHOWN = 12  # maps of successes, and as many of failures
 _GROUPS = ('category', 'form', 'rooms', 'held_out_phrasing', 'held_out_pair')
 
@@ -44,26 +33,24 @@ def tables(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str
 
 def markdown(summaries: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Write summaries as Markdown tables; intervals (95 %) behind the rates."""
-    parts = []
-    for group, rows in summaries.items():
-        parts.append('\n'.join(_markdown_rows(group, rows)))
+    parts = ['\n'.join(_markdown_rows(group, rows)) for group, rows in summaries.items()]
     return '\n\n'.join(parts) + '\n'
 
 
 def _markdown_rows(group: str, rows: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    yield f'| {group} | episodes | ' + ' | '.join(HEADINGS[name] for name in METRICS) + ' |'
+    yield f'| {group} | episodes | ' + ' | '.join(METRICS.values()) + ' |'
     yield '| --- ' * (len(METRICS) + 2) + '|'
     for name, row in rows.items():
-        cells = [' '.join(filter(None, _cell(metric, row))) for metric in METRICS]
+        cells = [' '.join(filter(None, cell(metric, row))) for metric in METRICS]
         yield f'| {name} | {row["episodes"]["mean"]} | ' + ' | '.join(cells) + ' |'
 
 
-def _cell(metric: str, row: Mapping[str, Any]) -> tuple[str, str]:
+def cell(metric: str, row: Mapping[str, Any]) -> tuple[str, str]:
     """Give a mean, and a rate's interval."""
     if metric not in row:
         return '-', ''
     value = row[metric]
-    if metric in ('os', 'sr', 'spl', 'ndtw', 'sdtw'):
+    if metric in RATES:
         return f'{value["mean"]:.3f}', f'({value["low"]:.3f}–{value["high"]:.3f})'
     return f'{value["mean"]:.2f}', ''
 
@@ -100,12 +87,12 @@ def _page(
         settings_text=json.dumps(settings, indent=2),
         count=len(records),
         radius=SUCCESS_RADIUS if ours else 3.0,
-        headings=[HEADINGS[name] for name in METRICS],
+        headings=list(METRICS.values()),
         tables={
             group: {
                 name: {
                     'episodes': row['episodes']['mean'],
-                    'cells': [_cell(metric, row) for metric in METRICS],
+                    'cells': [cell(metric, row) for metric in METRICS],
                 }
                 for name, row in rows.items()
             }

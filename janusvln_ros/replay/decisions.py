@@ -8,7 +8,6 @@ float32. What differs from run to run, such as latency, is not in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -84,18 +83,16 @@ def parse_stamp(text: str) -> int:
 
 def read_decisions(path: Path) -> list[DecisionRecord]:
     """Read a decision file. DecisionFileError names the line that is no decision."""
-    return list(_read(path))
-
-
-def _read(path: Path) -> Iterator[DecisionRecord]:
+    decisions = []
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DecisionFileError(f'{path} cannot be read: {error}') from None
     for number, line in enumerate(lines, 1):
         try:
-            yield DecisionRecord.from_line(line)
+            decisions.append(DecisionRecord.from_line(line))
         except (ValueError, KeyError, TypeError) as error:
             raise DecisionFileError(
                 f'{path}, line {number} is no decision as `janusvln replay` writes it ({error})'
             ) from None
+    return decisions

@@ -97,7 +97,8 @@ class BagRecording:
 
     def result_bag(self, path: Path, namespace: str) -> ResultBag:
         """Open the bag for results, in the storage of the recording."""
-        sqlite = any('.db3' in file.name for file in (self._bag.path, *_children(self._bag.path)))
+        folder = self._bag.path
+        sqlite = any('.db3' in file.name for file in (folder, *folder.glob('*')))
         return ResultBag(path, 'sqlite3' if sqlite else 'mcap', namespace)
 
     def problems(self) -> list[str]:
@@ -118,10 +119,6 @@ class BagRecording:
             f'none of the {self._reader.frame_count} images on {self.camera} was chosen by '
             f'--every {rule}: are there images after the instruction?'
         )
-
-
-def _children(path: Path) -> list[Path]:
-    return list(path.iterdir()) if path.is_dir() else []
 
 
 class FileRecording:

@@ -53,10 +53,8 @@ class Expert:
     def act(self, x: float, y: float, yaw: float) -> Action:
         """Choose the action at a pose."""
         self.observe(x, y)
-        if (
-            self.reached == len(self.fields) - 1
-            and self.fields[-1].distance(x, y) < self.stop_distance
-        ):
+        last = self.reached == len(self.fields) - 1
+        if last and self.fields[-1].distance(x, y) < self.stop_distance:
             return Action.STOP
         turns = self._turns(self._guides[self.reached], x, y, yaw)
         if turns == 0:
