@@ -49,6 +49,11 @@ def renderer():
     made.close()
 
 
+@pytest.fixture(scope='module')
+def furniture():
+    return [piece for seed in range(60) for piece in generate_house(seed).furniture]
+
+
 def free_poses(house: House, count: int) -> list[tuple[float, float, float]]:
     """Draw places where the robot fits."""
     rng = np.random.default_rng(house.seed)
@@ -136,12 +141,9 @@ def test_colours_are_told_apart_in_any_light(renderer: Renderer, colour: str):
 
 
 @pytest.mark.parametrize('category', CATEGORIES)
-def test_furniture_fills_its_footprint_and_its_height(category: str):
+def test_furniture_fills_its_footprint_and_its_height(furniture: list[Furniture], category: str):
     """What is seen is what one runs into: nothing sticks out, nothing is far smaller."""
-    pieces = [
-        f for seed in range(60) for f in generate_house(seed).furniture if f.category == category
-    ][:8]
-    for piece in pieces:
+    for piece in [piece for piece in furniture if piece.category == category][:8]:
         flat = replace(piece, x=0.0, y=0.0, yaw=0.0)
         low, high = np.full(3, np.inf), np.full(3, -np.inf)
         for shape in furniture_shapes(flat):
