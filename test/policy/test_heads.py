@@ -137,3 +137,10 @@ def test_heads_that_do_not_fit_are_refused(tmp_path, numbers):
     (folder / 'vggt_config.json').write_text(json.dumps(stated | numbers))
     with pytest.raises(CheckpointError, match='head_'):
         policy_with('depth', folder=folder)
+
+
+def test_a_checkpoint_too_shallow_for_heads_works_without_them():
+    shipped = Path(__file__).parents[2] / 'models' / 'janusvln-tiny'
+    JanusPolicy.from_pretrained(shipped, device='cpu', dtype='float32')
+    with pytest.raises(CheckpointError, match='depth_head'):
+        JanusPolicy.from_pretrained(shipped, device='cpu', dtype='float32', geometry_heads='depth')

@@ -226,7 +226,8 @@ class JanusConfig:
             % geometry.num_heads
             == 0,
             "vggt_config's head_layers are four rising blocks up to the last": (
-                len(geometry.head_layers) == 4
+                geometry.depth < 4  # it has no dense heads, as janusvln-tiny
+                or len(geometry.head_layers) == 4
                 and geometry.head_layers[-1] == geometry.depth - 1
                 and sorted(set(geometry.head_layers)) == [*geometry.head_layers]
             ),
