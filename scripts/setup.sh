@@ -94,6 +94,7 @@ if ours; then
   say 'done. Now:  source install/setup.bash'
 else
   export AMENT_PREFIX_PATH=$VENV CMAKE_PREFIX_PATH=$VENV
+  touch "$VENV/local_setup.sh"  # colcon writes it; before that it would warn that there is none
   # The environment is an ament prefix itself: what is installed into it needs no further sourcing.
   colcon --log-base "$VENV/log" "${build[@]}" --build-base "$VENV/build" --merge-install --install-base "$VENV"
   "$VENV/bin/python" scripts/extend_activate.py "$VENV/bin/activate"
