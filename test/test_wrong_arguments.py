@@ -44,7 +44,8 @@ WRONG = {
     'replay': {
         '': 'INPUT',
         '--nosuch x': '--nosuch',
-        '/nosuch': '--model',
+        '/nosuch': 'does not exist',
+        'pictures': '--model DIR is needed',
         '/nosuch --model TINY': '/nosuch',
         "'' --model TINY": 'no bag',
         "'a file' --model TINY": 'a file',

@@ -139,7 +139,7 @@ def _tell(name: str, result: Comparison) -> int:
 
 def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
     if options.model is None and not is_bag(options.input):
-        raise UsageError(_MODEL)
+        raise UsageError(_MODEL if options.input.exists() else f'{options.input} does not exist')
     other = None
     if options.compare not in (None, LIVE):
         other = read_decisions(Path(options.compare))

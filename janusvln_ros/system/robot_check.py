@@ -217,23 +217,25 @@ def _silent(about: str, node: Doctor, topic: str, kinds: tuple[str, ...], option
         others = ', '.join(filter(None, map(node.others, kinds)))
         do = f'start its driver, or name another topic by {option}'
         text = f'nobody publishes {topic}'
+        here = ' '.join(f'{name}={value}' for name, value in environment().items())
         return Finding(
             FAIL, about, f'{text}; published are {others}' if others else text,
-            do if others else f'{do}; is ROS_DOMAIN_ID the same there? ({environment()})',
+            do if others else f'{do}; is ROS_DOMAIN_ID the same there? Here: {here or "not set"}',
         )  # fmt: skip
     types = set(node.types(topic))
     if not types & set(kinds):
         return Finding(FAIL, about, f'{topic} is of type {", ".join(types)}', f'another {option}')
     return Finding(
         FAIL, about, f'{", ".join(node.senders(topic))} publishes {topic}, but nothing comes',
-        'look at the transport profile on both ends, and at a firewall between them',
+        'is it just starting? Else look at the transport profile on both ends and at a firewall',
     )  # fmt: skip
 
 
 def _rate(about: str, stream: Stream, least: float) -> Finding:
-    name, text = f'{about} rate', f'{stream.rate:.1f} Hz'
+    name, text = f'{about} rate', f'{stream.rate:.2f} Hz'
     if stream.rate < least:
-        return Finding(FAIL, name, f'{text}, needed are {least:g}', "raise the driver's rate")
+        text += f', needed are {least:g} or more'
+        return Finding(FAIL, name, text, "raise the driver's rate")
     return Finding(OK, name, text)
 
 

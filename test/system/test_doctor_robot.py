@@ -115,7 +115,7 @@ def no_heading(robot):
 @pytest.mark.parametrize(
     'fall_ill, words',
     [
-        (slow, {'camera rate': '3.0 Hz, needed are 5'}),
+        (slow, {'camera rate': 'Hz, needed are 5 or more'}),
         (late_odometry, {'odometry stamps': 'ms before they arrive, at most 300 will do'}),
         (
             other_clock,
@@ -163,7 +163,7 @@ def test_what_is_missing_is_found_with_what_is_there_instead(robot, look):
         'velocities': 'nobody listens to /go',
         'e-stop': 'nobody publishes /e_stop',
     }
-    assert 'ROS_DOMAIN_ID' in found['odometry']['do']
+    assert 'Here: ' in found['odometry']['do'] and '{' not in found['odometry']['do']
     assert look()['e-stop']['mark'] == 'warn', 'without --e-stop-required it may do'
 
 
