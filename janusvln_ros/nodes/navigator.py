@@ -236,7 +236,7 @@ class Navigator(LifecycleNode):
         topic = self.resolve_topic_name('instruction')
         self.get_logger().info(
             f'ready: send an instruction on {topic}, as by\n  ros2 topic pub --once {topic} '
-            'std_msgs/msg/String "{data: \'go to the door\'}"'
+            'std_msgs/msg/String "{data: \'go to the pink ball\'}"'
         )
         return _SUCCESS
 
