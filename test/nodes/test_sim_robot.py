@@ -289,8 +289,8 @@ def test_it_ends_cleanly(listener, start_robot, number):
     ],
 )
 def test_bad_parameters_are_named(start_command, parameters, words):
-    words = ros_arguments(parameters)
-    process = start_command('sim_robot', *words, stderr=subprocess.PIPE, text=True)
+    given = ros_arguments(parameters)
+    process = start_command('sim_robot', *given, stderr=subprocess.PIPE, text=True)
     _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert words in error.splitlines()[-1]
