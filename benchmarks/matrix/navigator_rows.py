@@ -251,7 +251,7 @@ SIMULATOR = (
             f'sim_robot gets {number.name}',
             AT_ONCE,
             'FAULT until odometry is back',
-            0.6,
+            0.6 if number == signal.SIGKILL else 1.5,  # it takes a moment to end
             lambda scene, number=number: scene.base_process.send_signal(number),
             'odometry is silent',
             simulator=True,
