@@ -38,7 +38,7 @@ class Declaration:
     """What is known of a parameter; the range includes its ends."""
 
     name: str
-    default: Any  # a bool, int, float or str; of an enumeration its value
+    default: Any  # a bool, int, float, str or tuple of str; of an enumeration its value
     description: str
     unit: str
     low: float | None
@@ -57,6 +57,10 @@ class Declaration:
         kind = type(self.default)
         if kind is float and type(value) is int:
             value = float(value)
+        if kind is tuple and value is None:  # how ROS reads []
+            value = ()
+        if kind is tuple and type(value) is list and {str} >= set(map(type, value)):
+            value = tuple(value)
         if type(value) is not kind:
             raise ValueError(f'parameter {self.name} is {value!r}; {_KINDS[kind]} is needed')
         if self.choices and value not in self.choices:
@@ -71,7 +75,13 @@ class Declaration:
         return value
 
 
-_KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text'}
+_KINDS = {
+    bool: 'true or false',
+    int: 'a whole number',
+    float: 'a number',
+    str: 'text',
+    tuple: 'a list of texts',
+}
 
 
 def parameter(

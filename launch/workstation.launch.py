@@ -1,6 +1,6 @@
 """Start the navigator on a workstation; robot.launch.py runs on the robot, Wi-Fi in between."""
 
-from janusvln_ros.nodes.navigator import NavigatorParameters
+from janusvln_ros.nodes.navigator_settings import NavigatorParameters
 from janusvln_ros.system.launching import Argument, checked, CONFIG, include, parameter_file
 from launch import LaunchDescription
 

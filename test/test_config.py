@@ -7,7 +7,7 @@ from janusvln_ros.evaluation import command as evaluate
 from janusvln_ros.measurement import benchmark
 from janusvln_ros.nodes.common.process import usage
 from janusvln_ros.nodes.motion_executor import Parameters as ExecutorParameters
-from janusvln_ros.nodes.navigator import NavigatorParameters
+from janusvln_ros.nodes.navigator_settings import NavigatorParameters
 from janusvln_ros.parameters import build, flatten
 from janusvln_ros.policy.options import PolicyOptions
 from janusvln_ros.replay import command as replay

@@ -42,6 +42,7 @@ MAY_IMPORT = {
         'imaging',
         'episodes',
         'console',
+        'measurement.room',
     },
     'training.data': {'episodes', 'sim', 'policy', 'policy.network', 'recordings'},
     'training': {
@@ -65,7 +66,7 @@ MAY_IMPORT = {
     },
 }
 WITH_ROS = {'nodes', 'system'}
-GROUND = {'actions', 'arguments', 'parameters', 'workers'}
+GROUND = {'actions', 'arguments', 'parameters', 'turns', 'workers'}
 DOORS = {'cli'}  # imports rooms by name, when they are asked for
 ROS = re.compile(r'(rclpy|rcl_interfaces|launch|tf2_ros|\w+_msgs|builtin_interfaces)$')
 

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 import gc
+from itertools import islice
 import json
 from pathlib import Path
 import platform
@@ -23,12 +24,14 @@ from janusvln_ros.measurement import estimate
 from janusvln_ros.measurement.estimate import Computer, Workload
 from janusvln_ros.measurement.figure import draw
 from janusvln_ros.measurement.recompute import Recompute
+from janusvln_ros.measurement.sharing import line as sharing_line
+from janusvln_ros.measurement.sharing import share
 from janusvln_ros.parameters import add_options, chosen
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
+from janusvln_ros.policy.janus import EMBEDDINGS
 from janusvln_ros.policy.load import checkpoint_folder, choose_device, choose_dtype
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import FULL_SIZE
-from janusvln_ros.policy.network.quantization import KINDS
 from janusvln_ros.policy.options import AS_LOADED, PolicyOptions
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.random_checkpoint import random_tensors
@@ -59,7 +62,10 @@ def make_policy(
             )
         encoder = PromptEncoder(folder)
     network = checkpoint.build(FULL_SIZE)
-    tensors = random_tensors(network, 0, device, getattr(torch, dtype))
+    tensors = (
+        (name, tensor.cpu() if name == EMBEDDINGS else tensor)  # as a checkpoint is loaded
+        for name, tensor in random_tensors(network, 0, device, getattr(torch, dtype))
+    )
     return JanusPolicy(
         checkpoint.fill(network, tensors, language_weights),
         encoder,
@@ -177,6 +183,7 @@ def table(report: dict[str, Any]) -> str:
             )
     lines.append('')
     for mode, result in report['modes'].items():
+        lines += [sharing_line(mode, shared) for shared in result.get('robots', [])]
         text = f'{mode}: from step {result["from_step"]} on'
         if 'growth_per_1000_steps' in result:
             growth = result['growth_per_1000_steps']
@@ -233,17 +240,14 @@ def measure(
         options.image_width or None,
         language_weights,
     )
+    loaded = time.perf_counter()
     steps, full = arguments.steps, memory.initial_frames + memory.recent_frames + 2
     if mode == 'recompute':
         steps = min(steps, arguments.recompute_steps)
         full = max(0, steps - 3)  # it has no steady state: the last three steps
-    series, held = run(
-        start(policy, mode, arguments.frame_size),
-        moving_frames(arguments.frame_size),
-        steps,
-        device,
-        mode,
-    )
+    step = start(policy, mode, arguments.frame_size)
+    ready = time.perf_counter()
+    series, held = run(step, moving_frames(arguments.frame_size), steps, device, mode)
     taken = len(series['total'])
     work = Workload(
         policy.model.config,
@@ -258,7 +262,8 @@ def measure(
     result = {
         **(summarise(series, held, full) if taken else {}),
         'complete': taken == steps,
-        'parameters': sum(x.numel() for x in policy.model.parameters()),
+        'parameters': sum(x.numel() for x in work.model().parameters()),
+        'first_decision_seconds': ready - loaded + sum(series['total'][:1]),
         'memory_bytes': policy.memory_usage().bytes,
         'least_seconds': {name: part.seconds(computer) for name, part in floors.items()},
         'steps': series,
@@ -266,6 +271,12 @@ def measure(
     }
     if device.type == 'cuda':
         result['peak_bytes'] = torch.cuda.max_memory_allocated(device)
+    if mode != 'recompute' and taken == steps:
+        del step
+        frames = [*islice(moving_frames(arguments.frame_size), 16)]
+        result['robots'] = [
+            share(policy, count, frames, full, arguments.robot_steps) for count in arguments.robots
+        ]
     return result
 
 
@@ -282,41 +293,6 @@ def write(report: dict[str, Any], folder: Path) -> None:
     }
     title = f'{report["model"]}, {report["device"]}, {report["dtype"]}: time of a step ({clock})'
     draw(lines, title, folder / 'benchmark.png')
-
-
-def print_estimates(profiles: list[Path]) -> None:
-    """Print memory and least times of the computers that the profiles describe."""
-    for path in profiles:
-        work, computer, limit = estimate.read_profile(path)
-        held = estimate.storage(work)
-        total = sum(held.values())
-        memory = work.memory
-        print(
-            f'{path.stem}: {computer.name}, {str(work.dtype).removeprefix("torch.")}, language '
-            f'model {work.language_weights or "not quantised"}, {memory.mode}, '
-            f'{memory.initial_frames} + {memory.recent_frames} frames of '
-            f'{work.frame_size[0]}x{work.frame_size[1]}'
-        )
-        print(
-            '  '
-            + ', '.join(f'{name} {size / 1e9:.2f}' for name, size in held.items())
-            + f': {total / 1e9:.2f} GB of {limit / 1e9:.0f} GB'
-        )
-        totals = [
-            sum(estimate.storage(replace(work, language_weights=kind)).values()) / 1e9
-            for kind in (None, *KINDS)
-        ]
-        print(
-            f'  with language weights as loaded, {", ".join(KINDS)}: '
-            + ', '.join(f'{size:.2f}' for size in totals)
-            + ' GB'
-        )
-        past = memory.initial_frames + memory.recent_frames
-        for mode in ('sampled', 'windowed'):
-            parts = estimate.step(replace(work, memory=replace(memory, mode=mode)), past)
-            seconds = {name: part.seconds(computer) for name, part in parts.items()}
-            shares = ', '.join(f'{name} {1000 * value:.1f}' for name, value in seconds.items())
-            print(f'  {mode}: at least {1000 * sum(seconds.values()):.1f} ms a step ({shares})')
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -345,6 +321,17 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument('--modes', nargs='+', choices=MODES, default=list(MODES))
     options.add_argument('--steps', type=whole(1), default=120, help='of each mode (default: 120)')
+    options.add_argument(
+        '--robots',
+        nargs='+',
+        type=whole(1, 100),
+        default=[],
+        metavar='N',
+        help='measure N policies of one network beside each other as well, as 1 4',
+    )
+    options.add_argument(
+        '--robot-steps', type=whole(1), default=20, help='of each robot then (default: 20)'
+    )
     options.add_argument(
         '--recompute-steps',
         type=whole(1),
@@ -402,7 +389,7 @@ def main(argv: list[str] | None = None) -> int:
     usage = parser()
     arguments = usage.parse_args(argv)
     if arguments.estimate:
-        print_estimates(arguments.estimate)
+        estimate.tell(arguments.estimate)
         return 0
     try:
         options = chosen(PolicyOptions, arguments)
@@ -420,6 +407,7 @@ def main(argv: list[str] | None = None) -> int:
         'model': arguments.model,
         'device': computer.name,
         'dtype': options.dtype,
+        'language_weights': options.language_weights,
         'machine': f'{platform.machine()}, torch {torch.__version__}',
         'frame_size': 'x'.join(map(str, arguments.frame_size)),
         'sustained': asdict(computer),

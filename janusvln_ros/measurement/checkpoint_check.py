@@ -11,14 +11,15 @@ import time
 
 import cv2
 from janusvln_ros.actions import ACTION_NAMES
-from janusvln_ros.measurement.estimate import storage, Workload
+from janusvln_ros.measurement.estimate import Workload
 from janusvln_ros.measurement.findings import FAIL, Finding, OK, WARN
+from janusvln_ros.measurement.room import free, needed, workload
 from janusvln_ros.policy.decoding import read_repetition_penalty
-from janusvln_ros.policy.load import choose_device, choose_dtype, load_policy
+from janusvln_ros.policy.load import choose_device, load_policy
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import CheckpointError, JanusConfig, read_json
 from janusvln_ros.policy.network.quantization import KINDS
-from janusvln_ros.policy.options import AS_LOADED, PolicyOptions
+from janusvln_ros.policy.options import PolicyOptions
 from janusvln_ros.policy.prompt import check_tokens, PromptEncoder
 import numpy as np
 import torch
@@ -39,8 +40,7 @@ def check_checkpoint(options: PolicyOptions, load: bool) -> Iterator[Finding]:
     """
     folder = Path(options.checkpoint)
     device = choose_device(options.device)
-    dtype = choose_dtype(options.dtype, device)
-    memory = options.memory()
+    options.memory()  # ValueError before anything is said
     try:
         config = JanusConfig.from_folder(folder)
     except CheckpointError as error:
@@ -52,16 +52,7 @@ def check_checkpoint(options: PolicyOptions, load: bool) -> Iterator[Finding]:
         lambda: _weights(folder, config),
         lambda: _tokenizer(folder, config),
         lambda: _generation(folder),
-        lambda: _room(
-            Workload(
-                config,
-                memory,
-                dtype,
-                None if options.language_weights == AS_LOADED else options.language_weights,
-                image_width=options.image_width or None,
-            ),
-            device,
-        ),
+        lambda: _room(workload(options, Workload.frame_size, device), device),
     )
     for look in looks:
         finding = look()
@@ -124,26 +115,17 @@ def _room(work: Workload, device: torch.device) -> Finding:
     """Compare what the policy takes with what is free, on the GPU or in the computer's memory."""
 
     def need(work: Workload) -> float:
-        total = sum(storage(work).values())
-        if device.type == 'cpu':  # elsewhere embeddings stay in the host's memory
-            language = work.config.language
-            total += language.vocab_size * language.hidden_size * work.dtype.itemsize
-        return total / 1e9
+        return sum(needed(work, device).values()) / 1e9
 
-    if device.type == 'cuda':
-        free, where = torch.cuda.mem_get_info(device)[0], torch.cuda.get_device_name(device)
-    else:
-        lines = Path('/proc/meminfo').read_text().splitlines()
-        (kilobytes,) = (line.split()[1] for line in lines if line.startswith('MemAvailable:'))
-        free, where = int(kilobytes) * 1024, 'this computer'
-    taken = need(work)
-    memory = work.memory
+    cuda = device.type == 'cuda'
+    where = torch.cuda.get_device_name(device) if cuda else 'this computer'
+    taken, left, memory = need(work), free(device), work.memory
     text = (
         f'{taken:.2f} GB are needed in {str(work.dtype).removeprefix("torch.")}, {memory.mode}, '
         f'{memory.initial_frames} + {memory.recent_frames} frames; '
-        f'{free / 1e9:.1f} GB are free on {where}'
+        f'{left / 1e9:.1f} GB are free on {where}'
     )
-    if taken * 1e9 <= free:
+    if taken * 1e9 <= left:
         return Finding(OK, 'room', text)
     less = ', '.join(
         f'--language-weights {kind}: {need(replace(work, language_weights=kind)):.2f} GB'

@@ -312,3 +312,38 @@ def tiny_config() -> JanusConfig:
         'image_width': 224,
     }
     return JanusConfig.from_dicts(config, tiny.GEOMETRY)
+
+
+def tell(profiles: list[Path]) -> None:
+    """Print memory and least times of the computers that the profiles describe."""
+    for path in profiles:
+        work, computer, limit = read_profile(path)
+        held = storage(work)
+        total = sum(held.values())
+        memory = work.memory
+        print(
+            f'{path.stem}: {computer.name}, {str(work.dtype).removeprefix("torch.")}, language '
+            f'model {work.language_weights or "not quantised"}, {memory.mode}, '
+            f'{memory.initial_frames} + {memory.recent_frames} frames of '
+            f'{work.frame_size[0]}x{work.frame_size[1]}'
+        )
+        print(
+            '  '
+            + ', '.join(f'{name} {size / 1e9:.2f}' for name, size in held.items())
+            + f': {total / 1e9:.2f} GB of {limit / 1e9:.0f} GB'
+        )
+        totals = [
+            sum(storage(replace(work, language_weights=kind)).values()) / 1e9
+            for kind in (None, *quantization.KINDS)
+        ]
+        print(
+            f'  with language weights as loaded, {", ".join(quantization.KINDS)}: '
+            + ', '.join(f'{size:.2f}' for size in totals)
+            + ' GB'
+        )
+        past = memory.initial_frames + memory.recent_frames
+        for mode in ('sampled', 'windowed'):
+            parts = step(replace(work, memory=replace(memory, mode=mode)), past)
+            seconds = {name: part.seconds(computer) for name, part in parts.items()}
+            shares = ', '.join(f'{name} {1000 * value:.1f}' for name, value in seconds.items())
+            print(f'  {mode}: at least {1000 * sum(seconds.values()):.1f} ms a step ({shares})')

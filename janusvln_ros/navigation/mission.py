@@ -197,6 +197,7 @@ class Mission:
         self._decided_at: int | None = None
         self._last_stamp: int | None = None
         self._frame_trouble = ''
+        self._refused = False  # a frame since the last decision
         self._stuck = StuckDetector(parameters.stuck)
         self._failures = 0
         self._follow_motion(now)
@@ -264,7 +265,7 @@ class Mission:
 
     def frame_refused(self, why: str) -> None:
         """Remember why a frame could not be used, for the case that no other comes."""
-        self._frame_trouble = why
+        self._frame_trouble, self._refused = why, True
 
     def takes_frame(self, stamp: int, now: int, arrived: int | None = None) -> bool:
         """Tell whether a decision may be taken now from a frame with this stamp."""
@@ -299,6 +300,11 @@ class Mission:
             return False
         return True
 
+    def waits_for_turn(self, now: int) -> None:
+        """Note that a usable frame waits for the policy, which is busy with another robot."""
+        if not self._refused:  # else this one may be no better
+            self._state_since = now
+
     def begin_decision(self, stamp: int, now: int) -> None:
         """Note that the policy is running on the frame with this stamp."""
         self._last_stamp, self._decided_at = stamp, now
@@ -324,7 +330,7 @@ class Mission:
         self._stuck.acted(action)
         self.awaiting = (self.instruction_id, self.step)
         self.step += 1
-        self._frame_trouble = ''
+        self._frame_trouble, self._refused = '', False
         if action == Action.STOP:
             self.end(Reason.SUCCEEDED, 'the policy answered STOP')
         self._enter(State.WAITING_MOTION, now)

@@ -204,30 +204,33 @@ class Session:
         """Let time pass."""
         with self.lock:
             if self.mission:
-                self.mission.check(self._now())
+                now, work = self._now(), self.wait_for_work(0)
+                if work and work[1]:
+                    self.mission.waits_for_turn(now)
+                self.mission.check(now)
             self._update()
 
     # The worker's side
 
-    def wait_for_work(self) -> tuple[Mission, Frame | None] | None:
+    def wait_for_work(self, patience: float | None = None) -> tuple[Mission, Frame | None] | None:
         """
-        Wait until there is something to do for the policy.
+        Wait until there is something to do for the policy; for ever, or at most patience, s.
 
-        A mission without a frame: its memory is to be emptied; with one: to decide. None: to end.
+        A mission without a frame: its memory is to be emptied; with one: to decide. None: nothing
+        within patience, or to end.
         """
-        with self.lock:
-            while not self._closing:
-                mission, frame = self.current, self.frame
-                if mission and self._remembered is not mission:
-                    return mission, None
-                if (
-                    mission
-                    and frame
-                    and mission.takes_frame(frame.stamp, self._now(), frame.arrived)
-                ):
-                    return mission, frame
-                self.lock.wait()
+
+        def work() -> tuple[Mission, Frame | None] | None:
+            mission, frame = self.current, self.frame
+            if mission and self._remembered is not mission:
+                return mission, None
+            if mission and frame and mission.takes_frame(frame.stamp, self._now(), frame.arrived):
+                return mission, frame
             return None
+
+        with self.lock:
+            found = self.lock.wait_for(lambda: self._closing or work(), patience)
+            return None if isinstance(found, bool) else found
 
     def forgotten(self, mission: Mission, memory: MemoryUsage) -> None:
         """Note that the policy's memory is empty for a mission."""

@@ -1,4 +1,4 @@
-"""The thread that runs the policy, always on the newest frame."""
+"""The thread that runs a robot's policy when it is its turn, always on the newest frame."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from janusvln_ros.navigation.decider import Decider
 from janusvln_ros.navigation.mission import Mission
 from janusvln_ros.navigation.session import Frame, Order, Session
 from janusvln_ros.navigation.watchdog import Watchdog
+from janusvln_ros.turns import turn
 import numpy as np
 
 POLICY = 'policy'  # name of the thread
@@ -37,15 +38,21 @@ class Worker:
 
     def _think(self) -> None:
         try:
-            while work := self._session.wait_for_work():
-                mission, frame = work
-                if frame is None:
-                    self._forget(mission)
-                else:
-                    self._look(mission, frame)
+            while self._session.wait_for_work():
+                with turn():
+                    done = self._work()
+                if done:
+                    self._sent(*done)
         except BaseException as error:  # an error of ours: the node ends with it
             self.failure = f'the policy thread ended: {type(error).__name__}: {error}'
             raise
+
+    def _work(self) -> tuple[Order, np.ndarray] | None:
+        """Do what there is to do now; return what was sent, and the picture it was sent for."""
+        mission, frame = self._session.wait_for_work(0) or (None, None)
+        if mission and frame is None:
+            self._forget(mission)
+        return self._look(mission, frame) if mission and frame else None
 
     def _forget(self, mission: Mission) -> None:
         """Empty the policy's memory for a mission."""
@@ -57,22 +64,21 @@ class Worker:
         else:
             self._session.forgotten(mission, memory)
 
-    def _look(self, mission: Mission, frame: Frame) -> None:
+    def _look(self, mission: Mission, frame: Frame) -> tuple[Order, np.ndarray] | None:
         """Take one decision from a frame, unless things have changed in the meantime."""
         try:
             rgb = to_rgb(frame.message)
             self._decider.check(rgb)
         except ImageError as error:
             self._session.refuse(mission, frame, str(error))
-            return
+            return None
         if not self._session.begin_decision(mission, frame):
-            return
+            return None
         try:
             with self.watchdog.watching():
                 answer = self._decider.decide(rgb)
         except Exception as error:  # whatever a policy raises must not end the thread
             self._session.failed(mission, error)
-            return
+            return None
         order = self._session.decided(mission, frame, answer)
-        if order:
-            self._sent(order, rgb)
+        return (order, rgb) if order else None

@@ -100,7 +100,7 @@ class ConsoleNode(Node):
 
 def main(argv: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; 2 when it cannot serve."""
-    return run('console', ConsoleNode, __doc__, (Parameters,), argv)
+    return run('console', lambda: [ConsoleNode()], __doc__, (Parameters,), argv)
 
 
 if __name__ == '__main__':

@@ -366,7 +366,7 @@ def take_priority(priority: int) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; whatever ends it, zero velocity goes out first."""
-    return run('motion_executor', MotionExecutor, __doc__, (Parameters,), argv)
+    return run('motion_executor', lambda: [MotionExecutor()], __doc__, (Parameters,), argv)
 
 
 if __name__ == '__main__':

@@ -4,12 +4,14 @@ The navigator: a lifecycle node that turns camera frames and an instruction into
 configure loads the checkpoint, activate subscribes, deactivate stops the robot, cleanup frees the
 memory. One thread runs the policy, always on the newest frame (navigation.worker); everything else
 happens in the thread that spins. They meet in navigation.session.
+
+With the parameter robots one process serves several, each by a navigator in a namespace of its
+own: they share the checkpoint's weights, and their policies take turns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 import gc
 import os
 import sys
@@ -20,10 +22,9 @@ import uuid
 from janusvln_ros.motion.types import Mode, Result
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.navigation.decider import Decider
-from janusvln_ros.navigation.mission import MissionParameters, MotionReport, Reason
+from janusvln_ros.navigation.mission import MotionReport, Reason
 from janusvln_ros.navigation.peers import Rivals
 from janusvln_ros.navigation.session import Session
-from janusvln_ros.navigation.watchdog import WatchdogParameters
 from janusvln_ros.navigation.worker import POLICY, Worker
 from janusvln_ros.nodes.common.conversions import nanoseconds
 from janusvln_ros.nodes.common.parameters import Declared
@@ -31,9 +32,14 @@ from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import LATEST, RELIABLE, SENSOR
 from janusvln_ros.nodes.navigate_server import NavigateServer
 from janusvln_ros.nodes.navigator_outputs import NavigatorOutputs
-from janusvln_ros.parameters import Changes, group, parameter
+from janusvln_ros.nodes.navigator_settings import (
+    check_room,
+    NavigatorParameters,
+    ProcessParameters,
+)
+from janusvln_ros.parameters import Changes
 from janusvln_ros.policy.interface import Policy
-from janusvln_ros.policy.load import load_policy
+from janusvln_ros.policy.load import Loader
 from janusvln_ros.policy.options import PolicyOptions
 from janusvln_ros.policy.settings import settings_of
 from lifecycle_msgs.msg import Transition
@@ -41,6 +47,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
@@ -57,49 +64,19 @@ _NO_CLOCK = (
     'use_sim_time to false'
 )
 LOADING = 'loading'  # name of the thread that loads a checkpoint
+_one_loads = threading.Lock()  # the others then share its network, and imports of torch
 _SUCCESS = TransitionCallbackReturn.SUCCESS
-
-
-@dataclass(frozen=True)
-class NodeParameters:
-    """What only the node needs."""
-
-    image_transport: str = parameter(
-        'raw', 'raw: topic image; compressed: image/compressed.', choices=('raw', 'compressed')
-    )
-    image_reliability: str = parameter(
-        'best_effort',
-        'QoS of the image subscription; best_effort hears every publisher.',
-        choices=('best_effort', 'reliable'),
-    )
-    camera_size: str = parameter(
-        '640x480',
-        "Size of the camera's pictures. On configure a GPU is made ready for it; for another size "
-        'the first decision takes up to a minute.',
-        unit='pixels',
-    )
-    heartbeat_rate: float = parameter(
-        5.0, 'navigator_status messages per second, at least.', low=1.0, high=50.0
-    )
-    autostart: bool = parameter(False, 'Configure and activate on start; end if that fails.')
-
-
-@dataclass(frozen=True)
-class NavigatorParameters:
-    """All parameters of the navigator."""
-
-    policy: PolicyOptions = group(PolicyOptions, changes=Changes.WHEN_UNCONFIGURED)
-    node: NodeParameters = group(NodeParameters, changes=Changes.WHEN_UNCONFIGURED)
-    mission: MissionParameters = group(MissionParameters, changes=Changes.ALWAYS)
-    watchdog: WatchdogParameters = group(WatchdogParameters, changes=Changes.ALWAYS)
 
 
 class Navigator(LifecycleNode):
     """Image and instruction in, NavigationAction out."""
 
-    def __init__(self, load: Callable[[PolicyOptions], Policy] = load_policy) -> None:
-        super().__init__('navigator')
-        self._load = load
+    def __init__(
+        self, load: Callable[[PolicyOptions], Policy], namespace: str, crew: list[Navigator]
+    ) -> None:
+        """crew: all navigators of this process; the new one joins them."""
+        super().__init__('navigator', namespace=namespace)
+        self._load, self._crew = load, crew
         self.failure = ''
         self._loading: threading.Thread | None = None
         self._policy: Policy | None = None
@@ -136,6 +113,7 @@ class Navigator(LifecycleNode):
             self.create_timer(period, self._on_heartbeat)
         self.create_timer(1.0, self._on_diagnostics, clock=steady)
         self._outputs.publish_status(self._session)
+        crew.append(self)
 
     def start(self) -> None:
         """Configure and activate, if that is asked for."""
@@ -151,13 +129,16 @@ class Navigator(LifecycleNode):
 
     def stop(self) -> None:
         """Stop the robot, answer all goals and end the policy's thread, as far as it ends."""
-        self._session.deactivate('the navigator ends')
+        for one in self._crew:  # no robot drives on while another's goals are answered
+            one._session.deactivate('the navigator ends')
         end = time.monotonic() + _LAST_WORDS
         try:
             while self._goals.answering and self.executor and time.monotonic() < end:
                 self.executor.spin_once(timeout_sec=0.05)
         except Exception as error:  # perhaps the one that ends the node
             self.get_logger().error(f'a goal may have no answer: {error}')
+        if self._loading:
+            self._loading.join(_LAST_WORDS)
         if self._worker and not self._worker.stop(_LAST_STEP):
             self.get_logger().error('the policy does not end by itself')
 
@@ -194,9 +175,11 @@ class Navigator(LifecycleNode):
         begun = time.monotonic()
         options = self._declared.value.policy
         try:
-            policy = self._load(options)
+            with _one_loads:
+                check_room(one._declared.value for one in self._crew)
+                policy = self._load(options)
             loaded = f'loaded {options.checkpoint} in {time.monotonic() - begun:.1f} s'
-            prepared = policy.warm_up(_size(self._declared.value.node.camera_size))
+            prepared = policy.warm_up(self._declared.value.node.frame_size)
         except Exception as error:  # whatever a checkpoint's files make torch raise
             self._outputs.failed(f'cannot configure: {error}')
             return TransitionCallbackReturn.FAILURE
@@ -272,6 +255,7 @@ class Navigator(LifecycleNode):
         self._worker = self._policy = None
         gc.unfreeze()
         gc.collect()
+        gc.freeze()  # what the other robots' policies left
         torch = sys.modules.get('torch')
         if torch and torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -368,14 +352,6 @@ class Navigator(LifecycleNode):
         return ''
 
 
-def _size(text: str) -> tuple[int, int]:
-    """Read WIDTHxHEIGHT; ValueError for anything else."""
-    width, found, height = text.partition('x')
-    if not (found and width.isdecimal() and height.isdecimal()):
-        raise ValueError(f'parameter camera_size is {text!r}; WIDTHxHEIGHT is needed, as 640x480')
-    return int(width), int(height)
-
-
 def _answering(
     act: Callable[[], bool], done: str, otherwise: str
 ) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
@@ -389,12 +365,31 @@ def _answering(
     return answer
 
 
+def navigators(load: Callable[[PolicyOptions], Policy]) -> list[Navigator]:
+    """Make the navigator, or one for each of the robots; ValueError for bad parameters."""
+    probe = Node('navigator', start_parameter_services=False)
+    try:
+        robots = Declared(probe, ProcessParameters).value.robots
+        if robots and probe.get_namespace() != '/':
+            raise ValueError(
+                f'robots are namespaces themselves: give {probe.get_namespace()} in robots, and '
+                'no other namespace'
+            )
+    finally:
+        probe.destroy_node()
+    crew: list[Navigator] = []
+    for robot in robots or ('',):
+        Navigator(load, robot, crew)
+    return crew
+
+
 def main(
-    argv: list[str] | None = None, load: Callable[[PolicyOptions], Policy] = load_policy
+    argv: list[str] | None = None, load: Callable[[PolicyOptions], Policy] | None = None
 ) -> int:
     """Run the node until SIGINT or SIGTERM; the robot is stopped on the way out."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    code = run('navigator', lambda: Navigator(load), __doc__, (NavigatorParameters,), argv)
+    load = load or Loader()
+    code = run('navigator', lambda: navigators(load), __doc__, (NavigatorParameters,), argv)
     if any(thread.name in (LOADING, POLICY) for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -321,7 +321,7 @@ def occupancy(house: House) -> OccupancyGrid:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; 2 for bad parameters, 1 when the simulation fails."""
-    return run('sim_robot', SimRobot, __doc__, (Settings,), argv)
+    return run('sim_robot', lambda: [SimRobot()], __doc__, (Settings,), argv)
 
 
 if __name__ == '__main__':

@@ -46,6 +46,7 @@ class FrameTables(NamedTuple):
     geometry: GeometryTables
     vision: VisionTables
     heads: HeadTables | None  # where the model has any
+    colours: Normalisation
 
     @classmethod
     def of(cls, model: JanusModel, frame_size: tuple[int, int], grid: Grid) -> FrameTables:
@@ -56,6 +57,7 @@ class FrameTables(NamedTuple):
             model.vggt.aggregator.tables(*grid),
             model.visual.tables(*grid.vision),
             HeadTables(model.config.geometry, *grid, model.device) if model.heads else None,
+            Normalisation(model.device, model.config.vision),
         )
 
 
@@ -146,7 +148,6 @@ class Context:
         config = model.config.language
         self._group = config.num_heads // config.num_key_value_heads
         self._rotary = Rotary(config, model.device)
-        self._colours = Normalisation(model.device, model.config.vision)
         self._prefix = self._embed(prompt.prefix)
         self._marks = self._embed((prompt.block[0], prompt.block[-1]))
         self._tail = self._embed((*prompt.suffix, *tree.tokens))
@@ -171,7 +172,8 @@ class Context:
         aggregator = self.model.vggt.aggregator
         special = aggregator.special(0 if self.geometry.seen == 0 else 1)
         attend = partial(attend_to_frames, self.geometry)
-        pixels = self._colours.geometry(self._colours.pixels(image))
+        colours = self.tables.colours
+        pixels = colours.geometry(colours.pixels(image))
         features = aggregator(pixels, self.tables.geometry, special, attend, self._levels)
         if self._levels is not None:
             self._last_pair(remember_frame)
@@ -207,7 +209,8 @@ class Context:
         return self._graphs.run('vision', None, self._encode_vision, images)
 
     def _encode_vision(self, images: torch.Tensor) -> torch.Tensor:
-        rows = self._colours.vision(self._colours.pixels(images))
+        colours = self.tables.colours
+        rows = colours.vision(colours.pixels(images))
         return self.model.visual(rows, self.tables.vision)
 
     def prefill(self, semantics: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
 
 from janusvln_ros.policy.network import regions
 import torch
@@ -67,7 +68,13 @@ class StepGraphs:
 
 
 class _Graph:
-    """One function of tensors as a CUDA graph with inputs and output of its own."""
+    """
+    One function of tensors as a CUDA graph with inputs and output of its own.
+
+    All graphs share their work space: one runs at a time, and what it gives is copied at once.
+    """
+
+    _alive: WeakSet[_Graph] = WeakSet()
 
     def __init__(
         self, function: Callable[..., torch.Tensor], inputs: tuple[torch.Tensor, ...]
@@ -75,8 +82,11 @@ class _Graph:
         self._inputs = [x.clone() for x in inputs]
         torch.cuda.empty_cache()  # the recording has work space of its own
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        pool = next((one._graph.pool() for one in self._alive), None)
+        # other threads may load a checkpoint meanwhile
+        with torch.cuda.graph(self._graph, pool, capture_error_mode='thread_local'):
             self._output = function(*self._inputs)
+        self._alive.add(self)
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         for own, new in zip(self._inputs, inputs):

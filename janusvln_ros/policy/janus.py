@@ -39,6 +39,7 @@ from janusvln_ros.policy.options import check_image_width
 from janusvln_ros.policy.preprocessing import check_frame, patch_grid
 from janusvln_ros.policy.prompt import check_tokens, PromptEncoder
 from janusvln_ros.policy.resampling import FrameUpload
+from janusvln_ros.turns import turn
 import numpy as np
 import torch
 
@@ -75,7 +76,11 @@ class Stopwatch:
 
 
 class JanusPolicy:
-    """The dual-encoder policy; one episode at a time."""
+    """
+    The dual-encoder policy; one episode at a time.
+
+    Policies may share a model, and be called from different threads: they take turns.
+    """
 
     def __init__(
         self,
@@ -126,6 +131,7 @@ class JanusPolicy:
         decoding: str = 'constrained',
         language_weights: str | None = None,
         geometry_heads: str = 'none',
+        model: JanusModel | None = None,
     ) -> JanusPolicy:
         """
         Load a checkpoint in the published layout.
@@ -136,6 +142,7 @@ class JanusPolicy:
         'published', the reference's free text, of which anything but an action means STOP.
         language_weights: 'int8', 'fp8' or 'int4' quantise the language model's; torchao does it.
         geometry_heads: 'depth' or 'points' (and depth) load these heads too, for `step`.
+        model: the network of another policy of this checkpoint, to be shared.
         Raises CheckpointError for a folder that is missing, partial or foreign.
         """
         if language_weights not in (None, *KINDS):
@@ -147,16 +154,12 @@ class JanusPolicy:
         dtype = choose_dtype(dtype, device)
         encoder = PromptEncoder(path)
         check_tokens(encoder, config, str(path))
+        if model is None:
+            host = frozenset({EMBEDDINGS})
+            heads = HEADS_OF[geometry_heads]
+            model = checkpoint.load(path, config, device, dtype, language_weights, host, heads)
         return cls(
-            checkpoint.load(
-                path,
-                config,
-                device,
-                dtype,
-                language_weights,
-                host=frozenset({EMBEDDINGS}),
-                heads=HEADS_OF[geometry_heads],
-            ),
+            model,
             encoder,
             image_width=image_width or config.image_width,
             memory=memory,
@@ -186,6 +189,7 @@ class JanusPolicy:
         how = f'not compiled ({self.why_plain})' if self.why_plain else 'compiled'
         return f'{how}, recorded for frames of {frame_size} in {time.monotonic() - begun:.1f} s'
 
+    @turn()
     @torch.inference_mode()
     def reset(self, instruction: str) -> None:
         """
@@ -209,6 +213,7 @@ class JanusPolicy:
         geometry = self.episode.geometry
         return MemoryUsage(len(geometry.retained()), geometry.capacity, self.episode.nbytes)
 
+    @turn()
     @torch.inference_mode()
     def step(self, rgb: np.ndarray, geometry: bool = False) -> Decision:
         """

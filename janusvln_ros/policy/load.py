@@ -8,17 +8,32 @@ import os
 from pathlib import Path
 import tempfile
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from janusvln_ros.policy.options import AS_LOADED, PolicyOptions
 
 if TYPE_CHECKING:
     from janusvln_ros.policy.janus import JanusPolicy
+    from janusvln_ros.policy.network.model import JanusModel
     import torch
 
 
-def load_policy(options: PolicyOptions) -> JanusPolicy:
+class Loader:
+    """Loads policies, one at a time; they share a network where they may."""
+
+    def __init__(self) -> None:
+        self._networks: WeakValueDictionary[tuple[str, ...], JanusModel] = WeakValueDictionary()
+
+    def __call__(self, options: PolicyOptions) -> JanusPolicy:
+        """Load a policy as `load_policy` does."""
+        policy = load_policy(options, self._networks.get(options.network))
+        self._networks[options.network] = policy.model
+        return policy
+
+
+def load_policy(options: PolicyOptions, model: JanusModel | None = None) -> JanusPolicy:
     """
-    Load the policy that the options name.
+    Load the policy that the options name; model: its network, if that has been loaded already.
 
     Raises ValueError for options that contradict each other or the machine, CheckpointError for a
     folder that is missing, partial or foreign.
@@ -44,6 +59,7 @@ def load_policy(options: PolicyOptions) -> JanusPolicy:
             language_weights=None
             if options.language_weights == AS_LOADED
             else options.language_weights,
+            model=model,
         )
 
 

@@ -75,6 +75,11 @@ class PolicyOptions:
         if self.image_width:
             check_image_width(self.image_width)
 
+    @property
+    def network(self) -> tuple[str, ...]:
+        """Tell what the weights in memory are; policies that agree in it can share them."""
+        return self.checkpoint, self.device, self.dtype, self.language_weights
+
     def memory(self) -> MemoryConfig:
         """Return what is remembered; ValueError for choices that contradict each other."""
         from janusvln_ros.policy.memory import MemoryConfig

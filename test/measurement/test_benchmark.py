@@ -19,8 +19,10 @@ CPU = torch.device('cpu')
 @pytest.mark.slow
 def test_all_modes_are_measured_and_written(tmp_path, capsys):
     steps = '--steps 42 --recompute-steps 3 --initial 1 --recent 2 --threads 1'.split()
+    robots = '--robots 1 3 --robot-steps 4'.split()
     frames = '--frame-size 96x72 --image-width 84'.split()
-    assert benchmark.main(['tiny', *frames, *steps, f'--output={tmp_path / "out"}']) == 0
+    output = f'--output={tmp_path / "out"}'
+    assert benchmark.main(['tiny', *frames, *steps, *robots, output]) == 0
     report = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
     assert report['device'] == 'CPU, threads: 1'
     assert list(report['modes']) == ['recompute', 'sampled', 'windowed']
@@ -36,9 +38,14 @@ def test_all_modes_are_measured_and_written(tmp_path, capsys):
     held = windowed['allocated_bytes']
     assert held['least'] == held['most'] > windowed['memory_bytes'] > 0
     assert windowed['least_seconds']['prefill'] > 0
+    assert windowed['first_decision_seconds'] > windowed['steps']['total'][0]
+    alone, three = windowed['robots']
+    assert alone['steps'] == [4] and alone['shares'] == [1.0]
+    assert three['robots'] == 3 and max(three['steps']) == 4 and min(three['steps']) >= 3
     printed = capsys.readouterr().out
     assert (tmp_path / 'out' / 'benchmark.md').read_text() in printed
     assert '| windowed | geometry |' in printed
+    assert 'windowed, 3 at once: ' in printed
     picture = cv2.imread(str(tmp_path / 'out' / 'benchmark.png'))
     assert picture.shape[2] == 3
     assert (picture < 250).any()

@@ -62,6 +62,16 @@ def test_channels_that_do_not_divide_are_refused():
         quantization.group_size(100)
 
 
+def test_packed_levels_are_those_in_bytes():
+    """What CUDA multiplies with, on a CPU."""
+    linear, x = layer(256), torch.randn(3, 256, dtype=torch.bfloat16)
+    quantization.quantize(linear, 'int4')
+    wanted = linear(x)
+    quantization.PackedLinear.pack(linear)
+    assert torch.equal(linear(x), wanted)
+    assert sum(x.nbytes for x in linear.buffers()) == quantization.weight_bytes((64, 256), 'int4')
+
+
 @pytest.mark.parametrize('kind, tolerance', [('int8', 0.1), ('int4', 0.7)])
 def test_policy_runs_on_them(checkpoint_folder, make_frames, kind, tolerance):
     def logits(weights):

@@ -44,8 +44,8 @@ def spinning(kind, domain):
 class Peers(Node):
     """Camera, executor and user of a navigator; what the navigator says is written down."""
 
-    def __init__(self, context):
-        super().__init__('peers', context=context)
+    def __init__(self, context, namespace=''):
+        super().__init__('peers', context=context, namespace=namespace)
         self.actions, self.statuses, self.diagnostics, self.debug = [], [], [], []
         self.ends = []  # motion_end as it stood when each action came
         self.motion_time = 0.1

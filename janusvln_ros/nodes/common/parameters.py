@@ -39,7 +39,8 @@ class Declared(Generic[T]):
         self._node, self._kind, self._refuses, self._apply = node, kind, refuses, apply
         self._declared = flatten(kind)
         for one in self._declared.values():
-            node.declare_parameter(one.name, one.default, _descriptor(one))
+            default = [] if one.default == () else one.default
+            node.declare_parameter(one.name, default, _descriptor(one))
         self.value = self.read()
         node.add_on_set_parameters_callback(self._on_set)
 
@@ -77,6 +78,7 @@ class Declared(Generic[T]):
 
 def _descriptor(one: Declaration) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(name=one.name, description=one.text)
+    descriptor.dynamic_typing = one.default == ()  # of an empty list ROS knows no type
     if one.low is None or one.high is None:
         return descriptor
     if isinstance(one.default, float):

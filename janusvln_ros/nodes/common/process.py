@@ -32,7 +32,7 @@ _LONGEST_WAIT = 0.1  # s between two looks at what ends the process
 
 
 class Program(Protocol):
-    """What a node has to offer so that `run` can run it."""
+    """What a node has to offer so that `run` can run it, perhaps beside others."""
 
     @property
     def failure(self) -> str:
@@ -62,13 +62,13 @@ def usage(name: str, about: str, kinds: Sequence[type]) -> str:
 
 def run(
     name: str,
-    make: Callable[[], Program],
+    make: Callable[[], Sequence[Program]],
     about: str,
     kinds: Sequence[type],
     argv: list[str] | None = None,
 ) -> int:
     """
-    Run a node until a signal of ENDS; whatever ends it, it is stopped on the way out.
+    Run nodes of one name until a signal of ENDS; whatever ends them, they are stopped on the way.
 
     name, about, kinds: see `usage`. Returns 0, also for --help; 1 for a node that failed; 2 for
     bad arguments or parameters, with one line on stderr.
@@ -89,13 +89,13 @@ def run(
             file=sys.stderr,
         )
         return 2
-    node: Any = None
+    nodes: list[Any] = []
     ended = False
 
     def end(number: int, frame: FrameType | None) -> None:
         nonlocal ended
         ended = True
-        if node is None:
+        if not nodes:
             raise KeyboardInterrupt
 
     # rclpy's own handlers close the context first, and then nothing can be published any more.
@@ -103,9 +103,10 @@ def run(
     for number in ENDS:
         signal.signal(number, end)
     try:
-        node = make()
+        nodes += make()
+        first = nodes[0]
         if unknown := [
-            one for one in _named(argv, node.get_name()) if not node.has_parameter(one)
+            one for one in _named(argv, first.get_name()) if not first.has_parameter(one)
         ]:
             print(
                 f'{name}: there is no parameter {", ".join(unknown)}; '
@@ -113,31 +114,33 @@ def run(
                 file=sys.stderr,
             )
             return 2
-        node.start()
         executor = SingleThreadedExecutor()
-        executor.add_node(node)
+        for node in nodes:
+            node.start()
+            executor.add_node(node)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        node.create_timer(_LONGEST_WAIT, lambda: None, clock=steady)  # ends each wait
-        while not ended and not node.failure:
+        first.create_timer(_LONGEST_WAIT, lambda: None, clock=steady)  # ends each wait
+        while not ended and not any(node.failure for node in nodes):
             executor.spin_once()
     except KeyboardInterrupt:
         return 0
     except (ValueError, ParameterException) as error:
-        if node is not None:
+        if nodes:
             raise
         print(f'{name}: {_one_line(error)}', file=sys.stderr)
         return 2
     finally:
         try:
-            if node is not None:
+            for node in nodes:
                 node.stop()
+            for node in nodes:
                 node.destroy_node()
         finally:
             rclpy.try_shutdown()
             # launch repeats Ctrl-C; Python, on its way out, would give it back its deadly effect.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if node.failure:
-        print(f'{name}: {node.failure}', file=sys.stderr)
+    for failure in filter(None, (node.failure for node in nodes)):
+        print(f'{name}: {failure}', file=sys.stderr)
         return 1
     return 0
 

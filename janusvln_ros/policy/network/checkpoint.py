@@ -108,7 +108,7 @@ def fill(
         module = model.get_submodule(parent)
         setattr(module, leaf, nn.Parameter(tensor))
         if isinstance(module, nn.Linear) and quantization.belongs(name, language_weights):
-            quantization.quantize(module, language_weights)
+            quantization.quantize(module, language_weights, module is model.lm_head)
     return model
 
 
