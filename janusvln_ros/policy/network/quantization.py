@@ -108,7 +108,9 @@ def quantize(linear: nn.Linear, kind: str, few_rows: bool = False) -> None:
         if linear.weight.dtype != torch.bfloat16:
             raise ValueError(f'int4 weights need bfloat16 on CUDA, not {linear.weight.dtype}')
         config = Int4WeightOnlyConfig(
-            group_size=group_size(linear.in_features), int4_packing_format='tile_packed_to_4d'
+            group_size=group_size(linear.in_features),
+            int4_packing_format='tile_packed_to_4d',
+            set_inductor_config=False,
         )
     else:
         config = IntxWeightOnlyConfig(
