@@ -2,11 +2,8 @@
 
 from contextlib import ExitStack
 from functools import partial
-import signal
-import time
 
 from janusvln_ros.msg import NavigatorStatus
-from janusvln_ros.system.processes import bundled_checkpoint
 from lifecycle_msgs.msg import Transition
 import pytest
 from ros import Peers, spinning
@@ -83,56 +80,3 @@ def test_a_policy_that_hangs_ends_the_process_and_stops_both(crew, start_navigat
         wait_for(lambda peers=peers: peers.actions and peers.actions[-1].action == 0, 'STOP')
     assert process.wait(20) == 1
     assert first.status().reason == NavigatorStatus.REASON_POLICY_ERROR
-
-
-@pytest.mark.slow
-def test_two_simulated_robots_have_equal_shares_until_one_loses_its_executor(crew, start_command):
-    """The shipped checkpoint, deciding without a pause while both robots move."""
-    mode = 'execution_mode:=continuous'
-
-    def start(name, *parameters, space=None):
-        words = [word for one in parameters for word in ('-p', one)]
-        return start_command(
-            name, '--ros-args', *words, *(('-r', f'__ns:=/{space}') if space else ())
-        )
-
-    executors = {}
-    for peers, name in zip(crew, NAMES):
-        peers.camera_on = peers.executor_on = False  # the real ones are at work
-        start('sim_robot', 'house_seed:=18', 'image_width:=112', 'image_height:=84', space=name)
-        executors[name] = start('motion_executor', mode, space=name)
-    start(
-        'navigator',
-        'robots:=[a, b]',
-        mode,
-        f'checkpoint:={bundled_checkpoint()}',
-        *('autostart:=true', 'device:=cpu', 'threads:=1', 'memory_mode:=windowed'),
-        *('recent_frames:=2', 'initial_frames:=1', 'decision_period:=0.0', 'frame_timeout:=20.0'),
-        *('status_timeout:=5.0', 'camera_size:=112x84', 'image_width:=112'),
-    )
-    wait_ready(crew)
-
-    said = {}
-
-    def busy():
-        for peers in crew:
-            if peers.idle() and time.monotonic() > said.get(peers, 0.0) + 2.0:
-                said[peers] = time.monotonic()
-                peers.say('go to the pink ball')
-        return all(len(peers.actions) > 3 for peers in crew)
-
-    wait_for(busy, 'both at work', 60)
-    before = [len(peers.actions) for peers in crew]
-    wait_for(
-        lambda: busy() and sum(len(peers.actions) for peers in crew) > sum(before) + 40,
-        'decisions',
-        120,
-    )
-    taken = [len(peers.actions) - count for peers, count in zip(crew, before)]
-    assert abs(taken[0] - taken[1]) <= 0.1 * sum(taken), taken
-    first, second = crew
-    executors['a'].send_signal(signal.SIGKILL)
-    count = len(second.actions)
-    wait_for(lambda: first.status().reason == NavigatorStatus.REASON_INPUT_LOST, 'the end', 30)
-    wait_for(lambda: busy() and len(second.actions) > count + 10, 'decisions of the other', 60)
-    assert not any(one.reason == NavigatorStatus.REASON_INPUT_LOST for one in second.statuses)
