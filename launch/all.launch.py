@@ -6,8 +6,9 @@ from pathlib import Path
 from janusvln_ros.recordings.topics import TOPICS
 from janusvln_ros.system.launching import Argument, checked, ends_launch, include, switch
 from launch import LaunchContext, LaunchDescription
-from launch.actions import ExecuteProcess, OpaqueFunction
+from launch.actions import ExecuteProcess, IncludeLaunchDescription, OpaqueFunction
 from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
 
@@ -29,6 +30,7 @@ ARGUMENTS = (
         'New folder of the recording; relative to where launch was started.',
         check=is_new,
     ),
+    switch('console', 'Start the console: it prints the link of its page (docs/console.md).'),
 )
 
 
@@ -56,4 +58,9 @@ def generate_launch_description() -> LaunchDescription:
     recorder = OpaqueFunction(
         function=record, condition=IfCondition(LaunchConfiguration('record'))
     )
-    return checked(__file__, [*ARGUMENTS, include('robot'), include('navigator'), recorder])
+    console = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(Path(__file__).parent / 'console.launch.py')),
+        condition=IfCondition(LaunchConfiguration('console')),
+    )
+    sides = include('robot'), include('navigator')
+    return checked(__file__, [*ARGUMENTS, *sides, console, recorder])

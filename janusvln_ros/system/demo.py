@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from types import FrameType
+from typing import NoReturn
 
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.arguments import checkpoint, output_folder, text, whole
@@ -92,6 +93,11 @@ def parser() -> argparse.ArgumentParser:
         '--continuous', action='store_true', help='keep deciding while the robot moves'
     )
     result.add_argument(
+        '--console',
+        action='store_true',
+        help='open the console instead, and follow what is typed in a browser until Ctrl-C',
+    )
+    result.add_argument(
         '--out',
         type=output_folder,
         default=Path('out/demo'),
@@ -140,6 +146,8 @@ def _demonstrate(arguments: argparse.Namespace) -> int:
     with NodeProcesses(arguments.out / 'logs') as nodes:
         try:
             _start(nodes, arguments, episodes[0])
+            if arguments.console:
+                _offer(nodes, arguments.out / 'logs' / 'console.log')
             _drive(nodes, arguments, episodes, runs)
         except KeyboardInterrupt:
             print('\ninterrupted: ending the nodes')
@@ -197,6 +205,18 @@ def _start_simulator(nodes: NodeProcesses, episode: Episode) -> None:
             'start_pose': '"{:.4f} {:.4f} {:.4f}"'.format(*episode.start),
         },
     )
+
+
+def _offer(nodes: NodeProcesses, log: Path) -> NoReturn:
+    """Open the console, say where, and let people use it until Ctrl-C, or a node ends."""
+    nodes.start('console', {'port': 0})
+    said = ''
+    while True:
+        nodes.check()
+        if not said and log.read_text().count('http') >= 2:
+            said = log.read_text()
+            print(f'{said}\nOpen a link in a browser, and type where to go. Ctrl-C ends it.')
+        time.sleep(0.1)
 
 
 def _drive(

@@ -1,9 +1,11 @@
 """The demo as a user runs it, and that no process outlives it."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 
 import av
 from janusvln_ros.system.processes import NodeProcesses
@@ -96,6 +98,17 @@ def test_no_process_outlives_the_demo(demo, moment, number, code):
     wait_for(lambda: len(running()) >= 4 and moment in text.read_text(), moment, PATIENCE)
     process.send_signal(number)
     assert process.wait(30) == code, text.read_text()
+    wait_for(lambda: not running(), 'end of all processes', 15)
+
+
+def test_the_console_is_offered_until_the_demo_is_ended(demo):
+    process, running, text = demo('--console')
+    wait_for(lambda: text.read_text().count('#token=') == 2, 'two links', PATIENCE)
+    link = re.search(r'http://[^#]+', text.read_text())[0]
+    with urllib.request.urlopen(link) as page:
+        assert b'JanusVLN' in page.read()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
     wait_for(lambda: not running(), 'end of all processes', 15)
 
 

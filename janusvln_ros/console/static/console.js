@@ -380,6 +380,7 @@ $('forget').addEventListener('click', () => act('reset_memory', '', 'emptying th
 
 $('take').addEventListener('click', async () => {
   const link = shown, works = link.state.navigator && ['DECIDING', 'WAITING_FRAME', 'WAITING_MOTION'].includes(link.state.navigator.state);
+  link.taken = true; // from now on we say zero: who is silent loses the wheel
   const answer = await link.ask({type: 'take'});
   link.taken = answer.done;
   link.paused = works || (link.state.navigator && link.state.navigator.state === 'PAUSED');
@@ -450,7 +451,7 @@ function ask(words, yes) {
   return new Promise((resolve) => {
     $('ask-yes').onclick = () => { resolve(true); dialog.close(); };
     $('ask-no').onclick = () => { resolve(false); dialog.close(); };
-    dialog.onclose = () => resolve(false);
+    dialog.oncancel = () => resolve(false);
   });
 }
 

@@ -1,0 +1,143 @@
+"""A real browser, headless, driven over its DevTools."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable
+import json
+from pathlib import Path
+import shutil
+import subprocess
+from typing import Any
+import urllib.request
+
+from tornado.websocket import websocket_connect
+
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+
+
+class Chromium:
+    """One page. `await` all of it in one event loop."""
+
+    def __init__(self, folder: Path, width: int, height: int) -> None:
+        self._size, self._count = (width, height), 0
+        self.problems: list[str] = []  # what the page has complained about
+        self._process = subprocess.Popen(
+            [
+                str(CHROMIUM),
+                '--headless=new',
+                '--no-sandbox',
+                '--disable-gpu',
+                '--remote-debugging-port=0',
+                f'--user-data-dir={folder}',
+                f'--window-size={width},{height}',
+                'about:blank',
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    async def open(self, url: str) -> None:  # noqa: A003
+        """Open a page."""
+        port = next(
+            line.rsplit(':', 1)[1].split('/')[0]
+            for line in self._process.stderr or ()
+            if 'DevTools listening' in line
+        )
+        with urllib.request.urlopen(f'http://127.0.0.1:{port}/json') as answer:
+            pages = json.load(answer)
+        page = next(one for one in pages if one['type'] == 'page')
+        self._socket = await websocket_connect(
+            page['webSocketDebuggerUrl'], max_message_size=1 << 27
+        )
+        for domain in ('Runtime', 'Log', 'Page'):
+            await self.call(f'{domain}.enable')
+        await self.resize(*self._size)
+        await self.call('Page.navigate', url=url)
+        await self.until(
+            "location.protocol !== 'about:' && document.readyState", 'the page', 'complete'.__eq__
+        )
+
+    async def resize(self, width: int, height: int) -> None:
+        """Be a screen of another size; a narrow one is a telephone."""
+        await self.call(
+            'Emulation.setDeviceMetricsOverride',
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 500,
+        )
+
+    async def call(self, method: str, **parameters: Any) -> Any:
+        """Send a command; return its result."""
+        self._count += 1
+        number = self._count
+        await self._socket.write_message(
+            json.dumps({'id': number, 'method': method, 'params': parameters})
+        )
+        while True:
+            message = json.loads(await asyncio.wait_for(self._socket.read_message(), 60.0))
+            if message.get('id') == number:
+                assert 'error' not in message, message
+                return message['result']
+            if message.get('method') in ('Runtime.exceptionThrown', 'Log.entryAdded'):
+                self.problems.append(json.dumps(message['params'])[:500])
+
+    async def run(self, script: str) -> Any:
+        """Return the value of a script."""
+        result = await self.call(
+            'Runtime.evaluate', expression=script, awaitPromise=True, returnByValue=True
+        )
+        assert 'exceptionDetails' not in result, (script, result)
+        return result['result'].get('value')
+
+    async def text(self, name: str) -> str:
+        """Return the text of what has an id."""
+        return await self.run(f"document.getElementById('{name}').innerText")
+
+    async def click(self, name: str) -> None:
+        """Click on what has an id, as a finger would: nothing may lie above it."""
+        disabled = f"document.getElementById('{name}').disabled && document.body.innerText"
+        await self.until(disabled, f'{name} is disabled', lambda told: not told)
+        place = await self.run(
+            f"(() => {{ const e = document.getElementById('{name}'); "
+            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect(); "
+            'return [b.left + b.width / 2, b.top + b.height / 2]; })()'
+        )
+        for kind in ('mousePressed', 'mouseReleased'):
+            await self.call(
+                'Input.dispatchMouseEvent',
+                type=kind,
+                x=place[0],
+                y=place[1],
+                button='left',
+                clickCount=1,
+            )
+
+    async def key(self, key: str, down: bool) -> None:
+        """Press or let go of a key."""
+        kind = 'rawKeyDown' if down else 'keyUp'
+        await self.call('Input.dispatchKeyEvent', type=kind, key=key)
+
+    async def until(
+        self, script: str, what: str, fits: Callable[[Any], bool] = bool, patience: float = 60.0
+    ) -> Any:
+        """Wait until a script gives what fits; return that."""
+        end = asyncio.get_running_loop().time() + patience
+        while True:
+            value = await self.run(script)
+            if fits(value):
+                return value
+            assert asyncio.get_running_loop().time() < end, f'{what}: {value!r}'
+            await asyncio.sleep(0.1)
+
+    async def shoot(self, path: Path) -> None:
+        """Write a picture of the page, of a telephone's all of it."""
+        shot = await self.call('Page.captureScreenshot', captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shot['data']))
+
+    def end(self) -> None:
+        """End the browser."""
+        self._process.kill()
+        self._process.wait()
