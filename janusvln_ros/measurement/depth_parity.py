@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import json
 from pathlib import Path
+from typing import cast
 
 from janusvln_ros.measurement.differences import Report
 from janusvln_ros.policy.context import (
@@ -46,7 +47,8 @@ def run_depth_episode(
         folder.parent.parent / 'checkpoint', device=device, dtype=dtype, geometry_heads='points'
     )
     memory = MemoryConfig('windowed', meta['cache_start_size'], meta['cache_recent_size'])
-    episode = _begin(policy, memory, meta['frame_size_wh'], meta['target_size'])
+    width, height = meta['frame_size_wh']
+    episode = _begin(policy, memory, (width, height), meta['target_size'])
     exact, report = dtype == 'float32', Report()
     rows = meta['token_rows']
     for step, expected in enumerate(meta['steps']):
@@ -68,14 +70,14 @@ def run_depth_episode(
         if exact:
             blocks = dict(enumerate(policy.model.config.geometry.head_layers))
             for level, block in blocks.items():
-                tokens = seen[f'block{block}']
+                tokens = torch.cat((seen[f'frame{block}'], seen[f'across{block}']), dim=-1).cpu()
                 norms = want[f'level{level}_token_norm']
                 report.close('token_norms', tokens.norm(dim=-1), norms, relative=REL_L2)
                 report.close('tokens', tokens[rows], want[f'level{level}_rows'], relative=REL_L2)
             for name in filter(lambda name: name.startswith('stage.'), want):
                 report.close('stages', seen[name], want[name], relative=REL_L2)
         full = expected['full_stride']
-        for name, got in zip(MAPS, maps, strict=True):
+        for name, got in zip(MAPS, cast(tuple[np.ndarray, ...], maps), strict=True):
             report.same(f'{name}_shape', [*got.shape], expected[name]['shape'])
             stride = full or meta['slice_stride']
             report.close(
@@ -103,7 +105,7 @@ def _begin(
         model,
         prompt,
         tree,
-        FrameTables.of(model, tuple(size), grid),
+        FrameTables.of(model, size, grid),
         geometry_memory(model, grid, memory),
         language_memory(model, prompt, memory, len(tree.tokens)),
         memory,
@@ -127,11 +129,7 @@ def _recorded(policy: JanusPolicy) -> Iterator[dict[str, torch.Tensor]]:
     for block in aggregator.config.head_layers:
         frame, across = aggregator.frame_blocks[block], aggregator.global_blocks[block]
         note(frame, f'frame{block}', lambda x: x[0])
-        note(
-            across,
-            f'block{block}',
-            lambda x, block=block: torch.cat((seen[f'frame{block}'], x[0]), dim=-1).cpu(),
-        )
+        note(across, f'across{block}', lambda x: x[0])
     for head, module in policy.model.heads.items():
         parts = {
             **{f'project{j}': module.projects[j] for j in range(4)},

@@ -328,6 +328,7 @@ class JanusPolicy:
 
 def as_geometry(channels: np.ndarray) -> FrameGeometry:
     """Name the channels (n, H, W) of `Context.predict_geometry`."""
-    if len(channels) == 2:
-        return FrameGeometry(*channels)
-    return FrameGeometry(*channels[:2], channels[2:5].transpose(1, 2, 0), channels[5])
+    depth, confidence, *more = channels
+    if not more:
+        return FrameGeometry(depth, confidence)
+    return FrameGeometry(depth, confidence, channels[2:5].transpose(1, 2, 0), channels[5])

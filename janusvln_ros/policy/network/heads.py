@@ -141,21 +141,20 @@ class DenseHead(nn.Module):
                 nn.Conv2d(sizes[3], sizes[3], 3, stride=2, padding=1),
             )
         )
-        self.scratch = nn.ModuleDict(
-            {
-                f'layer{level}_rn': nn.Conv2d(size, features, 3, padding=1, bias=False)
-                for level, size in enumerate(sizes, start=1)
-            }
-            | {f'refinenet{level}': Fusion(features, first=level == 4) for level in (1, 2, 3, 4)}
-            | {
-                'output_conv1': nn.Conv2d(features, features // 2, 3, padding=1),
-                'output_conv2': nn.Sequential(
-                    nn.Conv2d(features // 2, FINEST, 3, padding=1),
-                    nn.ReLU(),
-                    nn.Conv2d(FINEST, channels, 1),
-                ),
-            }
-        )
+        narrowed = {
+            f'layer{level}_rn': nn.Conv2d(size, features, 3, padding=1, bias=False)
+            for level, size in enumerate(sizes, start=1)
+        }
+        fused = {f'refinenet{level}': Fusion(features, level == 4) for level in (1, 2, 3, 4)}
+        closing = {
+            'output_conv1': nn.Conv2d(features, features // 2, 3, padding=1),
+            'output_conv2': nn.Sequential(
+                nn.Conv2d(features // 2, FINEST, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(FINEST, channels, 1),
+            ),
+        }
+        self.scratch = nn.ModuleDict({**narrowed, **fused, **closing})
 
     def forward(self, levels: Iterable[torch.Tensor], tables: HeadTables) -> torch.Tensor:
         """
@@ -173,8 +172,8 @@ class DenseHead(nn.Module):
         fused = None
         for level in (3, 2, 1, 0):
             fused = self.scratch[f'refinenet{level + 1}'](maps[level], fused, sizes[level])
-        x = resample(self.scratch.output_conv1(fused), tables.pixels) + tables.fine
-        out = self.scratch.output_conv2(x)[0]
+        x = resample(self.scratch['output_conv1'](fused), tables.pixels) + tables.fine
+        out = self.scratch['output_conv2'](x)[0]
         values, confidence = out[:-1], out[-1:]
         values = values.exp() if len(values) == 1 else values.sign() * values.abs().expm1()
         return torch.cat((values, 1 + confidence.exp()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.network.fusion import GeometryMerger
@@ -40,7 +41,7 @@ class JanusModel(nn.Module):
     @property
     def heads(self) -> dict[str, DenseHead]:
         """The dense heads that are there, by published name."""
-        return {name: self.vggt[name] for name in HEADS if name in self.vggt}
+        return {name: cast(DenseHead, self.vggt[name]) for name in HEADS if name in self.vggt}
 
     @property
     def device(self) -> torch.device:
