@@ -40,7 +40,7 @@ class JanusModel(nn.Module):
 
     @property
     def heads(self) -> dict[str, DenseHead]:
-        """The dense heads that are there, by published name."""
+        """Give the dense heads that are there, by published name."""
         return {name: cast(DenseHead, self.vggt[name]) for name in HEADS if name in self.vggt}
 
     @property
