@@ -26,7 +26,7 @@ MAY_IMPORT = {
     'motion': {'motion.safety'},
     'imaging': set(),
     'sim': set(),
-    'navigation': {'policy.interface', 'motion.types', 'imaging'},
+    'navigation': {'policy.interface', 'motion.types', 'motion.geometry', 'imaging'},
     'recordings': {'imaging'},
     'episodes': {'sim', 'motion'},
     'measurement': {'policy', 'policy.network', 'sim'},

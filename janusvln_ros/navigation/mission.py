@@ -245,6 +245,8 @@ class Mission:
         self.report, self._reported_at = report, now
         if report.state == Motion.ESTOPPED:
             self.end(Reason.ESTOPPED, report.message or 'the e-stop is pressed')
+        if report.action_id == (self.instruction_id, self.step - 1):
+            self._stuck.progressed(report.progress)
         moving = report.state in (Motion.MOVING, Motion.SETTLING)
         if self.awaiting == report.action_id and not moving and report.result != Result.NONE:
             self.awaiting = None
@@ -325,7 +327,10 @@ class Mission:
         if recovery is not None:
             action = recovery
         elif trouble:
-            self.end(Reason.STUCK, trouble)
+            obstacle = self._stuck.obstacle if action == Action.MOVE_FORWARD else ''
+            if obstacle:
+                trouble = f'{trouble}: {obstacle}; look at what stands there, and at the way meant'
+            self.end(Reason.BLOCKED if obstacle else Reason.STUCK, trouble)
             return None
         self._stuck.acted(action)
         self.awaiting = (self.instruction_id, self.step)
@@ -399,7 +404,8 @@ class Mission:
         if result in _FATAL:
             self.end(_FATAL[result], f'motion_executor ended the motion with {result.name}{said}')
             return
-        pushed = self._stuck.moved(result, math.inf if report.open_loop else report.progress)
+        progress = math.inf if report.open_loop else report.progress
+        pushed = self._stuck.moved(result, progress, report.message)
         if result == Result.SUCCEEDED:
             self._failures = 0
         elif not (pushed and result == Result.TIMEOUT):

@@ -328,12 +328,14 @@ def test_robot_that_pushes_a_wall_is_blocked(watcher, system):
     )
     system(
         {'start_pose': f'"{x} {y} 0.0"'}.items(),
-        {'time_allowance': 0.5}.items(),
-        {'push_steps': 2, 'max_recoveries': 0}.items(),
+        navigator={'max_recoveries': 1}.items(),
     )
-    watcher.say('F')
+    watcher.say('F L R')
     watcher.wait_end(NavigatorStatus.REASON_BLOCKED)
-    assert 'motions failed one after another' in watcher.status.message
+    assert '3 forward motions did not move the robot from here' in watcher.status.message
+    assert 'a wall' in watcher.status.message
+    sent = [action.action for action in watcher.actions]
+    assert sent.count(1) <= 5  # the wall is reached first
     watcher.assert_stands()
 
 
