@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 import math
+from random import Random
 from typing import Protocol
 
 from janusvln_ros.motion.geometry import Pose
@@ -90,6 +91,32 @@ def shifted(seconds: float) -> Lie:
     return lambda stamp, told, step: (stamp + seconds, _moved(told, step))
 
 
+def noisy(spread: float) -> Lie:
+    """Stand still under noise of so many m and rad."""
+    place, random = None, Random(0)
+
+    def tell(stamp: float, told: Pose, step: Pose) -> tuple[float, Pose]:
+        nonlocal place
+        place = place or told
+        x, y, yaw = (random.gauss(0.0, spread) for _ in range(3))
+        return stamp, Pose(place.x + x, place.y + y, place.yaw + yaw)
+
+    return tell
+
+
+def creeping(speed: float) -> Lie:
+    """Go on by itself, at so many m/s and rad/s, whatever the robot does."""
+    last = None
+
+    def tell(stamp: float, told: Pose, step: Pose) -> tuple[float, Pose]:
+        nonlocal last
+        way = speed * (stamp - (last or stamp))
+        last = stamp
+        return stamp, _moved(told, Pose(way, 0.0, way))
+
+    return tell
+
+
 def mixed(way: float, turn: float) -> Lie:
     """Tell in turns of this robot, and of another that stands so far away."""
     count, here, there = 0, None, Pose()
@@ -171,6 +198,8 @@ PUSH = 1.0  # s, in which pushing without an answer has to be seen
 SLACK = 0.15  # s, of periods and of the last odometry under way
 FAULTS = {
     'frozen': Fault(_odometry(lambda share: scaled(0.0, 0.0)), PUSH),
+    'frozen under noise': Fault(_odometry(lambda share: noisy(_between(0.01, 0.03)(share))), PUSH),
+    'creeping': Fault(_odometry(lambda share: creeping(_between(0.05, 0.15)(share))), 1.5 * PUSH),
     'inverted': Fault(_odometry(lambda share: scaled(-1.0, -1.0)), PUSH),
     'driving inverted': Fault(_odometry(lambda share: scaled(-1.0, 1.0)), PUSH, turn=False),
     'yaw flipped': Fault(_odometry(lambda share: scaled(1.0, -1.0)), PUSH, way=False),
