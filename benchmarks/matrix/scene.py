@@ -207,7 +207,7 @@ class Scene(Bench):
     def _take_picture(self) -> None:
         height, width = self.image_size
         image = Image(height=height, width=width, step=3 * width, encoding='rgb8')
-        image.data = bytes(3 * height * width)
+        image.data = os.urandom(3 * height * width)
         now = self.node.get_clock().now().nanoseconds * 1e-9
         image.header.stamp = self.image_stamp or to_stamp(now + self.image_offset)
         if height:

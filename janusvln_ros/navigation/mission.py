@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 import math
 
-from janusvln_ros.actions import Action
+from janusvln_ros.actions import Action, FORWARD_STEP, TURN_STEP
+from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.types import Mode, Result
 from janusvln_ros.motion.types import State as Motion
 from janusvln_ros.navigation.stuck import StuckDetector, StuckParameters
 from janusvln_ros.parameters import Changes, group, parameter
 
 _NANO = 1_000_000_000
+_MOVED, _TURNED = FORWARD_STEP / 2.0, TURN_STEP / 2.0  # a picture must change over so much
 _FORGET = _NANO // 2  # an executor that stands this long never received the older episode's action
 
 
@@ -198,6 +200,7 @@ class Mission:
         self._last_stamp: int | None = None
         self._frame_trouble = ''
         self._refused = False  # a frame since the last decision
+        self._seen: tuple[int, Pose] | None = None  # the last picture, and where it was first seen
         self._stuck = StuckDetector(parameters.stuck)
         self._failures = 0
         self._follow_motion(now)
@@ -307,10 +310,27 @@ class Mission:
         if not self._refused:  # else this one may be no better
             self._state_since = now
 
-    def begin_decision(self, stamp: int, now: int) -> None:
-        """Note that the policy is running on the frame with this stamp."""
+    def begin_decision(self, stamp: int, now: int, picture: int) -> None:
+        """
+        Note that the policy is running on the frame with this stamp.
+
+        picture: a checksum of what it shows. No camera takes the very same picture twice from
+        different places: then its driver repeats an old one, and the episode ends.
+        """
         self._last_stamp, self._decided_at = stamp, now
         self._enter(State.DECIDING, now)
+        pose, unknown = self._stuck.pose, self.report is not None and self.report.open_loop
+        if self._seen is None or self._seen[0] != picture or unknown:
+            self._seen = picture, pose
+        forward, left, turn = pose.seen_from(self._seen[1])
+        moved = math.hypot(forward, left)
+        if moved > _MOVED or abs(turn) > _TURNED:
+            self.end(
+                Reason.INPUT_LOST,
+                f'the robot has moved {moved:.2f} m and {math.degrees(turn):.0f} degrees by '
+                'odometry, and the camera shows the very same picture: does its driver repeat an '
+                'old one?',
+            )
 
     def decided(self, action: int, probabilities: Sequence[float], now: int) -> int | None:
         """

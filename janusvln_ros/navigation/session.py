@@ -247,8 +247,12 @@ class Session:
                 self.frame = None
             self._outlet.refused(why)
 
-    def begin_decision(self, mission: Mission, frame: Frame) -> bool:
-        """Note that the policy is at work; False if things have changed in the meantime."""
+    def begin_decision(self, mission: Mission, frame: Frame, picture: int) -> bool:
+        """
+        Note that the policy is at work; False if things have changed in the meantime.
+
+        picture: a checksum of what the frame shows.
+        """
         with self.lock:
             now = self._now()
             if (
@@ -257,9 +261,9 @@ class Session:
                 or not mission.takes_frame(frame.stamp, now, frame.arrived)
             ):
                 return False
-            mission.begin_decision(frame.stamp, now)
+            mission.begin_decision(frame.stamp, now, picture)
             self._update()
-            return True
+            return not mission.ended
 
     def decided(self, mission: Mission, frame: Frame, answer: Answer) -> Order | None:
         """Take in a decision; return what the robot was told to do, if anything."""

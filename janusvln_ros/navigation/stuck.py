@@ -54,7 +54,7 @@ class StuckDetector:
     def __init__(self, parameters: StuckParameters) -> None:
         self._parameters = parameters
         self._actions: list[int] = []
-        self._begin = self._pose = Pose()  # of the last action, and now; by the motions' progress
+        self._begin = self.pose = Pose()  # of the last action, and now; by the motions' progress
         self._pushes: list[Pose] = []  # where forward motions moved nothing
         self._blocked = False  # the last action: ahead is an obstacle
         self._recoveries = 0
@@ -63,7 +63,7 @@ class StuckDetector:
     def acted(self, action: int) -> None:
         """Note an action that was sent."""
         self._actions.append(action)
-        self._begin = self._pose
+        self._begin = self.pose
 
     def progressed(self, progress: float) -> None:
         """Note how far (m or rad) the last action has come."""
@@ -71,10 +71,10 @@ class StuckDetector:
             return
         action = self._actions[-1]
         if action == Action.MOVE_FORWARD:
-            self._pose = self._begin.moved(progress)
+            self.pose = self._begin.moved(progress)
         else:
             turned = progress if action == Action.TURN_LEFT else -progress
-            self._pose = self._begin.moved(0.0, turned)
+            self.pose = self._begin.moved(0.0, turned)
 
     def moved(self, result: Result, progress: float, message: str = '') -> bool:
         """Note how the last action ended; tell whether it was a push that moved nothing."""
@@ -82,7 +82,7 @@ class StuckDetector:
         self._blocked = forward and result == Result.BLOCKED
         pushed = forward and progress < self._parameters.push_distance
         if pushed and result in (Result.SUCCEEDED, Result.TIMEOUT, Result.BLOCKED):
-            self._pushes.append(self._pose)
+            self._pushes.append(self.pose)
             self.obstacle = message if self._blocked else ''
         return pushed
 
@@ -128,5 +128,5 @@ class StuckDetector:
 
     def _is_here(self, pose: Pose) -> bool:
         """Tell whether a pose is at the robot's place, and looks about where it looks."""
-        forward, left, turn = pose.seen_from(self._pose)
+        forward, left, turn = pose.seen_from(self.pose)
         return math.hypot(forward, left) <= _SAME_PLACE and abs(wrap(turn)) <= _SAME_WAY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import threading
+import zlib
 
 from janusvln_ros.imaging.encodings import ImageError, to_rgb
 from janusvln_ros.navigation.decider import Decider
@@ -72,7 +73,7 @@ class Worker:
         except ImageError as error:
             self._session.refuse(mission, frame, str(error))
             return None
-        if not self._session.begin_decision(mission, frame):
+        if not self._session.begin_decision(mission, frame, zlib.crc32(rgb)):
             return None
         try:
             with self.watchdog.watching():

@@ -77,6 +77,7 @@ class Bench(Node):
         """Publish one image, stamped now."""
         stamp = self.get_clock().now().to_msg()
         self._image.header.stamp = stamp
+        self._image.data[0] = (self._image.data[0] + 1) % 256  # no two pictures are the same
         if len(self._sent) > _KEPT:
             del self._sent[min(self._sent)]
         self._sent[stamp.sec, stamp.nanosec] = time.perf_counter()

@@ -226,7 +226,7 @@ def test_too_long_an_episode_without_its_pauses():
 
 def test_decision_that_a_pause_overtook_is_not_carried_out():
     robot = Robot()
-    robot.mission.begin_decision(robot.ns(), robot.ns())
+    robot.mission.begin_decision(robot.ns(), robot.ns(), 1)
     robot.mission.pause(robot.ns())
     assert robot.mission.decided(MOVE_FORWARD, EVEN, robot.ns()) is None
     robot.wait(60)
@@ -238,7 +238,7 @@ def test_decision_that_a_pause_overtook_is_not_carried_out():
 
 def test_decision_after_the_end_is_not_carried_out():
     robot = Robot()
-    robot.mission.begin_decision(robot.ns(), robot.ns())
+    robot.mission.begin_decision(robot.ns(), robot.ns(), 1)
     robot.mission.end(Reason.CANCELED, 'canceled')
     assert robot.mission.decided(MOVE_FORWARD, EVEN, robot.ns()) is None
     robot.mission.end(Reason.TIMEOUT, 'later')
@@ -270,3 +270,25 @@ def test_clock_that_jumps_back_restarts_the_waits():
     assert not robot.mission.ended
     robot.wait(1.0)
     assert robot.mission.reason == Reason.INPUT_LOST
+
+
+@pytest.mark.parametrize('mode', ['step', 'continuous'])
+@pytest.mark.parametrize(('action', 'progress'), [(1, 0.25), (2, 0.26)])
+def test_same_picture_after_a_motion_ends_the_episode(mode, action, progress):
+    robot = Robot(execution_mode=mode, decision_period=0.0)
+    robot.decide(action, picture=7)
+    robot.report(progress=progress)
+    assert robot.decide(action, picture=7) is None
+    reason, message = robot.outcome()
+    assert reason == Reason.INPUT_LOST and 'same picture' in message
+
+
+def test_same_picture_is_all_right_while_the_robot_stands_or_its_way_is_not_known():
+    robot = Robot(max_recoveries=0, push_steps=9)
+    for _ in range(3):
+        robot.decide(1, picture=7)
+        robot.report(result=Result.BLOCKED, progress=0.01)
+    for _ in range(3):
+        robot.decide(1, picture=7)
+        robot.report(open_loop=True)
+    assert not robot.mission.ended

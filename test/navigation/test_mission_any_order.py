@@ -38,7 +38,7 @@ class AnyOrder(RuleBasedStateMachine):
             report = self.mission.report
             assert report.state == Motion.IDLE and self.mission.awaiting is None
             assert self.robot.ns(offset) >= report.motion_end
-            self.mission.begin_decision(self.robot.ns(offset), self.robot.ns())
+            self.mission.begin_decision(self.robot.ns(offset), self.robot.ns(), self.robot.ns())
             self.running = True
 
     @rule(action=st.integers(0, 3))

@@ -1,6 +1,7 @@
 """motion_executor, a base and others as processes: nobody else drives."""
 
 import math
+import os
 import time
 
 from bench import PATIENCE
@@ -97,7 +98,7 @@ class Instructor:
         )
 
     def _take_picture(self):
-        image = Image(height=48, width=64, step=192, encoding='rgb8', data=bytes(48 * 192))
+        image = Image(height=48, width=64, step=192, encoding='rgb8', data=os.urandom(48 * 192))
         image.header.stamp = self._node.get_clock().now().to_msg()
         self._image.publish(image)
 

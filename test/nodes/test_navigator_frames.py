@@ -4,7 +4,7 @@ import array
 from pathlib import Path
 import time
 
-from janusvln_ros.msg import NavigatorStatus
+from janusvln_ros.msg import NavigationAction, NavigatorStatus
 import numpy as np
 import pytest
 from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
@@ -21,10 +21,11 @@ def test_compressed_images(peers, ready):
     peers.images = peers.create_publisher(
         CompressedImage, 'image/compressed', qos_profile_sensor_data
     )
-    data = cv2.imencode('.jpg', np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+    grey = np.zeros((48, 64, 3), np.uint8)
 
     def publish():
-        image = CompressedImage(format='jpeg', data=data)
+        grey[...] += 8
+        image = CompressedImage(format='jpeg', data=cv2.imencode('.jpg', grey)[1].tobytes())
         image.header.stamp = peers.get_clock().now().to_msg()
         peers.images.publish(image)
 
@@ -32,6 +33,15 @@ def test_compressed_images(peers, ready):
     ready('image_transport:=compressed')
     peers.say('F S')
     peers.wait_end(NavigatorStatus.REASON_SUCCEEDED)
+
+
+def test_camera_that_repeats_its_picture_with_new_stamps_stops_a_robot_that_moves(peers, ready):
+    ready()
+    peers.say('F')
+    peers.wait_steps(2)
+    peers.repeats = True
+    assert 'same picture' in peers.wait_end(NavigatorStatus.REASON_INPUT_LOST).message
+    assert peers.actions[-1].action == NavigationAction.STOP
 
 
 def test_debug_image_is_drawn_while_someone_looks(peers, ready):

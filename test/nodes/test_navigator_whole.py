@@ -326,10 +326,7 @@ def test_robot_that_pushes_a_wall_is_blocked(watcher, system):
         for y in np.arange(house.rooms[0].y0, house.rooms[0].y1, 0.1)
         if clearance(house.obstacles(), np.array([x, y])) > 0.3
     )
-    system(
-        {'start_pose': f'"{x} {y} 0.0"'}.items(),
-        navigator={'max_recoveries': 1}.items(),
-    )
+    system({'start_pose': f'"{x} {y} 0.0"'}.items(), navigator={'max_recoveries': 1}.items())
     watcher.say('F L R')
     watcher.wait_end(NavigatorStatus.REASON_BLOCKED)
     assert '3 forward motions did not move the robot from here' in watcher.status.message

@@ -38,10 +38,13 @@ class Robot:
     def takes(self, offset=0.0):
         return self.mission.takes_frame(self.ns(offset), self.ns())
 
-    def decide(self, action, probabilities=EVEN):
+    def decide(self, action, probabilities=EVEN, picture=None):
+        """Decide on a picture, by default one that was not seen before."""
         self.now += 0.1
         assert self.takes(), self.mission.state
-        self.mission.begin_decision(self.ns(), self.ns())
+        self.mission.begin_decision(self.ns(), self.ns(), picture or self.ns())
+        if self.mission.ended:
+            return None
         assert self.mission.state == State.DECIDING
         self.now += 0.1
         return self.mission.decided(action, probabilities, self.ns())

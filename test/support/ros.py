@@ -54,6 +54,7 @@ class Peers(Node):
         self.camera_on = self.executor_on = True
         self.report = MotionStatus(state=MotionStatus.STATE_IDLE)
         self.session, self.mode = 'executor', MotionStatus.MODE_UNKNOWN
+        self.repeats = False  # the camera's driver, its last picture
         self.stamp_offset = 0.0  # s that the camera's clock is ahead
         self.pixels = array.array('B', np.zeros((48, 64, 3), np.uint8).tobytes())
         self.images = self.create_publisher(Image, 'image', qos_profile_sensor_data)
@@ -105,6 +106,8 @@ class Peers(Node):
             self.motion.publish(self.report)
 
     def picture(self):
+        if not self.repeats:
+            self.pixels[0] = (self.pixels[0] + 1) % 256
         image = Image(height=48, width=64, step=192, encoding='rgb8', data=self.pixels)
         now = self.get_clock().now().nanoseconds * 1e-9
         image.header.stamp = to_stamp(now + self.stamp_offset)
