@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import difflib
+import os
 from pathlib import Path
 import re
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 
 from ament_index_python.packages import get_package_prefix, PackageNotFoundError
 from janusvln_ros import share
+from janusvln_ros.nodes.common.process import PARENT
 from janusvln_ros.parameters import build, Declaration
 from janusvln_ros.system.processes import PROFILES
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -221,7 +223,9 @@ def checked(
                 except ValueError as error:
                     raise RuntimeError(f'{one.name}:={values[one.name]!r}: {error}') from None
 
-    return LaunchDescription([OpaqueFunction(function=check), description])
+    # launch that is killed, or sent SIGTERM, leaves its processes running
+    ends = SetEnvironmentVariable(PARENT, str(os.getpid()))
+    return LaunchDescription([OpaqueFunction(function=check), ends, description])
 
 
 def _refuse_unknown(file: str, known: Sequence[str], given: Iterable[str]) -> None:

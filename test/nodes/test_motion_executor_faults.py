@@ -38,6 +38,30 @@ def test_e_stop_is_latched(robot):
     assert bench.do(1).result == MotionStatus.RESULT_SUCCEEDED
 
 
+def test_executor_ends_with_the_launch_that_started_it(robot, start_process):
+    bench = robot(ready=False)
+    bench.process.kill()
+    bench.process.wait()
+    command = [sys.executable, '-m', 'janusvln_ros.cli', 'motion_executor']
+    launch = start_process(
+        [
+            sys.executable,
+            '-c',
+            'import os, subprocess; os.environ["JANUSVLN_PARENT"] = str(os.getpid());'
+            f'child = subprocess.Popen({command}); print(child.pid, flush=True); child.wait()',
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    number = int(launch.stdout.readline())
+    bench.ready()
+    bench.start_moving()
+    launch.kill()
+    bench.wait_for_zero(within=0.3)
+    wait_for(lambda: not Path(f'/proc/{number}').exists(), 'its end', 5.0)
+    bench.assert_stands()
+
+
 @pytest.mark.parametrize(
     'quality', [qos_profile_sensor_data, LATCHED], ids=['best effort', 'transient local']
 )

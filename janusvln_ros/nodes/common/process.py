@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import os
 import re
 import signal
 import sys
@@ -28,6 +29,7 @@ ENDS = (  # every signal that would end the process, and can be caught
     signal.SIGALRM,
     signal.SIGXCPU,
 )
+PARENT = 'JANUSVLN_PARENT'  # environment variable: number of the process without which it ends
 _LONGEST_WAIT = 0.1  # s between two looks at what ends the process
 
 
@@ -68,7 +70,8 @@ def run(
     argv: list[str] | None = None,
 ) -> int:
     """
-    Run nodes of one name until a signal of ENDS; whatever ends them, they are stopped on the way.
+    Run nodes of one name until a signal of ENDS, or the end of PARENT; whatever ends them, they
+    are stopped on the way.
 
     name, about, kinds: see `usage`. Returns 0, also for --help; 1 for a node that failed; 2 for
     bad arguments or parameters, with one line on stderr.
@@ -91,6 +94,7 @@ def run(
         return 2
     nodes: list[Any] = []
     ended = False
+    is_orphan = _orphaned()
 
     def end(number: int, frame: FrameType | None) -> None:
         nonlocal ended
@@ -120,7 +124,7 @@ def run(
             executor.add_node(node)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         first.create_timer(_LONGEST_WAIT, lambda: None, clock=steady)  # ends each wait
-        while not ended and not any(node.failure for node in nodes):
+        while not ended and not any(node.failure for node in nodes) and not is_orphan():
             executor.spin_once()
     except KeyboardInterrupt:
         return 0
@@ -143,6 +147,20 @@ def run(
         print(f'{name}: {failure}', file=sys.stderr)
         return 1
     return 0
+
+
+def _orphaned() -> Callable[[], bool]:
+    """Give what tells whether the process named by PARENT, if one is, has ended."""
+    named, parent = os.environ.get(PARENT, ''), os.getppid()
+    if not named.isdecimal():
+        return lambda: False
+    try:
+        os.kill(int(named), 0)
+    except ProcessLookupError:
+        return lambda: True
+    except PermissionError:
+        pass  # it is there
+    return lambda: os.getppid() != parent
 
 
 def _named(argv: Sequence[str], node: str) -> list[str]:
