@@ -94,6 +94,7 @@ class VelocityBase:
         self.odometry = odometry
         self.velocity = Velocity()
         self.open_loop = False
+        self.delay = parameters.actuation_delay  # s; more where more was measured
         self._tracker = Tracker(driving)
         self._history = CommandHistory()
         self._meter = DelayMeter()
@@ -133,10 +134,7 @@ class VelocityBase:
         if self.open_loop or poses.pose is None:
             return self._virtual
         seen = max(min(poses.stamp, now), now - self.odometry.parameters.odometry_timeout)
-        delay = self.parameters.actuation_delay
-        if self._meter.delay > delay + _DELAY_TOLERANCE:
-            delay = min(self._meter.delay, delay + _LONGEST_DELAY)
-        return self._history.predict(poses.pose, seen - delay)
+        return self._history.predict(poses.pose, seen - self.delay)
 
     def pose_at(self, stamp: float) -> Pose:
         """Return where it was at a time (s), or the nearest that is known."""
@@ -209,6 +207,9 @@ class VelocityBase:
         poses = self.odometry.poses
         if poses.pose is not None:
             self._meter.measure(now, dt, self.velocity, poses.stamp, poses.pose)
+        self.delay = self.parameters.actuation_delay
+        if self._meter.delay > self.delay + _DELAY_TOLERANCE:
+            self.delay = min(self._meter.delay, self.delay + _LONGEST_DELAY)
         self._virtual = self._virtual.moved(self.velocity.linear * dt, self.velocity.angular * dt)
 
     def drive(self, now: float, dt: float, room: float, fastest: Velocity) -> bool:
@@ -291,6 +292,7 @@ class CommandBase:
     output = None
     open_loop = closed_loop = False
     goal = None
+    delay = 0.0
 
     def __init__(
         self, driving: DrivingParameters, parameters: BaseParameters, odometry: Odometry

@@ -228,7 +228,7 @@ class Executor:
         self._supervise(now)
         if self._phase is _Phase.MOVING:
             room = self.obstacles.room(now)
-            fastest = self.travel.fastest()
+            fastest = self.travel.fastest(self.base.delay)
             linear = min(fastest.linear, self.obstacles.fastest(room))
             if self.base.drive(now, dt, room, Velocity(linear, fastest.angular)):
                 self._ending = (Result.SUCCEEDED, '')

@@ -5,9 +5,11 @@ Always the same runs; `python benchmarks/fault_search.py` searches for as long a
 """
 
 from fault_machine import FaultMachine
-from faults import FAULTS
+from faults import FAULTS, FaultyRobot
 from hypothesis import settings
 from janusvln_ros.motion.commands import Command, Kind
+from janusvln_ros.motion.testing import BaseConfig
+from janusvln_ros.motion.types import Result
 import pytest
 from robot import FORWARD, LEFT
 
@@ -28,3 +30,25 @@ def test_each_fault_on_the_way(name, mode):
         machine.start(mode, delay=0.05, odometry_delay=0.02, every=1, scale=1.0)
         machine.breaks_on_the_way(wish, before, name, share, seconds=4)
         machine.teardown()
+
+
+@pytest.mark.parametrize('name', ['restarting', 'too much', 'yaw frozen', 'left wheel dead'])
+@pytest.mark.parametrize('every', [5, 10])
+def test_wide_turns_with_rare_odometry(name, every):
+    for share in (0.0, 1.0):
+        machine = FaultMachine()
+        machine.start('step', delay=0.1, odometry_delay=0.05, every=every, scale=1.0)
+        machine.breaks_on_the_way(Command(Kind.TURN, -3.0), 1.2, name, share, seconds=4)
+        machine.teardown()
+
+
+@pytest.mark.parametrize(('every', 'odometry_delay'), [(10, 0.02), (1, 0.2), (5, 0.2)])
+def test_rare_or_late_odometry_drives_all_the_same(every, odometry_delay):
+    robot = FaultyRobot(BaseConfig(odometry_delay=odometry_delay, scale=0.8), every)
+    for command in (Command(Kind.MOVE, 1.0), Command(Kind.TURN, 3.0)):
+        before = robot.base.pose
+        assert robot.ask(command) == ''
+        robot.run_until_standing()
+        forward, _, turn = robot.base.pose.seen_from(before)
+        assert robot.status.result is Result.SUCCEEDED, robot.status.message
+        assert forward + turn == pytest.approx(command.amount, abs=0.03)

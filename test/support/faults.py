@@ -205,14 +205,12 @@ FAULTS = {
     'yaw flipped': Fault(_odometry(lambda share: scaled(1.0, -1.0)), PUSH, way=False),
     'yaw frozen': Fault(_odometry(lambda share: scaled(1.0, 0.0)), PUSH, way=False),
     'too little': Fault(
-        _odometry(lambda share: scaled(*2 * [_between(0.05, 0.3)(share)])), 1.5 * PUSH, steps=1.2
+        _odometry(lambda share: scaled(*2 * [_between(0.05, 0.25)(share)])), 1.5 * PUSH
     ),
     'about a half': Fault(
-        _odometry(lambda share: scaled(*2 * [_between(0.3, 0.5)(share)])), 2.2, steps=1.6
+        _odometry(lambda share: scaled(*2 * [_between(0.25, 0.5)(share)])), 2.2, steps=1.6
     ),
-    'too much': Fault(
-        _odometry(lambda share: scaled(*2 * [_between(2.0, 3.0)(share)])), PUSH, steps=1.2
-    ),
+    'too much': Fault(_odometry(lambda share: scaled(*2 * [_between(2.0, 3.0)(share)])), PUSH),
     'restarting': Fault(
         _odometry(
             lambda share: restarting(_between(0.01, 0.09)(share), _between(0.02, 0.19)(share))

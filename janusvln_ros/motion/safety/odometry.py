@@ -11,6 +11,8 @@ from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.types import Result, Velocity
 from janusvln_ros.parameters import parameter
 
+_FORGETS = 0.05  # of what lags less than it did, with every message
+
 
 @dataclass(frozen=True)
 class OdometryParameters:
@@ -51,14 +53,16 @@ class Odometry:
     """
     The last poses, and whether they can be trusted.
 
-    fastest: the greatest velocities that the robot is given. in_use: whether a motion in closed
-    loop is under way; such a one never goes on without odometry.
+    fastest: the greatest velocities that the robot is given. lag: how old (s) the newest pose was
+    at most lately, before the next one came. in_use: whether a motion in closed loop is under way;
+    such a one never goes on without odometry.
     """
 
     def __init__(self, parameters: OdometryParameters, open_loop: OpenLoopParameters) -> None:
         self.configure(parameters, open_loop)
         self.fastest = Velocity()
         self.in_use = False
+        self.lag = 0.0
         self.poses = PoseBuffer()
         self.total = Pose()  # m forward, m to the left, rad: the sum of all small steps
         self.moved = PoseBuffer()  # that sum at the stamps of the poses
@@ -110,6 +114,8 @@ class Odometry:
                 ' is the network slow?'
             )
         if last is not None:
+            age = now - self.poses.stamp
+            self.lag = max(age, self.lag + _FORGETS * (age - self.lag))
             pose = Pose(x, y, last.yaw + wrap(yaw - last.yaw))
             problem = self._jump(last, pose, dt)
             if problem:

@@ -23,6 +23,7 @@ _LEAST, _MOST = 0.75, 1.5  # of what was commanded
 _RECENT = 0.3  # s at the end of the window: what stood still there has met something
 _STUCK = 0.15  # of what was commanded: less counts as standing still
 _NOTHING = 1e-3  # m or rad: no more than this is no command
+_LITTLE = 0.25  # of what odometry tells: less was hardly commanded
 _AFTERWARDS = 2.0  # s after a halt in which an answer that comes too late is recognised
 
 
@@ -192,6 +193,8 @@ def _compare(
     )
     if abs(wanted) <= _NOTHING:
         text = f'{numbers}: does it answer late, is the robot pushed, does another drive it?'
+    elif abs(wanted) <= _LITTLE * abs(moved):
+        text = f'{numbers}: does the robot touch something, does a wheel stand still?'
     elif moved * wanted < 0.0:
         text = f'{numbers}: it has the opposite sign, or the motors have.'
     elif stands and abs(moved) < abs(wanted):

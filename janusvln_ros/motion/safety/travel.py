@@ -23,6 +23,7 @@ _STEERS = 0.05  # of top speed: less is steering that odometry need not tell
 _LONG = 1.0  # s of commands without any odometry that moves
 _SLOWS = 0.85  # of what may be unconfirmed: the robot slows down to end there
 _LATENCY = 0.4  # s at full speed that may be commanded before odometry can have answered
+_COMPARES = 0.25  # s in which odometry that has come shows that it tells a half, or twice
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,15 @@ class Account:
         self._mark, self._answers = place, True
         return moved
 
-    def fastest(self, braking: float) -> float:
-        """Return the speed that braking brings to zero well before too much is unconfirmed."""
-        return math.sqrt(2.0 * braking * max(0.0, _SLOWS * self._unconfirmed - self.debt))
+    def fastest(self, braking: float, blind: float) -> float:
+        """
+        Return the speed that braking brings to zero well before too much is unconfirmed.
+
+        blind: s until a lie that begins now is seen; in this time, and braking, no farther either.
+        """
+        confirmed = math.sqrt(2.0 * braking * max(0.0, _SLOWS * self._unconfirmed - self.debt))
+        unseen = math.sqrt(blind * blind + 2.0 * self._unconfirmed / braking) - blind
+        return min(confirmed, braking * unseen)
 
     def used_up(self, speed: float, braking: float, unit: str, scale: float) -> Verdict | None:
         """Halt at a speed when no more is left than braking takes."""
@@ -202,10 +209,16 @@ class Travel:
         turned = self._heading.count(velocity.angular * duration, duration, place.yaw, turns)
         self._way.debt = max(0.0, self._way.debt - _NEW_WAY * turned)
 
-    def fastest(self) -> Velocity:
-        """Return the speeds that leave room to brake while odometry has not answered yet."""
+    def fastest(self, delay: float) -> Velocity:
+        """
+        Return the speeds that leave room to brake while odometry has not answered yet.
+
+        delay: of the base, s. The slower and later odometry comes, the slower the robot moves.
+        """
+        blind = self._odometry.lag + delay + _COMPARES
         return Velocity(
-            self._way.fastest(self._braking.linear), self._heading.fastest(self._braking.angular)
+            self._way.fastest(self._braking.linear, blind),
+            self._heading.fastest(self._braking.angular, blind),
         )
 
     def reset(self) -> None:

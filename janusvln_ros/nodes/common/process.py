@@ -70,8 +70,7 @@ def run(
     argv: list[str] | None = None,
 ) -> int:
     """
-    Run nodes of one name until a signal of ENDS, or the end of PARENT; whatever ends them, they
-    are stopped on the way.
+    Run nodes of one name until a signal of ENDS, or the end of PARENT; stop them on the way out.
 
     name, about, kinds: see `usage`. Returns 0, also for --help; 1 for a node that failed; 2 for
     bad arguments or parameters, with one line on stderr.
