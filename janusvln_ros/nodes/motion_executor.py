@@ -227,14 +227,16 @@ class MotionExecutor(LifecycleNode):
 
     def _on_done(self, message: MidLevelCommand) -> None:
         reason = self._core.on_done(
-            message.instruction_id, message.step, message.amount, self._now()
+            message.instruction_id[:_LONGEST_NAME], message.step, message.amount, self._now()
         )
         if reason:
             self.get_logger().warning(f'mid_level_done is ignored: {reason}')
 
     def _on_obstacles(self, name: str, frame: str, stamp: float, rays: Callable[[], Rays]) -> str:
         self._outputs.rates['obstacle'].count()
-        return self._core.obstacles.on_message(name, frame, stamp, self._now(), rays)
+        return self._core.obstacles.on_message(
+            name, frame[:_LONGEST_NAME], stamp, self._now(), rays
+        )
 
     def _on_monitor(self, message: CollisionMonitorState) -> None:
         stops = message.action_type == CollisionMonitorState.STOP

@@ -88,6 +88,9 @@ def test_wrong_actions_do_not_move_the_robot(robot):
         bench.act(1, step=step)
     bench.assert_stands()
     assert math.hypot(bench.pose[0] - x, bench.pose[1] - y) == pytest.approx(0.25, abs=0.02)
+    bench.act(0, instruction_id='long' * 100_000)
+    wait_for(lambda: 'long' in bench.status.instruction_id, 'the long name')
+    assert len(bench.status.instruction_id) == 256
 
 
 def test_sentences_move_the_robot(robot):

@@ -77,11 +77,12 @@ class Odometry:
         """
         Take what a message says of itself; return what is wrong with it, or ''.
 
-        frame, child: frame_id and child_frame_id. variances: of x, y and yaw; below 0 is
-        "unknown". All messages have to name the same two frames, and two different ones.
+        frame, child: frame_id and child_frame_id. variances: of x, y and yaw; below 0,
+        infinite or NaN is "unknown". All messages have to name the same two frames, and two
+        different ones.
         """
-        if min(variances, default=0.0) < 0.0:
-            return 'odometry says that its pose is unknown (a variance below 0)'
+        if not all(0.0 <= variance < math.inf for variance in variances):
+            return 'odometry says that its pose is unknown (a variance below 0, infinite or NaN)'
         if frame and frame == child:
             return f'odometry is a pose of "{child}" in itself: frame_id has to be fixed'
         frames, self._frames = self._frames or (frame, child), (frame, child)
@@ -100,7 +101,7 @@ class Odometry:
         """
         pose = Pose(x, y, yaw)
         if not pose.is_finite():
-            return 'odometry is not finite'
+            return 'odometry is not finite, or turned as no robot that stands'
         if self.is_silent(now):
             self._restart()
         problem, last = '', self.poses.pose
@@ -114,7 +115,7 @@ class Odometry:
                 ' is the network slow?'
             )
         if last is not None:
-            age = now - self.poses.stamp
+            age = max(0.0, now - self.poses.stamp)
             self.lag = max(age, self.lag + _FORGETS * (age - self.lag))
             pose = Pose(x, y, last.yaw + wrap(yaw - last.yaw))
             problem = self._jump(last, pose, dt)
@@ -168,4 +169,4 @@ class Odometry:
         ):
             return ''
         degrees = math.degrees(turned)
-        return f'odometry jumped by {moved:.2f} m, {degrees:.0f} degrees within {dt:.3f} s'
+        return f'odometry jumped by {moved:.3g} m, {degrees:.0f} degrees within {dt:.3f} s'

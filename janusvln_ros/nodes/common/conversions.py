@@ -31,9 +31,10 @@ def to_stamp(time: float) -> Time:
 
 
 def yaw(q: Quaternion) -> float:
-    """Return a quaternion's yaw in rad; NaN for one that is no rotation."""
+    """Return a quaternion's yaw in rad; NaN for no rotation, or one that leans over 60 degrees."""
     norm = q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w
-    if not 0.5 < norm < 2.0:
+    upright = norm - 2.0 * (q.x * q.x + q.y * q.y)
+    if not 0.5 < norm < 2.0 or upright < 0.5 * norm:
         return math.nan
     return math.atan2(2.0 * (q.w * q.z + q.x * q.y), norm - 2.0 * (q.y * q.y + q.z * q.z))
 

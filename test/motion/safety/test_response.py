@@ -203,6 +203,8 @@ def test_fault_of_response_lasts_until_it_is_reset():
     ('frames', 'word'),
     [
         (('odom', 'base_link', (-1.0, 0.0, 0.0)), 'unknown'),
+        (('odom', 'base_link', (0.0, 0.0, math.nan)), 'unknown'),
+        (('odom', 'base_link', (math.inf, 0.0, 0.0)), 'unknown'),
         (('base_link', 'base_link', ()), 'in itself'),
         (('map', 'base_link', ()), 'two programs'),
     ],
