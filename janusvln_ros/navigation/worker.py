@@ -73,7 +73,7 @@ class Worker:
         except ImageError as error:
             self._session.refuse(mission, frame, str(error))
             return None
-        if not self._session.begin_decision(mission, frame, zlib.crc32(rgb)):
+        if not self._session.begin_decision(mission, frame, zlib.crc32(rgb.tobytes())):
             return None
         try:
             with self.watchdog.watching():
