@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import cv2
+from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.imaging.encodings import to_rgb
 from janusvln_ros.policy import Action, JanusPolicy
 from janusvln_ros.policy.random_checkpoint import write_random_checkpoint
@@ -101,7 +102,7 @@ def motion_status(stamp: int, moving: bool, end: int, name: str, step: int, acti
         step=step,
         action=action,
         motion_end=time_message(end),
-        progress=0.0,
+        progress=0.0 if moving else FORWARD_STEP if action == 1 else TURN_STEP,
         open_loop=False,
         message='',
         session_id='',
