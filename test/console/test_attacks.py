@@ -187,6 +187,7 @@ def test_a_viewer_looks_and_stops_but_commands_nothing(browser):
     assert browser.console.robots['r1'].asked[-1] == ('stop',)
 
 
+@pytest.mark.slow
 def test_two_hundred_connections_keep_nobody_out(make):
     browser = make(max_connections=24)
     browser.login()
@@ -248,6 +249,7 @@ def test_half_open_connections_end(hasty):
     assert browser.ask('GET', '/session').status == 200
 
 
+@pytest.mark.slow
 def test_a_slow_reader_holds_nothing_up_and_nothing_back(browser):
     browser.login()
     robot = browser.console.robots['r1']

@@ -79,6 +79,7 @@ def test_who_has_the_wheel_drives_and_nobody_else(browser):
     assert robot.asked[-1] == ('watch', False) and ('give',) in robot.asked
 
 
+@pytest.mark.slow
 def test_closing_the_page_lets_go_and_silence_sends_nothing(browser):
     browser.login()
     robot = browser.console.robots['r1']

@@ -36,6 +36,7 @@ def test_episodes_do_not_change():
     assert digest[:16] == 'ca1ba86bf6c767e4'
 
 
+@pytest.mark.slow
 def test_every_form_occurs():
     forms = {episode.info['form'] for episode, _ in some()}
     assert forms == {form for forms in FORMS.values() for form in forms}

@@ -205,6 +205,7 @@ def test_any_fields_give_a_frame_or_an_image_error(encoding, height, width, step
     assert result.shape == (height, width, 3)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(['.jpg', '.png']), st.data())
 def test_damaged_file_gives_a_frame_or_an_image_error(kind, choose):

@@ -65,6 +65,7 @@ def test_memory_of_a_gpu(network):
     assert kept['activations'] > 3 * few['activations']
 
 
+@pytest.mark.slow
 def test_recomputed_activations_give_the_same_gradients(fresh, walks):
     batches = ImitationBatches(
         WalkFiles([walks]), PromptEncoder(fresh), walks_per_batch=2, questions=5, seed=0
