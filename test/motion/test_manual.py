@@ -128,3 +128,20 @@ def test_the_e_stop_and_a_base_of_commands_refuse_it():
     assert give(robot, Velocity(0.2)) == 'e-stop' and robot.commanded == ZERO
     with pytest.raises(ValueError, match='takes commands'):
         give(Robot(output='command'), Velocity(0.2))
+
+
+@pytest.mark.parametrize('hand', [Velocity(0.2), Velocity(0.0, 0.6), Velocity(0.2, 0.6)])
+def test_frozen_odometry_bounds_a_hand_that_lets_go_and_tries_again(hand):
+    robot = Robot()
+    hear, where = robot.executor.on_odometry, robot.base.pose
+    robot.executor.on_odometry = lambda stamp, x, y, yaw, now, *more: hear(
+        stamp, where.x, where.y, where.yaw, now, *more
+    )
+    for tick in range(500):
+        if tick % 3 == 0:
+            give(robot, hand if tick // 15 % 2 else ZERO)
+        robot.tick()
+    way = math.hypot(robot.base.pose.x - where.x, robot.base.pose.y - where.y)
+    assert 0.0 < way + abs(math.remainder(robot.base.pose.yaw - where.yaw, math.tau))
+    assert way <= 0.40
+    assert abs(math.remainder(robot.base.pose.yaw - where.yaw, math.tau)) <= math.radians(25)
