@@ -105,7 +105,7 @@ class MotionExecutor(LifecycleNode):
         self._core.e_stop.start(self._updated_at)
         self.create_subscription(Odometry, 'odom', self._on_odometry, qos_profile_sensor_data)
         self.create_subscription(NavigationAction, 'navigation_action', self._on_action, LATEST)
-        self.create_subscription(NavigatorStatus, 'navigator_status', self._on_navigator, LATEST)
+        self.create_subscription(NavigatorStatus, 'navigator_status', self._on_navigator, LATCHED)
         for quality in (RELIABLE, SENSOR, LATCHED):  # a press reaches us however it is sent
             self.create_subscription(
                 Bool,

@@ -7,15 +7,15 @@ What the executor hears of a navigator, as a process: a heartbeat, and one actio
 import sys
 
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
+from janusvln_ros.nodes.common.qos import LATCHED, LATEST
 import rclpy
-from rclpy.qos import QoSProfile
 
 
 def main() -> None:
     rclpy.init(args=[])
     node = rclpy.create_node('action_source')
-    actions = node.create_publisher(NavigationAction, 'navigation_action', QoSProfile(depth=1))
-    heartbeat = node.create_publisher(NavigatorStatus, 'navigator_status', QoSProfile(depth=1))
+    actions = node.create_publisher(NavigationAction, 'navigation_action', LATEST)
+    heartbeat = node.create_publisher(NavigatorStatus, 'navigator_status', LATCHED)
     step = 0
 
     def act():
@@ -32,7 +32,7 @@ def main() -> None:
     if sys.argv[1] == 'continuous':
         node.create_timer(0.3, act)
     else:
-        node.create_subscription(MotionStatus, 'motion_status', on_status, QoSProfile(depth=1))
+        node.create_subscription(MotionStatus, 'motion_status', on_status, LATEST)
     node.create_timer(0.2, lambda: heartbeat.publish(NavigatorStatus()))
     rclpy.spin(node)
 

@@ -89,18 +89,24 @@ class Instructor:
 
     def __init__(self, bench):
         self._node = bench.node
-        self.statuses = []
+        self.statuses = []  # of the navigator that is active
+        self.sessions = set()  # of all
         self._image = self._node.create_publisher(Image, 'image', qos_profile_sensor_data)
         self._words = self._node.create_publisher(String, 'instruction', 10)
         self._node.create_timer(0.1, self._take_picture)
         self._node.create_subscription(
-            NavigatorStatus, 'navigator_status', self.statuses.append, LATCHED
+            NavigatorStatus, 'navigator_status', self._on_status, LATCHED
         )
 
     def _take_picture(self):
         image = Image(height=48, width=64, step=192, encoding='rgb8', data=os.urandom(48 * 192))
         image.header.stamp = self._node.get_clock().now().to_msg()
         self._image.publish(image)
+
+    def _on_status(self, message):
+        self.sessions.add(message.session_id)
+        if message.state != NavigatorStatus.STATE_INACTIVE:
+            self.statuses.append(message)
 
     def idle(self):
         return self.statuses and self.statuses[-1].state == NavigatorStatus.STATE_IDLE
@@ -126,7 +132,7 @@ class Instructor:
 
 
 def test_restarted_peers_are_told_from_the_old_ones(robot, start_navigator, start_command):
-    slow = ('-p', 'max_linear_speed:=0.02')  # a step is to outlast the start of a navigator
+    slow = ('-p', 'max_linear_speed:=0.05')  # a step is to outlast the start of an executor
     bench = robot(*slow)
     user = Instructor(bench)
     navigator = start_navigator('status_timeout:=20.0')  # or silence ends the episode first
@@ -149,12 +155,13 @@ def test_restarted_peers_are_told_from_the_old_ones(robot, start_navigator, star
     bench.assert_stands()
     wait_idle(bench)
 
+    start_navigator(autostart=False)  # it takes the place of the other, as fast as that can be
+    wait_for(lambda: len(user.sessions) == 2, 'the next navigator', PATIENCE)
     x, y, _ = bench.pose
     user.instruct()
     wait_for(lambda: bench.base_moves, 'the base to move')
     navigator.kill()
-    start_navigator()
-    wait_for(lambda: bench.status.result == MotionStatus.RESULT_CANCELED, 'the stop', PATIENCE)
+    wait_for(lambda: bench.status.result == MotionStatus.RESULT_CANCELED, 'the stop', 10.0)
     assert 'restarted' in bench.status.message
     assert math.hypot(bench.pose[0] - x, bench.pose[1] - y) < 0.2
     bench.assert_stands()

@@ -167,7 +167,12 @@ class Bench:
 
     def assert_stands(self, seconds=0.6):
         """Assert that no motion is commanded any more, and that the base is at rest."""
-        wait_for(lambda: not self.base_moves, 'the base to rest', 5.0)
+        wait_for(
+            # both: its truth may overtake the last commands
+            lambda: not (self.base_moves or self.commands and any(self.commands[-1][1:])),
+            'the base to rest',
+            5.0,
+        )
         self.commands.clear()
         stays(lambda: not self.base_moves, 'the base at rest', seconds)
         assert all(command[1:] == (0.0, 0.0) for command in self.commands)
