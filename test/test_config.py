@@ -59,7 +59,10 @@ def test_navigator_files_hold_only_what_differs(path):
     [
         (replay.make_parser, {'checkpoint'}),
         (benchmark.parser, set(flatten(PolicyOptions)) - {'image_width', 'dtype', 'threads'}),
-        (evaluate.parser, {'checkpoint', 'device', 'language_weights', 'decoding', 'threads'}),
+        (
+            evaluate.parser,
+            {'checkpoint', 'device', 'language_weights', 'geometry_heads', 'decoding', 'threads'},
+        ),
     ],
 )
 def test_commands_offer_what_the_node_offers(make, without):

@@ -8,7 +8,7 @@ runs nothing: it tells what a computer's profile takes and the least time of its
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 import gc
 from itertools import islice
@@ -24,14 +24,15 @@ from janusvln_ros.measurement import estimate
 from janusvln_ros.measurement.estimate import Computer, Workload
 from janusvln_ros.measurement.figure import draw
 from janusvln_ros.measurement.recompute import Recompute
-from janusvln_ros.measurement.sharing import line as sharing_line
 from janusvln_ros.measurement.sharing import share
+from janusvln_ros.measurement.table import table
 from janusvln_ros.parameters import add_options, chosen
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.janus import EMBEDDINGS
 from janusvln_ros.policy.load import checkpoint_folder, choose_device, choose_dtype
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import FULL_SIZE
+from janusvln_ros.policy.network.heads import HEADS_OF
 from janusvln_ros.policy.options import AS_LOADED, PolicyOptions
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.random_checkpoint import random_tensors
@@ -53,17 +54,24 @@ def make_policy(
     dtype: str,
     image_width: int | None,
     language_weights: str | None,
+    geometry_heads: str = 'none',
 ) -> JanusPolicy:
     """Load a checkpoint folder, or make a `tiny` or `full` network with random weights."""
     with checkpoint_folder('random' if model in ('tiny', 'full') else model) as folder:
         if model != 'full':
             return JanusPolicy.from_pretrained(
-                folder, device, dtype, image_width, memory, language_weights=language_weights
+                folder,
+                device,
+                dtype,
+                image_width,
+                memory,
+                language_weights=language_weights,
+                geometry_heads=geometry_heads,
             )
         encoder = PromptEncoder(folder)
-    network = checkpoint.build(FULL_SIZE)
+    network = checkpoint.build(FULL_SIZE, HEADS_OF[geometry_heads])
     tensors = (
-        (name, tensor.cpu() if name == EMBEDDINGS else tensor)  # as a checkpoint is loaded
+        (name, _as_loaded(name, tensor))
         for name, tensor in random_tensors(network, 0, device, getattr(torch, dtype))
     )
     return JanusPolicy(
@@ -74,6 +82,13 @@ def make_policy(
         decoding='constrained',
         repetition_penalty=1.05,
     )
+
+
+def _as_loaded(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Put a tensor where, and into what, `checkpoint.load` puts it."""
+    if name.startswith(checkpoint.HEAD_PREFIXES):
+        return tensor.float()
+    return tensor.cpu() if name == EMBEDDINGS else tensor
 
 
 def moving_frames(size: tuple[int, int], count: int = 16) -> Iterator[np.ndarray]:
@@ -118,13 +133,14 @@ def run(
     steps: int,
     device: torch.device,
     title: str,
+    parts: Sequence[str] = PARTS,
 ) -> tuple[dict[str, list[float]], list[int]]:
     """
     Take steps; seconds of every step by part, in total and of processor time, and memory.
 
     Ends early, with what there is, on Ctrl-C.
     """
-    series: dict[str, list[float]] = {name: [] for name in (*PARTS, 'total', 'processor')}
+    series: dict[str, list[float]] = {name: [] for name in (*parts, 'total', 'processor')}
     memory = []
     try:
         for index in tqdm(range(steps), desc=title, unit='step', disable=None):
@@ -133,7 +149,7 @@ def run(
             timings = step(frame)
             series['total'].append(time.perf_counter() - begin)
             series['processor'].append(time.process_time() - processor)
-            for part in PARTS:
+            for part in parts:
                 series[part].append(timings[part])
             if index % EVERY == EVERY - 1:
                 memory.append(allocated(device))
@@ -164,43 +180,6 @@ def summarise(series: dict[str, list[float]], memory: list[int], full: int) -> d
     return summary
 
 
-def table(report: dict[str, Any]) -> str:
-    """Format a report in Markdown."""
-    lines = [
-        f'{report["model"]}, {report["parameters"] / 1e6:.1f} M parameters, on '
-        f'{report["device"]}, {report["dtype"]}, frames {report["frame_size"]}',
-        '',
-        '| mode | part | median ms | p99 ms | least ms (roofline) |',
-        '|---|---|--:|--:|--:|',
-    ]
-    for mode, result in report['modes'].items():
-        for part, times in result['seconds'].items():
-            floor = result['least_seconds'].get(part)
-            least = f'{1000 * floor:.2f}' if floor is not None else ''
-            lines.append(
-                f'| {mode} | {part} | {1000 * times["median"]:.2f} '
-                f'| {1000 * times["p99"]:.2f} | {least} |'
-            )
-    lines.append('')
-    for mode, result in report['modes'].items():
-        lines += [sharing_line(mode, shared) for shared in result.get('robots', [])]
-        text = f'{mode}: from step {result["from_step"]} on'
-        if 'growth_per_1000_steps' in result:
-            growth = result['growth_per_1000_steps']
-            text += (
-                f', a step grows by {100 * growth["total"]:+.2f} % of the median in 1,000 '
-                f'steps ({100 * growth["processor"]:+.2f} % by processor time)'
-            )
-        if 'allocated_bytes' in result:
-            held = result['allocated_bytes']
-            text += (
-                f', {held["most"] / 1e6:.3f} MB allocated, '
-                f'{held["most"] - held["least"]} bytes between least and most'
-            )
-        lines += [text + f', memory {result["memory_bytes"]} bytes', '']
-    return '\n'.join(lines)
-
-
 def start(
     policy: JanusPolicy, mode: str, frame_size: tuple[int, int]
 ) -> Callable[[np.ndarray], dict[str, float]]:
@@ -212,7 +191,8 @@ def start(
     print(policy.warm_up(frame_size))
     gc.freeze()  # as the navigator does
     policy.reset(INSTRUCTION)
-    return lambda frame: policy.step(frame).timings
+    geometry = bool(policy.model.heads)
+    return lambda frame: policy.step(frame, geometry).timings
 
 
 def measure(
@@ -239,6 +219,7 @@ def measure(
         options.dtype,
         options.image_width or None,
         language_weights,
+        options.geometry_heads if mode != 'recompute' else 'none',
     )
     loaded = time.perf_counter()
     steps, full = arguments.steps, memory.initial_frames + memory.recent_frames + 2
@@ -247,7 +228,8 @@ def measure(
         full = max(0, steps - 3)  # it has no steady state: the last three steps
     step = start(policy, mode, arguments.frame_size)
     ready = time.perf_counter()
-    series, held = run(step, moving_frames(arguments.frame_size), steps, device, mode)
+    parts = (*PARTS, 'heads') if policy.model.heads else PARTS
+    series, held = run(step, moving_frames(arguments.frame_size), steps, device, mode, parts)
     taken = len(series['total'])
     work = Workload(
         policy.model.config,
@@ -257,6 +239,7 @@ def measure(
         arguments.frame_size,
         policy.image_width,
         suffix_tokens=len(policy.encoder.suffix(INSTRUCTION)),
+        heads=tuple(policy.model.heads),
     )
     floors = estimate.step(work, max(0, taken - 2), mode == 'recompute')
     result = {
@@ -265,6 +248,7 @@ def measure(
         'parameters': sum(x.numel() for x in work.model().parameters()),
         'first_decision_seconds': ready - loaded + sum(series['total'][:1]),
         'memory_bytes': policy.memory_usage().bytes,
+        'heads_bytes': estimate.of_heads(work),
         'least_seconds': {name: part.seconds(computer) for name, part in floors.items()},
         'steps': series,
         'allocated': held,
@@ -365,6 +349,7 @@ def parser() -> argparse.ArgumentParser:
         'device',
         'dtype',
         'language_weights',
+        'geometry_heads',
         'threads',
     )
     options.add_argument(
@@ -408,6 +393,7 @@ def main(argv: list[str] | None = None) -> int:
         'device': computer.name,
         'dtype': options.dtype,
         'language_weights': options.language_weights,
+        'geometry_heads': options.geometry_heads,
         'machine': f'{platform.machine()}, torch {torch.__version__}',
         'frame_size': 'x'.join(map(str, arguments.frame_size)),
         'sustained': asdict(computer),

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 from janusvln_ros import share
 from janusvln_ros.policy import random_checkpoint as tiny
-from janusvln_ros.policy.context import geometry_memory, language_memory
+from janusvln_ros.policy.context import geometry_memory, head_levels, language_memory
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network import checkpoint, quantization
 from janusvln_ros.policy.network.config import FULL_SIZE, JanusConfig
+from janusvln_ros.policy.network.heads import FINEST
 from janusvln_ros.policy.network.language import LEAST_ROWS
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid, patch_grid
@@ -66,6 +67,7 @@ class Workload:
     prefix_tokens: int = 60
     suffix_tokens: int = 90  # of an instruction of usual length
     answer_tokens: int = 8  # in the tree of answers
+    heads: tuple[str, ...] = ()  # dense ones of the geometry encoder
 
     @property
     def grid(self) -> Grid:
@@ -80,12 +82,15 @@ class Workload:
 
     def model(self) -> JanusModel:
         """Build the network without storage, in the dtype of the weights."""
-        return _network(self.config, self.dtype)
+        return _network(self.config, self.dtype, self.heads)
 
 
 @lru_cache(maxsize=8)
-def _network(config: JanusConfig, dtype: torch.dtype) -> JanusModel:
-    return checkpoint.build(config).to(dtype)
+def _network(config: JanusConfig, dtype: torch.dtype, heads: tuple[str, ...]) -> JanusModel:
+    model = checkpoint.build(config, heads).to(dtype)
+    for head in model.heads.values():
+        head.float()
+    return model
 
 
 def storage(work: Workload) -> dict[str, int]:
@@ -105,12 +110,15 @@ def storage(work: Workload) -> dict[str, int]:
         part = 'language model' if name.startswith(('model.', 'lm_head.')) else 'encoders'
         weights[part] += _stored_bytes(name, tensor, work.language_weights)
     config, item = work.config, work.dtype.itemsize
+    levels = head_levels(model, work.grid)
     held = {
         'geometry memory': geometry_memory(model, work.grid, work.memory).nbytes,
         'language memory': language_memory(
             model, work.prompt, work.memory, work.answer_tokens
         ).nbytes,
     }
+    if levels is not None:
+        held['dense heads'] = levels.nbytes
     if work.memory.mode == 'sampled':
         features = work.grid.tokens * config.language.hidden_size * item
         held['vision features'] = work.memory.resident_frames * features
@@ -118,7 +126,24 @@ def storage(work: Workload) -> dict[str, int]:
     language = tokens * (3 * config.language.intermediate_size + 4 * config.language.hidden_size)
     frame = frame_tokens(work) * config.geometry.embed_dim * (4 * item + 12)
     logits = (1 + work.answer_tokens) * config.language.vocab_size * 12
-    return {**weights, **held, 'work space': max(language * item + copy, frame) + logits}
+    maps = 4 * sum(_largest_maps(work)) if work.heads else 0
+    return {**weights, **held, 'work space': max(language * item + copy, frame, maps) + logits}
+
+
+def of_heads(work: Workload) -> dict[str, int]:
+    """Bytes on the device that would not be there without the dense heads; {} without them."""
+    if not work.heads:
+        return {}
+    ours, without = storage(work), storage(replace(work, heads=()))
+    grown = {name: size - without.get(name, 0) for name, size in ours.items()}
+    weights = grown.pop('encoders') + grown.pop('language model')
+    return {'weights': weights, **{name: size for name, size in grown.items() if size}}
+
+
+def _largest_maps(work: Workload) -> tuple[int, int]:
+    """Numbers in the last two large maps of a dense head, which are there at once."""
+    features, pixels = work.config.geometry.head_features, 14**2 * work.grid.rows
+    return features // 2 * pixels * work.grid.columns, FINEST * pixels * work.grid.columns
 
 
 def _stored_bytes(name: str, tensor: torch.Tensor, kind: str | None) -> int:

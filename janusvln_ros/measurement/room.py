@@ -8,6 +8,7 @@ from pathlib import Path
 from janusvln_ros.measurement.estimate import storage, tiny_config, Workload
 from janusvln_ros.policy.load import choose_device, choose_dtype
 from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.heads import HEADS_OF
 from janusvln_ros.policy.options import AS_LOADED, PolicyOptions
 import torch
 
@@ -81,4 +82,5 @@ def workload(
         None if weights == AS_LOADED else weights,
         frame_size,
         options.image_width or None,
+        heads=HEADS_OF[options.geometry_heads],
     )

@@ -174,7 +174,8 @@ class Context:
         attend = partial(attend_to_frames, self.geometry)
         colours = self.tables.colours
         pixels = colours.geometry(colours.pixels(image))
-        features = aggregator(pixels, self.tables.geometry, special, attend, self._levels)
+        keep = self._levels.keep if self._levels is not None else None
+        features = aggregator(pixels, self.tables.geometry, special, attend, keep)
         if self._levels is not None:
             self._last_pair(remember_frame)
         patches = features[:, self.model.config.geometry.num_special_tokens :]
@@ -199,10 +200,10 @@ class Context:
 
     def _predict_geometry(self) -> torch.Tensor:
         special = self.model.config.geometry.num_special_tokens
-        levels = (*self._levels.tokens.values(), self._last_pair(attend_to_frames))
+        levels = self._levels.with_last(self._last_pair(attend_to_frames))
         patches = [tokens[:, special:] for tokens in levels]
         heads = self.model.heads.values()
-        return torch.cat([head(patches, self.tables.heads) for head in heads])
+        return torch.cat([head(patches, self.tables.heads)[0] for head in heads])
 
     def encode_vision(self, images: torch.Tensor) -> torch.Tensor:
         """Encode semantics of frames (N, h, w, 3) uint8, resized: tokens (N, M, hidden)."""

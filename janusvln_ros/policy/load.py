@@ -59,6 +59,7 @@ def load_policy(options: PolicyOptions, model: JanusModel | None = None) -> Janu
             language_weights=None
             if options.language_weights == AS_LOADED
             else options.language_weights,
+            geometry_heads=options.geometry_heads,
             model=model,
         )
 

@@ -60,6 +60,12 @@ class PolicyOptions:
         low=0.0,
         high=1.0,
     )
+    geometry_heads: str = parameter(
+        'none',
+        "What the geometry encoder tells beside decisions, which stay the same: each picture's "
+        'depth, or points (and depth), or none. The checkpoint must have the heads.',
+        choices=('none', 'depth', 'points'),
+    )
     decoding: str = parameter(
         'constrained',
         "How an answer is read: constrained to the four actions, or published, the reference's "
@@ -78,7 +84,7 @@ class PolicyOptions:
     @property
     def network(self) -> tuple[str, ...]:
         """Tell what the weights in memory are; policies that agree in it can share them."""
-        return self.checkpoint, self.device, self.dtype, self.language_weights
+        return self.checkpoint, self.device, self.dtype, self.language_weights, self.geometry_heads
 
     def memory(self) -> MemoryConfig:
         """Return what is remembered; ValueError for choices that contradict each other."""

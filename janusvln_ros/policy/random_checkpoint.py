@@ -17,9 +17,11 @@ from typing import Any
 from janusvln_ros.policy import prompt
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import CLIP_MEAN, CLIP_STD, JanusConfig
+from janusvln_ros.policy.network.heads import HEADS
 from tokenizers import decoders, normalizers, pre_tokenizers, Regex, Tokenizer, trainers
 from tokenizers.models import BPE
 import torch
+from torch import nn
 
 SPECIAL = (
     '<|endoftext|>',
@@ -115,6 +117,9 @@ GEOMETRY = {
     'num_heads': 2,
     'dino_depth': 3,
     'dino_num_heads': 2,
+    'head_layers': [0, 1, 2, 3],
+    'head_features': 16,
+    'head_out_channels': [8, 16, 16, 16],
 }
 
 # Most random models answer STOP within a few frames; this one keeps a robot moving for a while.
@@ -133,12 +138,14 @@ def write_random_checkpoint(folder: str | Path, seed: int = LIVELY_SEED) -> Path
         **small_config(tokenizer, LANGUAGE, VISION, merger=256, image_width=224),
         'janusvln_random': True,
     }
-    model = checkpoint.build(JanusConfig.from_dicts(config, GEOMETRY))
+    numbers = JanusConfig.from_dicts(config, GEOMETRY)
+    model = checkpoint.build(numbers)
+    # drawn by themselves, so that the other weights are those of a model without heads
+    heads = nn.ModuleDict({'vggt': nn.ModuleDict(checkpoint.build(numbers, HEADS).heads)})
     with tempfile.TemporaryDirectory() as companions:
         write_companions(Path(companions), tokenizer, config)
-        return checkpoint.write(
-            folder, config, random_tensors(model, seed), companions=[companions]
-        )
+        tensors = (*random_tensors(model, seed), *random_tensors(heads, seed))
+        return checkpoint.write(folder, config, tensors, companions=[companions])
 
 
 def small_config(

@@ -51,6 +51,7 @@ class Renderer:
         self._scene.flags[:] = 0
         self._viewport = mujoco.MjrRect(0, 0, width, height)
         self._flipped = np.empty((height, width, 3), np.uint8)
+        self._flipped_depth = np.empty((height, width), np.float32)
         self._geoms: list = []
         self._types: list[int] = []
 
@@ -113,6 +114,18 @@ class Renderer:
         mujoco.mjr_render(self._viewport, self._scene, self._context)
         mujoco.mjr_readPixels(self._flipped, None, self._viewport, self._context)
         return cv2.resize(self._flipped[::-1], self._size, interpolation=cv2.INTER_AREA)
+
+    def depth(self) -> np.ndarray:
+        """
+        Tell how far what `render` drew last is, in metres along the optical axis.
+
+        Returns float32 (height, width): each that of one point in the pixel, as means would lie
+        between a thing and what is behind it.
+        """
+        self._context_gl.make_current()
+        mujoco.mjr_readPixels(None, self._flipped_depth, self._viewport, self._context)
+        depth = cv2.resize(self._flipped_depth[::-1], self._size, interpolation=cv2.INTER_NEAREST)
+        return _NEAR / (1 - depth * (1 - _NEAR / _FAR))
 
     def close(self) -> None:
         """Free the context."""

@@ -15,23 +15,21 @@ from janusvln_ros.training.stage import StageContext
 
 @dataclass(frozen=True)
 class DrawViews:
-    """Draw views for pre-training."""
+    """Draw views for pre-training, or for dense heads."""
 
     tours: int
     rooms: tuple[int, int] = (1, 3)
     seed: int = 1
+    frames: int = 6  # of a tour
+    dense: bool = False  # depth of every pixel as well
 
     def run(self, context: StageContext) -> bool:
         """Draw what is missing."""
-        from janusvln_ros.training.data.views import write_views
+        from janusvln_ros.training.data.views import Plan, write_views
 
-        write_views(
-            context.folder,
-            tours=self.tours,
-            seed=self.seed,
-            rooms=self.rooms,
-            processes=context.cores,
-        )
+        rooms = self.rooms[0], self.rooms[1]
+        plan = Plan(self.tours, self.seed, rooms, self.frames, self.dense)
+        write_views(context.folder, plan, processes=context.cores)
         return True
 
 

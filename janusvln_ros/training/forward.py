@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from janusvln_ros.policy.context import history
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network.fusion import fuse
+from janusvln_ros.policy.network.geometry import Attend, GeometryTables, Keep
 from janusvln_ros.policy.network.language import Rotary
 from janusvln_ros.policy.network.layers import rotate
 from janusvln_ros.policy.network.model import JanusModel
@@ -59,6 +60,30 @@ def encode_geometry(model: JanusModel, frames: torch.Tensor, memory: MemoryConfi
 
     Every frame sees the frames that its window remembers, as `Context.encode_geometry` has it.
     """
+    return _stream(model, frames, memory, None)[0].unflatten(0, frames.shape[:2])
+
+
+def encode_levels(
+    model: JanusModel, frames: torch.Tensor, memory: MemoryConfig
+) -> list[torch.Tensor]:
+    """Encode as `encode_geometry`: what the dense heads read, four times (E T, P0, 2C)."""
+    config = model.config.geometry
+    outputs: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def keep(block: int, within: torch.Tensor, across: torch.Tensor) -> None:
+        outputs[block] = within, across
+
+    _, tables, attend = _stream(model, frames, memory, keep)
+    last = config.depth - 1
+    keep(last, *model.vggt.aggregator.pair(last, outputs[last - 1][1], tables, attend))
+    special = config.num_special_tokens
+    return [torch.cat(outputs[block], dim=-1)[:, special:] for block in config.head_layers]
+
+
+def _stream(
+    model: JanusModel, frames: torch.Tensor, memory: MemoryConfig, keep: Keep | None
+) -> tuple[torch.Tensor, GeometryTables, Attend]:
+    """Run the aggregator: features (E T, P0, 2C), and what its blocks were run with."""
     aggregator = model.vggt.aggregator
     episodes, length, height, width = frames.shape[:4]
     tables = aggregator.tables(height // PATCH, width // PATCH)
@@ -78,9 +103,8 @@ def encode_geometry(model: JanusModel, frames: torch.Tensor, memory: MemoryConfi
         output = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return output.unflatten(2, (length, tokens)).transpose(1, 2).flatten(0, 1)
 
-    features = aggregator(pixels, tables, aggregator.special(variant.flatten()), attend)
-    features = features[:, aggregator.config.num_special_tokens :]
-    return features.unflatten(0, (episodes, length))
+    features = aggregator(pixels, tables, aggregator.special(variant.flatten()), attend, keep)
+    return features[:, aggregator.config.num_special_tokens :], tables, attend
 
 
 def merge_geometry(

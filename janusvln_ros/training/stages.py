@@ -24,7 +24,7 @@ from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import PromptEncoder
-from janusvln_ros.training import tiny_model
+from janusvln_ros.training import dense, tiny_model
 from janusvln_ros.training.collecting import CollectRollouts, CollectWalks, DrawViews
 from janusvln_ros.training.data.layout import read_annotations, read_pictures
 from janusvln_ros.training.data.sources import (
@@ -116,6 +116,31 @@ class Pretrain:
         network = PretrainingNetwork(context.load(start))
         data = ViewBatches(context.path(self.views), self.tours, self.loop.seed)
         return _train(context, network, data, self.loop, start)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Train a depth head on dense views, on a network that stays as it is, bit by bit."""
+
+    views: str
+    loop: LoopConfig
+    features: int = 32
+    channels: tuple[int, ...] = (24, 32, 48, 48)  # of the four levels
+    frames: int = 12  # in a batch
+    start: str = ''
+
+    def run(self, context: StageContext) -> bool:
+        """Train; ValueError where several processes would."""
+        if world() > 1:
+            raise ValueError('heads are small: one process trains them')
+        start = context.start(self.start)
+        model = context.load(start)
+        views, tokens = context.path(self.views), context.folder / 'tokens'
+        dense.encode_views(model.to(context.device), views, tokens)
+        torch.manual_seed(self.loop.seed)
+        dense.add_head(model, self.features, tuple(self.channels))
+        data = dense.DenseBatches(views, tokens, self.frames, self.loop.seed)
+        return _train(context, dense.DenseNetwork(model), data, self.loop, start)
 
 
 @dataclass(frozen=True)
@@ -267,11 +292,12 @@ KINDS: dict[str, type[Stage]] = {
     'walks': CollectWalks,
     'rollouts': CollectRollouts,
     'pretrain': Pretrain,
+    'heads': Heads,
     'imitate': Imitate,
     'dagger': Dagger,
     'ship': Ship,
 }
-_TOGETHER = (Pretrain, Imitate, Dagger)  # the others are run by one of several processes
+_TOGETHER = (Pretrain, Heads, Imitate, Dagger)  # the others are run by one of several processes
 
 
 def run_stage(

@@ -144,3 +144,16 @@ def test_a_picture_shows_every_line(tmp_path):
     assert picture.shape == (720, 1200, 3) and picture.std() > 5
     with pytest.raises(ValueError, match='nothing'):
         draw({}, 'empty', tmp_path / 'a.png')
+
+
+def test_the_heads_cost_and_memory_are_told(capsys):
+    options = '--modes windowed --steps 6 --initial 1 --recent 2 --threads 1'.split()
+    frames = '--frame-size 96x72 --image-width 84'.split()
+    assert benchmark.main(['tiny', *options, *frames, '--geometry-heads', 'points']) == 0
+    printed = capsys.readouterr().out
+    assert '| windowed | heads | ' in printed
+    (told,) = (line for line in printed.splitlines() if 'the dense heads take' in line)
+    for what in ('weights', 'geometry memory', 'dense heads'):
+        assert f'MB of {what}' in told
+    assert benchmark.main(['tiny', *options, *frames]) == 0
+    assert 'heads' not in capsys.readouterr().out

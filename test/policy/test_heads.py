@@ -128,7 +128,7 @@ def test_sizes_come_from_the_tensors_where_no_configuration_states_them(tmp_path
 
 
 @pytest.mark.parametrize(
-    'numbers', [{'head_layers': [1, 2, 4]}, {'head_layers': [1, 2, 3, 4]}, {'head_features': 12}]
+    'numbers', [{'head_layers': [1, 2, 5]}, {'head_layers': [1, 3, 2, 5]}, {'head_features': 12}]
 )
 def test_heads_that_do_not_fit_are_refused(tmp_path, numbers):
     folder = tmp_path / 'checkpoint'

@@ -1,10 +1,12 @@
 """Pre-training reads what the simulator knows, and never the pairs that evaluation holds out."""
 
+from dataclasses import replace
+
 from janusvln_ros.episodes.grammar import HELD_OUT_PAIRS
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.sim.house import CATEGORIES, COLOURS
-from janusvln_ros.training.data.views import write_views
+from janusvln_ros.training.data.views import Plan, write_views
 from janusvln_ros.training.log import read
 from janusvln_ros.training.loop import LoopConfig, train
 from janusvln_ros.training.pretrain import PretrainingNetwork, ViewBatches
@@ -12,11 +14,13 @@ import numpy as np
 import pytest
 import torch
 
+PLAN = Plan(tours=12, seed=5, rooms=(1, 2))
+
 
 @pytest.fixture(scope='module')
 def views(tmp_path_factory):
     folder = tmp_path_factory.mktemp('views')
-    write_views(folder, tours=12, seed=5, rooms=(1, 2))
+    write_views(folder, PLAN)
     return folder
 
 
@@ -52,13 +56,27 @@ def test_an_interrupted_drawing_goes_on(views):
     rgb = np.load(views / 'rgb.npy', mmap_mode='r+')
     rgb[4:6] = 0
     del done, rgb
-    write_views(views, tours=12, seed=5, rooms=(1, 2))
+    write_views(views, PLAN)
     assert np.array_equal(np.load(views / 'rgb.npy'), before)
 
 
 def test_another_number_of_tours_is_refused(views):
     with pytest.raises(ValueError, match=r'rgb\.npy has shape .* not '):
-        write_views(views, tours=14, seed=5, rooms=(1, 2))
+        write_views(views, replace(PLAN, tours=14))
+
+
+def test_the_depth_of_pixels_is_that_of_the_rays(tmp_path):
+    write_views(tmp_path, Plan(tours=2, seed=6, rooms=(1, 2), frames=3, dense=True))
+    ahead = np.load(tmp_path / 'pixel_depth.npy').astype(float)
+    assert ahead.shape == (2, 3, 84, 112)
+    for tour, (hfov, height, tilt) in enumerate(np.load(tmp_path / 'camera.npy').tolist()):
+        assert abs(tilt) < 0.1 and 1.0 < height < 1.5
+        focal = 56 / np.tan(hfov / 2)
+        y, x = np.ogrid[-41.5:42, -55.5:56]
+        far = ahead[tour] * np.sqrt(1 + (x / focal) ** 2 + (y / focal) ** 2)
+        patches = far.reshape(3, 6, 14, 8, 14).mean(axis=(2, 4)).reshape(3, 48)
+        labels = np.load(tmp_path / 'depth.npy')[tour].astype(float)
+        assert np.median(np.abs(patches - labels) / labels) < 0.01
 
 
 def test_missing_views_are_named(tmp_path):

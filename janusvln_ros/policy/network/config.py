@@ -225,11 +225,10 @@ class JanusConfig:
             "vggt_config's num_heads divides its embed_dim": geometry.embed_dim
             % geometry.num_heads
             == 0,
-            "vggt_config's head_layers are four rising blocks up to the last": (
-                geometry.depth < 4  # it has no dense heads, as janusvln-tiny
-                or len(geometry.head_layers) == 4
+            "vggt_config's head_layers are four blocks in order, up to the last": (
+                len(geometry.head_layers) == 4
                 and geometry.head_layers[-1] == geometry.depth - 1
-                and sorted(set(geometry.head_layers)) == [*geometry.head_layers]
+                and sorted(geometry.head_layers) == [*geometry.head_layers]
             ),
             "vggt_config's head_out_channels and half its head_features are multiples of 4": (
                 len(geometry.head_out_channels) == 4

@@ -14,7 +14,6 @@ import math
 from typing import NamedTuple
 
 from janusvln_ros.policy.network.config import GeometryConfig
-from janusvln_ros.policy.network.heads import Levels
 from janusvln_ros.policy.network.layers import LayerNorm, Projection, rotate
 from janusvln_ros.policy.network.regions import Region
 import torch
@@ -23,6 +22,8 @@ from torch.nn import functional
 
 # (block, q, k, v), each (B, heads, P, head_dim) -> (B, heads, P, head_dim)
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+# (block, frame block's output, global block's), both (B, P, C)
+Keep = Callable[[int, torch.Tensor, torch.Tensor], None]
 
 
 class GeometryTables(NamedTuple):
@@ -220,14 +221,14 @@ class Aggregator(nn.Module):
         tables: GeometryTables,
         special: torch.Tensor,
         attend: Attend,
-        levels: Levels | None = None,
+        keep: Keep | None = None,
     ) -> torch.Tensor:
         """
         Encode frames.
 
         pixels: (B, 3, h, w), normalised with ImageNet's mean and deviation. special: see there.
-        attend: attention over the memory for the global block of the given number. levels: keeps
-        what the dense heads need.
+        attend: attention over the memory for the global block of the given number. keep: takes
+        every block's outputs, for the dense heads.
         Returns (B, P, 2C) in float32: frame and global output of the feature block side by side,
         special tokens first.
         """
@@ -235,8 +236,8 @@ class Aggregator(nn.Module):
         x = torch.cat((special.expand(len(patches), -1, -1), patches), dim=1)
         for index in range(self.config.num_used_blocks):
             within, x = self.pair(index, x, tables, attend)
-            if levels is not None:
-                levels.keep(index, within, x)
+            if keep is not None:
+                keep(index, within, x)
         return torch.cat((within, x), dim=-1)
 
     def pair(

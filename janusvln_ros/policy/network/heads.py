@@ -28,25 +28,31 @@ class Levels:
 
     def __init__(self, config: GeometryConfig, tokens: int, device: torch.device) -> None:
         """Allocate for frames of so many tokens, special ones included."""
-        self._before_last = config.depth - 2
+        self._last = config.depth - 1
+        self._blocks = config.head_layers
         width = config.embed_dim
-        self.tokens = {
+        self._tokens = {
             block: torch.zeros(1, tokens, 2 * width, device=device)
-            for block in config.head_layers[:-1]
+            for block in self._blocks
+            if block != self._last
         }
         self.stream = torch.zeros(1, tokens, width, device=device)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all storage."""
-        return sum(x.nbytes for x in (*self.tokens.values(), self.stream))
+        return sum(x.nbytes for x in (*self._tokens.values(), self.stream))
 
     def keep(self, block: int, within: torch.Tensor, across: torch.Tensor) -> None:
         """Keep a block's frame and global output, each (1, P, C), where one of them is needed."""
-        if block in self.tokens:
-            self.tokens[block].copy_(torch.cat((within, across), dim=-1))
-        if block == self._before_last:
+        if block in self._tokens:
+            self._tokens[block].copy_(torch.cat((within, across), dim=-1))
+        if block == self._last - 1:
             self.stream.copy_(across)
+
+    def with_last(self, tokens: torch.Tensor) -> list[torch.Tensor]:
+        """Give the four levels' tokens (1, P, 2C); `tokens` are those of the last block."""
+        return [self._tokens.get(block, tokens) for block in self._blocks]
 
 
 class HeadTables:
@@ -112,7 +118,7 @@ class Fusion(nn.Module):
     def forward(
         self, level: torch.Tensor, coarser: torch.Tensor | None, size: Sequence[int]
     ) -> torch.Tensor:
-        """Fuse maps (1, C, h, w) to one of the given size."""
+        """Fuse maps (B, C, h, w) to one of the given size."""
         if coarser is not None:
             level = coarser + self.resConfUnit1(level)
         # a 1 x 1 convolution commutes with the resampling, and is cheaper before it
@@ -120,7 +126,7 @@ class Fusion(nn.Module):
 
 
 def resample(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Resample maps (1, C, h, w) to another size, corners on corners."""
+    """Resample maps (B, C, h, w) to another size, corners on corners."""
     return functional.interpolate(x, tuple(size), mode='bilinear', align_corners=True)
 
 
@@ -158,11 +164,11 @@ class DenseHead(nn.Module):
 
     def forward(self, levels: Iterable[torch.Tensor], tables: HeadTables) -> torch.Tensor:
         """
-        Predict from the patch tokens of four blocks, each (1, rows * columns, 2C) float32.
+        Predict from the patch tokens of four blocks, each (B, rows * columns, 2C) float32.
 
-        Returns (channels, H, W) float32: depth along the optical axis, or points (x right, y down,
-        z forward) in the first frame's camera, in the network's own unit of length; confidence,
-        above 1, is the last channel.
+        Returns (B, channels, H, W) float32: depth along the optical axis, or points (x right,
+        y down, z forward) in the first frame's camera, in the network's own unit of length;
+        confidence, above 1, is the last channel.
         """
         maps = [
             self.scratch[f'layer{level + 1}_rn'](self._resized(level, tokens, tables))
@@ -173,10 +179,11 @@ class DenseHead(nn.Module):
         for level in (3, 2, 1, 0):
             fused = self.scratch[f'refinenet{level + 1}'](maps[level], fused, sizes[level])
         x = resample(self.scratch['output_conv1'](fused), tables.pixels) + tables.fine
-        out = self.scratch['output_conv2'](x)[0]
-        values, confidence = out[:-1], out[-1:]
-        values = values.exp() if len(values) == 1 else values.sign() * values.abs().expm1()
-        return torch.cat((values, 1 + confidence.exp()))
+        out = self.scratch['output_conv2'](x)
+        values, confidence = out[:, :-1], out[:, -1:]
+        one = values.shape[1] == 1
+        values = values.exp() if one else values.sign() * values.abs().expm1()
+        return torch.cat((values, 1 + confidence.exp()), dim=1)
 
     def _resized(self, level: int, tokens: torch.Tensor, tables: HeadTables) -> torch.Tensor:
         grid = self.norm(tokens).transpose(1, 2).unflatten(2, tables.grid)

@@ -180,18 +180,13 @@ def _collect(arguments: argparse.Namespace) -> None:
 
 
 def _views(arguments: argparse.Namespace) -> None:
-    from janusvln_ros.training.data.views import write_views
+    from janusvln_ros.training.data.views import Plan, write_views
 
     least, most = arguments.rooms
     if least > most:
         raise ValueError(f'--rooms {least} {most}: LEAST is more than MOST')
-    write_views(
-        arguments.folder,
-        tours=arguments.tours,
-        seed=arguments.seed,
-        rooms=(least, most),
-        processes=arguments.processes,
-    )
+    plan = Plan(arguments.tours, arguments.seed, (least, most))
+    write_views(arguments.folder, plan, arguments.processes)
 
 
 def _walks(arguments: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 import math
 from pathlib import Path
 
@@ -31,72 +32,98 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
-FRAMES = 6  # of a tour
 TOURS = 2  # in a house
 HEIGHT, WIDTH = 84, 112  # pixels
 
 
-def write_views(
-    folder: Path, *, tours: int, seed: int, rooms: tuple[int, int], processes: int = 1
-) -> None:
-    """
-    Draw tours into memory-mapped arrays in `folder`.
+@dataclass(frozen=True)
+class Plan:
+    """Which tours are drawn."""
 
-    rgb.npy uint8 (tours, 6, 84, 112, 3); depth.npy float16 (tours, 6, 48), metres;
-    rays.npy uint8 (tours, 6, 24, 32), the class that each meets, or 255; motion.npy float16
-    (tours, 6, 3): metres ahead and to the left, radians to the left since the frame before.
-    done.npy bool (tours,): an interrupted run goes on where it was.
+    tours: int
+    seed: int
+    rooms: tuple[int, int]  # fewest and most of a house
+    frames: int = 6  # of a tour
+    dense: bool = False  # depth of every pixel as well
+
+
+def write_views(folder: Path, plan: Plan, processes: int = 1) -> None:
+    """
+    Draw tours into memory-mapped arrays in `folder`, as the plan has it.
+
+    rgb.npy uint8 (tours, frames, 84, 112, 3); depth.npy float16 (tours, frames, 48), metres;
+    rays.npy uint8 (tours, frames, 24, 32), the class that each meets, or 255; motion.npy float16
+    (tours, frames, 3): metres ahead and to the left, radians to the left since the frame before.
+    done.npy bool (tours,): an interrupted run goes on where it was. Dense tours have
+    pixel_depth.npy float16 (tours, frames, 84, 112), metres along the optical axis, and camera.npy
+    float32 (tours, 3): horizontal field of view, height in metres, tilt down; in radians.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = _arrays(folder, tours)
+    arrays = _arrays(folder, plan)
     houses = [
         house
-        for house in range(tours // TOURS)
+        for house in range(plan.tours // TOURS)
         if not arrays['done'][house * TOURS : (house + 1) * TOURS].all()
     ]
     with tqdm(
-        desc='houses', total=tours // TOURS, initial=tours // TOURS - len(houses), mininterval=5
+        desc='houses',
+        total=plan.tours // TOURS,
+        initial=plan.tours // TOURS - len(houses),
+        mininterval=5,
     ) as bar:
-        for _ in in_processes(houses, _drawing, folder, tours, seed, rooms, processes=processes):
+        for _ in in_processes(houses, _drawing, folder, plan, processes=processes):
             bar.update()
 
 
-def _arrays(folder: Path, tours: int) -> dict[str, np.memmap]:
+def _arrays(folder: Path, plan: Plan) -> dict[str, np.memmap]:
+    frames = plan.frames
     shapes = {
-        'rgb': (np.uint8, (FRAMES, HEIGHT, WIDTH, 3)),
-        'depth': (np.float16, (FRAMES, PATCH_ROWS * PATCH_COLUMNS)),
-        'rays': (np.uint8, (FRAMES, ROWS, COLUMNS)),
-        'motion': (np.float16, (FRAMES, 3)),
+        'rgb': (np.uint8, (frames, HEIGHT, WIDTH, 3)),
+        'depth': (np.float16, (frames, PATCH_ROWS * PATCH_COLUMNS)),
+        'rays': (np.uint8, (frames, ROWS, COLUMNS)),
+        'motion': (np.float16, (frames, 3)),
         'done': (np.bool_, ()),
     }
+    if plan.dense:
+        shapes |= {
+            'pixel_depth': (np.float16, (frames, HEIGHT, WIDTH)),
+            'camera': (np.float32, (3,)),
+        }
     return {
-        name: _array(folder / f'{name}.npy', dtype, (tours, *shape))
+        name: _array(folder / f'{name}.npy', dtype, (plan.tours, *shape))
         for name, (dtype, shape) in shapes.items()
     }
 
 
 @contextmanager
-def _drawing(
-    folder: Path, tours: int, seed: int, rooms: tuple[int, int]
-) -> Iterator[Callable[[int], None]]:
+def _drawing(folder: Path, plan: Plan) -> Iterator[Callable[[int], None]]:
     """Give what draws the tours of the house of a number."""
-    arrays = _arrays(folder, tours)
+    arrays = _arrays(folder, plan)
+    # of the frame's pixels those in the middle of the encoders'
+    rows, columns = (
+        ((np.arange(n) + 0.5) * of / n).astype(int)
+        for n, of in ((HEIGHT, CameraModel().height), (WIDTH, CameraModel().width))
+    )
 
     def draw(number: int) -> None:
-        rng = np.random.default_rng([seed, number])
-        house = generate_house(int(rng.integers(1 << 40)), rooms=rooms, pairs=TRAINING_PAIRS)
+        rng = np.random.default_rng([plan.seed, number])
+        house = generate_house(int(rng.integers(1 << 40)), rooms=plan.rooms, pairs=TRAINING_PAIRS)
         surroundings, space = Surroundings(house), FreeSpace(house)
         starts = space.points[space.clearance_at(space.points) >= 0.3]
         renderer.load(house)
         for tour in range(number * TOURS, (number + 1) * TOURS):
             camera = CameraModel() if rng.random() < 0.5 else random_camera(rng)
-            for frame, (pose, motion) in enumerate(_tour(rng, space, starts)):
+            for frame, (pose, motion) in enumerate(_tour(rng, space, starts, plan.frames)):
                 rgb = camera.spoil(renderer.render(*pose, camera), rng)
                 labels = surroundings.look(*pose, camera)
                 arrays['rgb'][tour, frame] = resize(rgb, WIDTH)
                 arrays['depth'][tour, frame] = labels.depth
                 arrays['rays'][tour, frame] = labels.rays
                 arrays['motion'][tour, frame] = motion
+                if plan.dense:
+                    arrays['pixel_depth'][tour, frame] = renderer.depth()[np.ix_(rows, columns)]
+            if plan.dense:
+                arrays['camera'][tour] = camera.hfov, camera.elevation, camera.tilt
             arrays['done'][tour] = True
 
     with closing(Renderer(CameraModel().width, CameraModel().height)) as renderer:
@@ -117,13 +144,13 @@ def _array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
 
 
 def _tour(
-    rng: np.random.Generator, space: FreeSpace, starts: np.ndarray
+    rng: np.random.Generator, space: FreeSpace, starts: np.ndarray, frames: int
 ) -> list[tuple[tuple[float, float, float], tuple[float, float, float]]]:
     """Walk at random: (pose, motion since the pose before) of each frame."""
     x, y = starts[rng.integers(len(starts))]
     yaw = rng.uniform(-math.pi, math.pi)
     poses = [((x, y, yaw), (0.0, 0.0, 0.0))]
-    while len(poses) < FRAMES:
+    while len(poses) < frames:
         before = x, y, yaw
         for _ in range(int(rng.integers(1, 4))):
             step = x + FORWARD_STEP * math.cos(yaw), y + FORWARD_STEP * math.sin(yaw)
