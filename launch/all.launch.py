@@ -6,9 +6,8 @@ from pathlib import Path
 from janusvln_ros.recordings.topics import TOPICS
 from janusvln_ros.system.launching import Argument, checked, ends_launch, include, switch
 from launch import LaunchContext, LaunchDescription
-from launch.actions import ExecuteProcess, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import ExecuteProcess, OpaqueFunction
 from launch.conditions import IfCondition
-from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
 
@@ -30,7 +29,6 @@ ARGUMENTS = (
         'New folder of the recording; relative to where launch was started.',
         check=is_new,
     ),
-    switch('console', 'Start the console: it prints the link of its page (docs/console.md).'),
 )
 
 
@@ -58,9 +56,5 @@ def generate_launch_description() -> LaunchDescription:
     recorder = OpaqueFunction(
         function=record, condition=IfCondition(LaunchConfiguration('record'))
     )
-    console = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(Path(__file__).parent / 'console.launch.py')),
-        condition=IfCondition(LaunchConfiguration('console')),
-    )
     sides = include('robot'), include('navigator')
-    return checked(__file__, [*ARGUMENTS, *sides, console, recorder])
+    return checked(__file__, [*ARGUMENTS, *sides, recorder])

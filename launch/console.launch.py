@@ -5,15 +5,15 @@ from janusvln_ros.parameters import flatten
 from janusvln_ros.system.launching import (
     Argument,
     checked,
-    is_namespace,
+    common_arguments,
+    from_arguments,
     parameter_argument,
-    switch,
+    robots_argument,
     topic_arguments,
 )
 from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 TOPICS = {
     'odom': 'Odometry (nav_msgs/Odometry).',
@@ -34,34 +34,32 @@ ARGUMENTS = (
         'compressed: listen to <image_topic>/compressed.',
         choices=['raw', 'compressed'],
     ),
-    Argument('namespace', '', 'Namespace of the robot; moves all topics.', check=is_namespace),
-    switch('use_sim_time', 'Take the time from /clock.'),
+    *common_arguments(),
+    robots_argument(),
 )
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the console's process; the launch goes on without it."""
     image = LaunchConfiguration('image_topic')
-    parameters = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, kind in (
-            *((one.name, type(one.default)) for one in SERVER),
-            ('image_transport', str),
-            ('use_sim_time', bool),
-        )
-    }
+    kinds = {one.name: type(one.default) for one in SERVER}
     console = Node(
         package='janusvln_ros',
         executable='console',
         name='console',
         output='screen',
         namespace=LaunchConfiguration('namespace'),
-        parameters=[parameters],
+        parameters=[from_arguments(**kinds, image_transport=str, use_sim_time=bool)],
         remappings=[
             ('image', image),
             ('image/compressed', [image, '/compressed']),
             *((name, LaunchConfiguration(f'{name}_topic')) for name in TOPICS),
         ],
-        ros_arguments=['--enclave', '/janusvln/console'],
+        ros_arguments=[
+            '-p',
+            ['robots:=', LaunchConfiguration('robots')],
+            '--enclave',
+            '/janusvln/console',
+        ],
     )
     return checked(__file__, [*ARGUMENTS, console])

@@ -3,19 +3,20 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from janusvln_ros.nodes.navigator_settings import NavigatorParameters, ProcessParameters
-from janusvln_ros.parameters import build
+from janusvln_ros.nodes.navigator_settings import NavigatorParameters
 from janusvln_ros.system.launching import (
     Argument,
     checked,
     common_arguments,
     COMPUTERS,
     CONFIG,
+    console,
     from_arguments,
     node,
     parameter_file,
     respawn_argument,
     RESPAWNING,
+    robots_argument,
     switch,
     topic_arguments,
     transport_profile,
@@ -23,7 +24,6 @@ from janusvln_ros.system.launching import (
 from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 from launch_ros.parameter_descriptions import ParameterFile
-import yaml
 
 
 def is_checkpoint(value: str, values: Mapping[str, str]) -> None:
@@ -34,16 +34,6 @@ def is_checkpoint(value: str, values: Mapping[str, str]) -> None:
         )
     if value != 'random' and not (Path(value) / 'config.json').is_file():
         raise ValueError('there is no checkpoint: no config.json in such a folder')
-
-
-def is_crew(value: str, values: Mapping[str, str]) -> None:
-    """Check that a value is a list of namespaces, and the only thing that names any."""
-    try:
-        robots = build(ProcessParameters, {'robots': yaml.safe_load(value)}).robots
-    except yaml.YAMLError:
-        raise ValueError('a list is needed, as [a, b]') from None
-    if robots and values['namespace']:
-        raise ValueError('robots are namespaces themselves: leave namespace out')
 
 
 ARGUMENTS = (
@@ -91,13 +81,7 @@ ARGUMENTS = (
         check=parameter_file('navigator', NavigatorParameters),
     ),
     *common_arguments(),
-    Argument(
-        'robots',
-        '[]',
-        'Namespaces of the robots that this navigator serves, as [a, b], with one copy of the '
-        'weights; none: one robot, in namespace.',
-        check=is_crew,
-    ),
+    robots_argument(),
     respawn_argument(),
     Argument(
         'log_level',
@@ -142,4 +126,4 @@ def generate_launch_description() -> LaunchDescription:
         sigterm_timeout='10',  # s; a step of the policy may have to end first
         **RESPAWNING,
     )
-    return checked(__file__, [*ARGUMENTS, *transport_profile(), navigator])
+    return checked(__file__, [*ARGUMENTS, *transport_profile(), navigator, *console()])

@@ -6,6 +6,7 @@ from janusvln_ros.system.launching import (
     checked,
     common_arguments,
     CONFIG,
+    console,
     ends_launch,
     from_arguments,
     node,
@@ -95,4 +96,4 @@ def generate_launch_description() -> LaunchDescription:
         on_exit=ends_launch('the compressor of images'),
         **RESPAWNING,
     )
-    return checked(__file__, [*ARGUMENTS, *transport_profile(), executor, compressor])
+    return checked(__file__, [*ARGUMENTS, *transport_profile(), executor, compressor, *console()])

@@ -139,6 +139,23 @@ def test_robot_of_ones_own_and_its_restart(launched, ros_domain, tmp_path):
     assert process.wait(20) == 0
 
 
+@needs_launch
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('robot', ['namespace:=r1']),
+        ('navigator', ['checkpoint:=random', 'robots:=[r1, r2]']),
+        ('all', ['checkpoint:=random']),
+    ],
+)
+def test_each_side_offers_the_console_and_both_start_one(launched, name, words):
+    process, said = launched(name, 'console:=true', 'port:=0', *words)
+    wait_for(lambda: 'console, to operate: http://127.0.0.1' in said(), 'the link', 60.0)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(30) == 0
+    assert len(re.findall(r'\[console-\d\]: process started', said())) == 1
+
+
 def heard(spy, name, namespace):
     """Return what a node subscribes to."""
     try:

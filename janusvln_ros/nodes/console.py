@@ -18,6 +18,7 @@ from janusvln_ros.console.server import Console
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.console_robot import ConsoleRobot
+from janusvln_ros.nodes.navigator_settings import ProcessParameters
 from janusvln_ros.parameters import group, parameter
 from rclpy.node import Node
 import segno
@@ -27,9 +28,6 @@ import segno
 class NodeParameters:
     """What only the node needs."""
 
-    robots: str = parameter(
-        '', 'Namespaces of several robots, parted by commas; empty: one, in the namespace of this.'
-    )
     image_transport: str = parameter(
         'raw', 'raw: topic image; compressed: image/compressed.', choices=('raw', 'compressed')
     )
@@ -39,6 +37,7 @@ class NodeParameters:
 class Parameters:
     """All parameters of the node."""
 
+    process: ProcessParameters = group(ProcessParameters)
     node: NodeParameters = group(NodeParameters)
     server: ConsoleParameters = group(ConsoleParameters)
 
@@ -49,14 +48,12 @@ class ConsoleNode(Node):
     def __init__(self) -> None:
         super().__init__('console')
         parameters = Declared(self, Parameters).value
-        spaces = [one.strip() for one in parameters.node.robots.split(',') if one.strip()] or ['']
+        spaces = parameters.process.robots or ('',)
         compressed = parameters.node.image_transport == 'compressed'
         robots: dict[str, ConsoleRobot] = {}
         for space in spaces:
             robot = ConsoleRobot(self, space, compressed, partial(self._news, space))
             robots[robot.name] = robot
-        if len(robots) < len(spaces):
-            raise ValueError(f'parameter robots is {parameters.node.robots!r}: one is named twice')
         self._names = dict(zip(spaces, robots))
         self._robots = robots
         self._console = Console(parameters.server, robots)

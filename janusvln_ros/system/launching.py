@@ -19,6 +19,7 @@ from typing import Any
 from ament_index_python.packages import get_package_prefix, PackageNotFoundError
 from janusvln_ros import share
 from janusvln_ros.nodes.common.process import PARENT
+from janusvln_ros.nodes.navigator_settings import ProcessParameters
 from janusvln_ros.parameters import build, Declaration
 from janusvln_ros.system.processes import PROFILES
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -29,6 +30,7 @@ from launch.actions import (
     SetEnvironmentVariable,
     Shutdown,
 )
+from launch.condition import Condition
 from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.logging import get_logger
@@ -51,6 +53,7 @@ MOST_RESTARTS = 3
 # Of a node that the argument respawn starts again.
 RESPAWNING = {'respawn': LaunchConfiguration('respawn'), 'respawn_delay': 2.0}  # s
 _OF_ALL_NODES = ('use_sim_time', 'start_type_description_service', 'qos_overrides')
+_CONSOLE = 'janusvln_console'  # launch configuration: there is one
 _BAD_PARAMETERS = 2  # exit status of a node that another start would not help
 _OF_LAUNCH = ('launch-prefix', 'launch-prefix-filter')  # arguments that launch itself reads
 
@@ -164,6 +167,41 @@ def common_arguments() -> list[Argument]:
         ),
         switch('use_sim_time', 'Take the time from /clock.'),
     ]
+
+
+def robots_argument() -> Argument:
+    """Make the argument that names several robots of one process."""
+    return Argument(
+        'robots',
+        '[]',
+        'Namespaces of several robots that one process serves, as [a, b]; none: one robot, in '
+        'namespace.',
+        check=_are_robots,
+    )
+
+
+def _are_robots(value: str, values: Mapping[str, str]) -> None:
+    """Check that a value is a list of namespaces, and the only thing that names any."""
+    try:
+        robots = build(ProcessParameters, {'robots': yaml.safe_load(value)}).robots
+    except yaml.YAMLError:
+        raise ValueError('a list is needed, as [a, b]') from None
+    if robots and values['namespace']:
+        raise ValueError('robots are namespaces themselves: leave namespace out')
+
+
+def console() -> list[LaunchDescriptionEntity]:
+    """Offer the console; of several files of one launch that do, the first starts it."""
+
+    def first(context: LaunchContext) -> bool:
+        values = context.launch_configurations
+        if values['console'] != 'true' or _CONSOLE in values:
+            return False
+        values[_CONSOLE] = 'started'
+        return True
+
+    offered = 'Start the console: it prints the link of its page (docs/console.md).'
+    return [switch('console', offered), include('console', condition=Condition(predicate=first))]
 
 
 def respawn_argument() -> Argument:
@@ -296,7 +334,7 @@ def transport_profile() -> list[SetEnvironmentVariable]:
     ]
 
 
-def include(name: str) -> IncludeLaunchDescription:
+def include(name: str, **options: Any) -> IncludeLaunchDescription:
     """Include another launch file of ours."""
     path = share() / 'launch' / f'{name}.launch.py'
-    return IncludeLaunchDescription(PythonLaunchDescriptionSource(str(path)))
+    return IncludeLaunchDescription(PythonLaunchDescriptionSource(str(path)), **options)
