@@ -196,7 +196,8 @@ async def use(page: Chromium, console, witness: Witness) -> None:
     await shots(page, 'stopped')
     await page.click('reset')
     await page.click('ask-yes')
-    await page.until("document.getElementById('ask-text').innerText", '2nd', lambda t: 'now?' in t)
+    question = "document.getElementById('ask-text').innerText"
+    await page.until(question, 'asked again', lambda text: 'Reset the stop' in text)
     assert witness.motion.state == MotionStatus.STATE_ESTOPPED
     await page.click('ask-yes')
     await page.until(headline, 'reset', lambda text: text == 'Ready')

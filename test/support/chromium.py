@@ -97,23 +97,40 @@ class Chromium:
         return await self.run(f"document.getElementById('{name}').innerText")
 
     async def click(self, name: str) -> None:
-        """Click on what has an id, as a finger would: nothing may lie above it."""
-        disabled = f"document.getElementById('{name}').disabled && document.body.innerText"
-        await self.until(disabled, f'{name} is disabled', lambda told: not told)
-        place = await self.run(
-            f"(() => {{ const e = document.getElementById('{name}'); "
-            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect(); "
-            'return [b.left + b.width / 2, b.top + b.height / 2]; })()'
+        """
+        Click on what has an id, as a finger would: nothing may lie above it.
+
+        Again if nothing has heard it: on a busy computer a button is disabled for a moment.
+        """
+        await self.run(
+            "addEventListener('click', (event) => { window.hit = "
+            f"document.getElementById('{name}').contains(event.target); }}, "
+            '{capture: true, once: true})'
         )
-        for kind in ('mousePressed', 'mouseReleased'):
-            await self.call(
-                'Input.dispatchMouseEvent',
-                type=kind,
-                x=place[0],
-                y=place[1],
-                button='left',
-                clickCount=1,
+        heard, tries = None, 0
+        while heard is None and tries < 10:
+            tries += 1
+            place = await self.until(
+                f"(() => {{ window.hit = null; const e = document.getElementById('{name}'); "
+                "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect(); "
+                'const at = [b.left + b.width / 2, b.top + b.height / 2]; '
+                'return !e.disabled && e.contains(document.elementFromPoint(...at)) && at; })()',
+                f'{name} is disabled or hidden, or something lies above it',
             )
+            for kind in ('mousePressed', 'mouseReleased'):
+                await self.call(
+                    'Input.dispatchMouseEvent',
+                    type=kind,
+                    x=place[0],
+                    y=place[1],
+                    button='left',
+                    clickCount=1,
+                )
+            heard = await self.run(
+                'new Promise((heard) => '
+                'setTimeout(() => heard(window.hit), window.hit === null ? 500 : 0))'
+            )
+        assert heard, f'a click on {name} was not heard, or by something else'
 
     async def key(self, key: str, down: bool) -> None:
         """Press or let go of a key."""
@@ -129,7 +146,10 @@ class Chromium:
             value = await self.run(script)
             if fits(value):
                 return value
-            assert asyncio.get_running_loop().time() < end, f'{what}: {value!r}'
+            if asyncio.get_running_loop().time() > end:
+                raise AssertionError(
+                    f'{what}: {value!r}; page: {await self.run("document.body.innerText")}'
+                )
             await asyncio.sleep(0.1)
 
     async def shoot(self, path: Path) -> None:
