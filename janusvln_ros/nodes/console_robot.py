@@ -29,6 +29,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
+from rclpy.time import Time
 from sensor_msgs.msg import BatteryState, CompressedImage, Image
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -37,6 +38,47 @@ _PRESS = 0.05  # s between two messages of a pressed button
 _LEAST = 3  # messages of a press
 _REFUSED = 1.5  # s that the reason of a refusal may come later
 _SHADES = (52, 20, 165)  # free, unknown, occupied
+
+
+class _Hand:
+    """
+    Sends velocities (m/s, rad/s) by hand from when the episode is paused until it is given.
+
+    One earlier, even zero, would have the executor refuse the navigator's steps, and a few refused
+    end the episode.
+    """
+
+    def __init__(self, node: Node, topic: str) -> None:
+        self._node, self._topic = node, topic
+        self._paused: Future[str] | None = None
+        self._publisher: Publisher | None = None
+        self._stamp = 0  # ns, of the newest
+
+    def take(self, paused: Future[str]) -> None:
+        """Begin when the future is done, unless it is an error."""
+        self._paused = paused
+        paused.add_done_callback(self._begin)
+
+    def _begin(self, paused: Future[str]) -> None:
+        if paused is self._paused and paused.exception() is None and self._publisher is None:
+            self._publisher = self._node.create_publisher(TwistStamped, self._topic, SENSOR)
+
+    def send(self, linear: float, angular: float) -> None:
+        """Send a velocity, if somebody may drive."""
+        if self._publisher is None:
+            return
+        # A simulated time can come twice, and the executor takes only what is newer.
+        self._stamp = max(self._stamp + 1, self._node.get_clock().now().nanoseconds)
+        message = TwistStamped()
+        message.header.stamp = Time(nanoseconds=self._stamp).to_msg()
+        message.twist.linear.x, message.twist.angular.z = linear, angular
+        self._publisher.publish(message)
+
+    def give(self) -> None:
+        """End."""
+        self._paused, publisher, self._publisher = None, self._publisher, None
+        if publisher is not None and self._node.executor is not None:
+            self._node.executor.create_task(self._node.destroy_publisher, publisher)
 
 
 class ConsoleRobot(Facts):
@@ -54,7 +96,7 @@ class ConsoleRobot(Facts):
         self._node, self._news, self._compressed = node, news, compressed
         self._root = f'/{space.strip("/")}/' if space.strip('/') else ''
         self._images: Subscription | None = None
-        self._manual: Publisher | None = None
+        self._hand = _Hand(node, f'{self._root}manual_velocity')
         self._map: tuple[dict[str, Any], bytes] | None = None
         self._pressed: int | None = None  # messages of the press that goes on
         self._refused: tuple[Future[str], float] | None = None
@@ -225,32 +267,23 @@ class ConsoleRobot(Facts):
         return answer
 
     def take(self) -> Future[str]:
-        """Pause the episode; velocities by hand can be sent from now on."""
-        if self._manual is None:
-            self._manual = self._node.create_publisher(
-                TwistStamped, f'{self._root}manual_velocity', SENSOR
-            )
-        if self.at_work:
-            return self.act('pause', '')
+        """Pause the episode; velocities by hand are sent once it is paused."""
         answer: Future[str] = Future()
-        answer.set_result('')
+        if self.at_work:
+            answer = self.act('pause', '')
+        else:
+            answer.set_result('')
+        self._hand.take(answer)
         return answer
 
     def drive(self, linear: float, angular: float) -> None:
         """Send a velocity; the executor has the last word."""
-        if self._manual is None:
-            return
-        message = TwistStamped()
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        message.twist.linear.x, message.twist.angular.z = linear, angular
-        self._manual.publish(message)
+        self._hand.send(linear, angular)
 
     def give(self) -> None:
         """Say zero, and let go."""
-        self.drive(0.0, 0.0)
-        manual, self._manual = self._manual, None
-        if manual is not None:
-            self._later(self._node.destroy_publisher, manual)
+        self._hand.send(0.0, 0.0)
+        self._hand.give()
 
     def _later(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Have the thread that spins the node call something."""
