@@ -97,12 +97,12 @@ class Facts:
         if not all(map(math.isfinite, (x, y, yaw, *speeds.values()))):
             return
         with self.lock:
-            if kind == 'odometry' and self._fresh('truth') is None or kind == 'truth':
+            if kind == 'truth' and 'truth' not in self._heard:
+                self._path.clear()  # it was in another frame
+            if kind == 'truth' or 'truth' not in self._heard:
                 if not self._path or math.dist(self._path[-1], (x, y)) > _APART:
                     self._path.append((round(x, 3), round(y, 3)))
                     del self._path[:-_PATH]
-            if kind == 'truth' and 'truth' not in self._heard:
-                self._path.clear()  # it was in another frame
             self.hear(kind, x=x, y=y, yaw=yaw, **speeds)
 
     def on_light(self, name: str, level: int, text: str) -> None:
@@ -178,7 +178,7 @@ class Facts:
                 kind: {**what, 'age': round(now - when, 1)}
                 for kind, (when, what) in self._heard.items()
             }
-            told['pose'] = told.pop('truth', None) or told.get('odometry')
+            told['pose'] = told.get('truth') or told.get('odometry')
             told['lights'] = [
                 {'name': name, 'level': level, 'text': text, 'age': round(now - when)}
                 for name, (when, level, text) in sorted(self._lights.items())

@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 
 HEADER = struct.Struct('<IId')  # number, level, stamp (s)
-LEVELS = ((1.0, 80), (1.0, 60), (0.75, 45), (0.5, 40), (0.5, 20), (0.25, 25))  # scale, quality
-_LARGEST = 960  # pixels across, of the first level
-_THUMBNAIL = 320
+LEVELS = ((960, 80), (640, 60), (480, 45), (320, 40), (320, 20), (160, 25))  # widest, quality
+_THUMBNAIL = (320, 60)
 _SLOW, _QUICK = 0.30, 0.12  # s from sending a picture until it has been seen
 _PATIENCE = 8  # quick ones after which a better level is tried
 
@@ -33,9 +32,9 @@ class Frame:
     rgb: Callable[[], np.ndarray]
 
 
-def encode(rgb: np.ndarray, scale: float, quality: int, widest: int = _LARGEST) -> bytes:
-    """Return a picture, uint8 (H, W, 3), as a JPEG; scale: of its size, after it fits `widest`."""
-    scale *= min(1.0, widest / rgb.shape[1])
+def encode(rgb: np.ndarray, widest: int, quality: int) -> bytes:
+    """Return a picture, uint8 (H, W, 3), as a JPEG, not more than `widest` pixels across."""
+    scale = widest / rgb.shape[1]
     if scale < 1.0:
         size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
         rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
@@ -45,7 +44,7 @@ def encode(rgb: np.ndarray, scale: float, quality: int, widest: int = _LARGEST) 
 
 def thumbnail(rgb: np.ndarray) -> bytes:
     """Return the JPEG that the timeline keeps of a decision."""
-    return encode(rgb, 1.0, 60, _THUMBNAIL)
+    return encode(rgb, *_THUMBNAIL)
 
 
 class Encoder:

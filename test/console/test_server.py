@@ -84,10 +84,10 @@ def test_a_picture_is_as_large_as_its_level():
     rgb = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     sizes = [len(encode(rgb, *level)) for level in LEVELS]
     assert sizes == sorted(sizes, reverse=True) and sizes[-1] < sizes[0] / 20
-    half = cv2.imdecode(np.frombuffer(encode(rgb, 0.5, 40), np.uint8), cv2.IMREAD_COLOR)
+    half = cv2.imdecode(np.frombuffer(encode(rgb, 320, 40), np.uint8), cv2.IMREAD_COLOR)
     assert half.shape == (240, 320, 3)
     flat = np.zeros((4, 4, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
-    red = cv2.imdecode(np.frombuffer(encode(flat, 1.0, 90), np.uint8), cv2.IMREAD_COLOR)
+    red = cv2.imdecode(np.frombuffer(encode(flat, 640, 90), np.uint8), cv2.IMREAD_COLOR)
     assert red[0, 0, 2] > 200 > 50 > red[0, 0, 0]
 
 

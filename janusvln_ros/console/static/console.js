@@ -58,6 +58,7 @@ class Link {
   hear(message) {
     this.heardAt = performance.now();
     if (message.type === 'state') {
+      if (message.truth && this.state && !this.state.truth) this.path = []; // it was in another frame
       this.state = message;
       const pose = message.pose, last = this.path[this.path.length - 1];
       if (pose && (!last || Math.hypot(pose.x - last[0], pose.y - last[1]) > 0.05)) this.path.push([pose.x, pose.y]);
