@@ -44,7 +44,7 @@ MAY_IMPORT = {
         'console',
         'measurement.room',
     },
-    'training.data': {'episodes', 'sim', 'policy', 'policy.network', 'recordings'},
+    'training.data': {'episodes', 'sim', 'policy', 'policy.network', 'recordings', 'imaging'},
     'training': {
         'training.data',
         'policy',

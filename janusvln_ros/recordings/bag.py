@@ -13,6 +13,7 @@ from typing import Any
 from janusvln_ros.recordings.messages import DamagedMessageError, RawMessage, Topic, types_for
 from janusvln_ros.recordings.salvage import CutError, SalvagedMcap, SalvagedSqlite, unpack
 from rosbags.rosbag2 import Reader
+from rosbags.typesys.store import Typestore
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -54,6 +55,7 @@ class Bag(AbstractContextManager['Bag']):
         self.problems: list[str] = []
         self.topics: dict[str, Topic] = {}
         self.counts: dict[str, int] = {}
+        self._stores: dict[tuple[tuple[str, str], ...], Typestore] = {}
         self._resources = ExitStack()
         self._messages: Callable[[Collection[str]], Iterator[RawMessage]]
         if not self.path.exists():
@@ -95,10 +97,12 @@ class Bag(AbstractContextManager['Bag']):
         raises DamagedMessageError.
         """
         topics = [self.topics[name] for name in names]
-        store = types_for(
-            {topic.msgtype: topic.definition for topic in topics},
-            lambda problem: self._note(f'{self.path}: {problem}'),
-        )
+        kinds = tuple(sorted({(topic.msgtype, topic.definition) for topic in topics}))
+        store = self._stores.get(kinds)
+        if store is None:
+            store = self._stores[kinds] = types_for(
+                dict(kinds), lambda problem: self._note(f'{self.path}: {problem}')
+            )
 
         def decode(message: RawMessage) -> Any:
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 import os
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,9 @@ def types_for(
     concatenated .msg or .idl files), or to '' for a bag without. It counts for our own messages,
     since the bag may be older than they are, and for types that ROS 2 Jazzy does not have; one
     that is damaged is not used, of which `note` is told. Raises UnknownTypeError for a type that
-    nobody defines.
+    nobody defines. Register nothing in it: it may be the one that others read from.
     """
-    standard = standard_types()
+    standard = shared_types()
     recorded: dict[str, Any] = {}
     for name, text in definitions.items():
         if text and not _is_fixed(name, standard):
@@ -88,10 +89,12 @@ def types_for(
             except Exception as error:
                 reason = ' '.join(str(error).split())[:100]
                 note(f'the definition of {name} is damaged and not used ({reason})')
-    store = get_typestore(Stores.EMPTY)
-    store.register(recorded)
-    missing = {n: d for n, d in standard.fielddefs.items() if n not in store.fielddefs}
-    store.register(missing)
+    store = standard
+    if recorded:
+        store = get_typestore(Stores.EMPTY)
+        store.register(recorded)
+        missing = {n: d for n, d in standard.fielddefs.items() if n not in store.fielddefs}
+        store.register(missing)
     for name in definitions:
         if name not in store.fielddefs:
             raise UnknownTypeError(
@@ -99,6 +102,12 @@ def types_for(
                 f'and {PACKAGE}'
             )
     return store
+
+
+@lru_cache(maxsize=1)
+def shared_types() -> Typestore:
+    """Give the standard types to read from, not to register in; making them takes long."""
+    return standard_types()
 
 
 def shortened(problems: list[str]) -> list[str]:

@@ -11,6 +11,9 @@ IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 INSTRUCTION = 'std_msgs/msg/String'
 ODOMETRY = 'nav_msgs/msg/Odometry'
+TF = 'tf2_msgs/msg/TFMessage'
+TWIST = 'geometry_msgs/msg/Twist'
+TWIST_STAMPED = 'geometry_msgs/msg/TwistStamped'
 SETTINGS = 'diagnostic_msgs/msg/DiagnosticStatus'
 
 
@@ -39,12 +42,12 @@ TOPICS = (
     RecordedTopic('odom', ODOMETRY, 'the path'),
     RecordedTopic('policy_settings', SETTINGS, 'what the policy ran with', True),
     RecordedTopic('camera_info', 'sensor_msgs/msg/CameraInfo', 'the lens, for projections'),
-    RecordedTopic('cmd_vel', 'geometry_msgs/msg/Twist', 'what the base was told'),
+    RecordedTopic('cmd_vel', TWIST, 'what the base was told'),
     RecordedTopic('mid_level_command', 'janusvln_ros/msg/MidLevelCommand', 'the same in words'),
     RecordedTopic('e_stop', 'std_msgs/msg/Bool', 'the e-stop button'),
     RecordedTopic('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', 'rates, latencies'),
-    RecordedTopic('/tf', 'tf2_msgs/msg/TFMessage', 'frames, for RViz and Foxglove'),
-    RecordedTopic('/tf_static', 'tf2_msgs/msg/TFMessage', 'fixed frames', True),
+    RecordedTopic('/tf', TF, 'frames, for RViz and Foxglove'),
+    RecordedTopic('/tf_static', TF, 'fixed frames', True),
     RecordedTopic('/clock', 'rosgraph_msgs/msg/Clock', 'simulated time, where it is used'),
 )
 

@@ -27,7 +27,7 @@ from pathlib import Path
 import threading
 from typing import Any
 
-from janusvln_ros.recordings.messages import standard_types
+from janusvln_ros.recordings.messages import shared_types
 from janusvln_ros.recordings.topics import is_latched
 from rosbags.interfaces import (
     Connection,
@@ -66,7 +66,7 @@ class BagWriter(AbstractContextManager['BagWriter']):
         self._writer = Writer(path, version=8, storage_plugin=STORAGES[storage])
         if compress:
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._types = standard_types()
+        self._types = shared_types()
         self._connections: dict[str, Connection] = {}
         self._lock = threading.Lock()
         self._open = True

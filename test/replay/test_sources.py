@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from janusvln_ros.actions import ACTION_NAMES
-from janusvln_ros.recordings.messages import standard_types, types_for
+from janusvln_ros.recordings.messages import standard_types
 from janusvln_ros.replay.decisions import read_decisions
 import numpy as np
 import pytest
@@ -298,7 +298,7 @@ def test_messages_of_ours_from_another_time(tmp_path, replay, drive, capsys):
     old = get_types_from_msg(
         'std_msgs/Header header\nuint8 action\n', 'janusvln_ros/msg/NavigationAction'
     )
-    types = types_for({'sensor_msgs/msg/Image': ''})
+    types = standard_types()
     del types.fielddefs['janusvln_ros/msg/NavigationAction']
     types.register(old)
     with (

@@ -15,11 +15,13 @@ import sys
 from janusvln_ros.actions import Action
 from janusvln_ros.arguments import (
     existing,
+    existing_file,
     existing_folder,
     one_line,
     output_file,
     output_folder,
     real,
+    text,
     whole,
 )
 from janusvln_ros.episodes.grammar import CATEGORIES
@@ -80,6 +82,37 @@ def _parser() -> argparse.ArgumentParser:
         layout.add_argument(
             side, type=whole(16, 4096), default=pixels, help='pixels; default: %(default)s'
         )
+
+    bags = commands.add_parser(
+        'from-bag', help='trajectories from bags of a robot that somebody drove'
+    )
+    bags.add_argument('bags', nargs='+', type=existing, metavar='BAG', help='rosbag2, in order')
+    bags.add_argument('folder', type=output_folder, metavar='OUT')
+    told = bags.add_mutually_exclusive_group()
+    told.add_argument(
+        '--instruction', type=text, help='of all that was driven, instead of a topic'
+    )
+    told.add_argument(
+        '--spans',
+        type=existing_file,
+        metavar='FILE',
+        help='lines of BEGIN END INSTRUCTION, seconds since the bag began, END may be -',
+    )
+    for option, what in (
+        ('--image-topic', 'the front camera'),
+        ('--instruction-topic', 'std_msgs/msg/String; an episode begins with each message'),
+        ('--odom-topic', 'nav_msgs/msg/Odometry'),
+    ):
+        bags.add_argument(option, type=text, metavar='NAME', help=f'{what}; default: by its type')
+    bags.add_argument(
+        '--frames',
+        nargs=2,
+        type=text,
+        metavar=('PARENT', 'CHILD'),
+        help='poses from this transform of tf; default: odometry, else odom to base_link, else '
+        'the velocities that were commanded',
+    )
+    bags.add_argument('--namespace', type=text, default='/', help='of the robot; default: /')
 
     views = commands.add_parser('views', help='labelled views that pre-train the encoders')
     views.add_argument('folder', type=output_folder)
@@ -206,7 +239,38 @@ def _walks(arguments: argparse.Namespace) -> None:
     )
 
 
-_COMMANDS = {'build': _build, 'collect': _collect, 'views': _views, 'walks': _walks}
+def _from_bag(arguments: argparse.Namespace) -> None:
+    from janusvln_ros.training.data.bag_drives import Choice
+    from janusvln_ros.training.data.from_bags import from_bags
+    from janusvln_ros.training.data.spans import read_spans
+
+    outcome = from_bags(
+        arguments.bags,
+        arguments.folder,
+        Choice(
+            arguments.namespace,
+            arguments.image_topic,
+            arguments.instruction_topic,
+            arguments.odom_topic,
+            tuple(arguments.frames) if arguments.frames else None,
+            arguments.instruction,
+            tuple(read_spans(arguments.spans)) if arguments.spans else (),
+        ),
+    )
+    for note in outcome.notes:
+        print(f'note: {note}', file=sys.stderr)
+    for story in outcome.written:
+        print(story.summary())
+    print(f'{len(outcome.written)} trajectories in {arguments.folder}')
+
+
+_COMMANDS = {
+    'build': _build,
+    'from-bag': _from_bag,
+    'collect': _collect,
+    'views': _views,
+    'walks': _walks,
+}
 
 
 if __name__ == '__main__':

@@ -152,12 +152,20 @@ class AnnotationWriter:
         """Write pictures, uint8 (H, W, 3), and the right action at each; the last is STOP."""
         if actions[-1] != Action.STOP or len(actions) != len(frames):
             raise ValueError(f'{name}: {len(frames)} frames need as many actions, the last STOP')
+        for number, frame in enumerate(frames):
+            self.picture(name, number, frame)
+        self.finish(name, instruction, actions)
+
+    def picture(self, name: str, number: int, frame: np.ndarray) -> None:
+        """Write one picture of a trajectory, uint8 (H, W, 3), numbered from 0."""
         place = self.folder / 'images' / name / 'rgb'
         place.mkdir(parents=True, exist_ok=True)
-        for number, frame in enumerate(frames):
-            cv2.imwrite(
-                str(place / f'{number:03}.jpg'), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]
-            )
+        cv2.imwrite(
+            str(place / f'{number:03}.jpg'), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]
+        )
+
+    def finish(self, name: str, instruction: str, actions: Sequence[int]) -> None:
+        """Add a trajectory whose pictures are written, with the right action at each."""
         self._entries.append(
             {
                 'id': name,
