@@ -101,7 +101,7 @@ def language_memory(
             'frame_tokens': len(prompt.block),
             'initial': config.initial_frames,
             'recent': config.recent_frames,
-            'whole': config.whole_frames if config.prunes else None,
+            'whole': config.whole_frames if config.prunes else config.recent_frames,
             'aged_tokens': kept_tokens(prompt.grid.tokens, config.kept_fraction),
             'pinned': len(prompt.prefix),
         }
@@ -177,17 +177,15 @@ class Context:
         keep = self._levels.keep if self._levels is not None else None
         features = aggregator(pixels, self.tables.geometry, special, attend, keep)
         if self._levels is not None:
-            self._last_pair(remember_frame)
+            self._last_pair(self._levels, remember_frame)
         patches = features[:, self.model.config.geometry.num_special_tokens :]
         return self.model.merger(patches.unflatten(1, self.tables.grid))
 
-    def _last_pair(self, attend: Callable[..., torch.Tensor]) -> torch.Tensor:
+    def _last_pair(self, levels: Levels, attend: Callable[..., torch.Tensor]) -> torch.Tensor:
         """Run the blocks that only the dense heads read: (1, P, 2C)."""
         last = self.model.config.geometry.depth - 1
         attend = partial(attend, self.geometry)
-        pair = self.model.vggt.aggregator.pair(
-            last, self._levels.stream, self.tables.geometry, attend
-        )
+        pair = self.model.vggt.aggregator.pair(last, levels.stream, self.tables.geometry, attend)
         return torch.cat(pair, dim=-1)
 
     def predict_geometry(self) -> torch.Tensor:
@@ -199,8 +197,9 @@ class Context:
         return self._graphs.run('heads', self.geometry.end, self._predict_geometry)
 
     def _predict_geometry(self) -> torch.Tensor:
+        assert self._levels is not None  # as there are heads
         special = self.model.config.geometry.num_special_tokens
-        levels = self._levels.with_last(self._last_pair(attend_to_frames))
+        levels = self._levels.with_last(self._last_pair(self._levels, attend_to_frames))
         patches = [tokens[:, special:] for tokens in levels]
         heads = self.model.heads.values()
         return torch.cat([head(patches, self.tables.heads)[0] for head in heads])

@@ -170,8 +170,8 @@ class AnswerTree:
         While the text stays in the tree its logits are known; beyond, `proceed` gives those
         (vocab,) after the tokens so far.
         """
-        node, seen, generation = 0, set(seen), Generation()
-        row = logits[0]
+        node: int | None = 0
+        seen, generation, row = set(seen), Generation(), logits[0]
         while len(generation.tokens) < MAX_NEW_TOKENS:
             scores = penalise(row, seen, penalty)
             token = int(scores.argmax())

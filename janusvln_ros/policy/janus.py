@@ -51,12 +51,12 @@ class Stopwatch:
 
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == 'cuda'
-        self._parts: list[str | None] = []
+        self._parts: list[str] = []
         self._events: list[torch.cuda.Event] = []
         self._times: list[float] = []
-        self.lap(None)
+        self.lap('begin')
 
-    def lap(self, part: str | None) -> None:
+    def lap(self, part: str) -> None:
         """End a part."""
         self._parts.append(part)
         if self._cuda:
@@ -117,7 +117,7 @@ class JanusPolicy:
         self._levels: Levels | None = None
         self._graphs = StepGraphs(not self.why_plain)
         self._rehearsed: tuple[StepGraphs, int] | None = None  # and tokens of the suffix
-        self._upload: FrameUpload | None = None
+        self._upload: FrameUpload  # made with the tables
         self.episode: Context | None = None  # from the first frame on
 
     @classmethod
@@ -200,7 +200,8 @@ class JanusPolicy:
         self._suffix = self.encoder.suffix(instruction)
         self.episode = None
         if self._cuda and self._tables is not None:
-            self._begin(self._tables.frame_size)  # records, before a frame waits for it
+            # records, before a frame waits for it
+            self._begin(self._suffix, self._tables.frame_size)
 
     def unknown_words(self, instruction: str) -> list[str]:
         """Give the words of an instruction that the checkpoint's training never had."""
@@ -229,7 +230,7 @@ class JanusPolicy:
             raise RuntimeError('step before reset: call reset(instruction) to begin an episode')
         size = rgb.shape[1], rgb.shape[0]
         if self.episode is None:
-            self.episode = self._begin(size)
+            self.episode = self._begin(self._suffix, size)
         elif size != self.episode.tables.frame_size:
             first = self.episode.tables.frame_size
             raise ValueError(
@@ -280,11 +281,12 @@ class JanusPolicy:
         watch.lap('prefill')
         return logits, self._graphs.run('answers', None, self.tree.log_probabilities, logits)
 
-    def _begin(self, size: tuple[int, int]) -> Context:
+    def _begin(self, suffix: tuple[int, ...], size: tuple[int, int]) -> Context:
         """Begin an episode with frames (width, height); tables and storage stay where they fit."""
         grid = patch_grid(*size, self.image_width)
-        prompt = self.encoder.prompt(self._suffix, grid)
-        if self._geometry_memory is None or self._tables.frame_size != size:
+        prompt = self.encoder.prompt(suffix, grid)
+        tables = self._tables
+        if self._geometry_memory is None or tables is None or tables.frame_size != size:
             self._geometry_memory = self._language_memory = None  # freed first
             self._tables = FrameTables.of(self.model, size, grid)
             self._upload = FrameUpload(size, self.image_width, self.model.device)

@@ -170,7 +170,9 @@ class KeyValueMemory:
             start = self.pinned + (self.initial + self.whole) * self.frame_tokens
             start += (recent - self.whole) % aged * self.aged_tokens if aged else 0
             for store in (self.keys, self.values):
-                left = store[:, :, oldest].index_select(2, kept) if aged else None
+                if aged:
+                    assert kept is not None
+                    left = store[:, :, oldest].index_select(2, kept)
                 store[:, :, oldest] = store[:, :, new]
                 if aged:
                     store[:, :, start : start + self.aged_tokens] = left

@@ -116,8 +116,8 @@ class DenseNetwork(Network):
         tokens, metres, height = (
             batch[name].to(device).float() for name in ('tokens', 'depth', 'height')
         )
-        grid = [side // PATCH for side in metres.shape[1:]]
-        tables = HeadTables(self.model.config.geometry, *grid, device)
+        rows, columns = (side // PATCH for side in metres.shape[1:])
+        tables = HeadTables(self.model.config.geometry, rows, columns, device)
         levels = [tokens[:, index] for index in self._of_level]
         depth, confidence = self.model.heads[HEAD](levels, tables).float().unbind(1)
         truth = metres / height[:, None, None]

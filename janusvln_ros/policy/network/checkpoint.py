@@ -107,7 +107,9 @@ def fill(
         parent, _, leaf = name.rpartition('.')
         module = model.get_submodule(parent)
         setattr(module, leaf, nn.Parameter(tensor))
-        if isinstance(module, nn.Linear) and quantization.belongs(name, language_weights):
+        if not language_weights or not isinstance(module, nn.Linear):
+            continue
+        if quantization.belongs(name, language_weights):
             quantization.quantize(module, language_weights, module is model.lm_head)
     return model
 
