@@ -37,7 +37,6 @@ from janusvln_ros.policy.options import AS_LOADED, PolicyOptions
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.policy.random_checkpoint import random_tensors
 import numpy as np
-from scipy.stats import theilslopes
 import torch
 from tqdm import tqdm
 
@@ -124,6 +123,8 @@ def slope(seconds: np.ndarray) -> float:
 
     Theil and Sen's: the median slope between two points, which a disturbed step does not move.
     """
+    from scipy.stats import theilslopes  # takes a second
+
     return 1000 * float(theilslopes(seconds).slope / np.median(seconds))
 
 
@@ -341,17 +342,8 @@ def parser() -> argparse.ArgumentParser:
         default=16,
         help='newest frames that keep all tokens (default: 16)',
     )
-    add_options(
-        options,
-        PolicyOptions,
-        'image_width',
-        'kept_fraction',
-        'device',
-        'dtype',
-        'language_weights',
-        'geometry_heads',
-        'threads',
-    )
+    names = 'image_width', 'kept_fraction', 'device', 'dtype', 'language_weights'
+    add_options(options, PolicyOptions, *names, 'geometry_heads', 'threads')
     options.add_argument(
         '--output',
         type=output_folder,
@@ -417,7 +409,3 @@ def main(argv: list[str] | None = None) -> int:
             write(report, arguments.output)
             print(f'written to {arguments.output}')
     return 0 if complete else 130
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-import os
-from pathlib import Path
 from typing import Any
 
+from janusvln_ros import share
 from rosbags.interfaces import Nodetype
 from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
 from rosbags.typesys.store import Typestore
@@ -39,29 +38,11 @@ class UnknownTypeError(ValueError):
     """A message type that neither the bag nor this installation defines."""
 
 
-def message_folder() -> Path:
-    """
-    Find the folder with our own *.msg files: in the source tree or in the installed share folder.
-
-    Raises FileNotFoundError that names the places looked at.
-    """
-    here = Path(__file__).resolve()
-    places = [here.parents[2] / 'msg']
-    places += [parent / 'share' / PACKAGE / 'msg' for parent in here.parents]
-    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-    places += [Path(prefix, 'share', PACKAGE, 'msg') for prefix in prefixes if prefix]
-    for place in places:
-        if (place / 'NavigationAction.msg').is_file():
-            return place
-    looked = ', '.join(str(place) for place in places)
-    raise FileNotFoundError(f'the message definitions of {PACKAGE} are in none of: {looked}')
-
-
 def standard_types() -> Typestore:
-    """Make a store with the types of ROS 2 Jazzy and our own."""
+    """Make a store with the types of ROS 2 Jazzy and our own; FileNotFoundError as `share`."""
     store = get_typestore(Stores.ROS2_JAZZY)
     types = {}
-    for path in sorted(message_folder().glob('*.msg')):
+    for path in sorted((share() / 'msg').glob('*.msg')):
         types.update(get_types_from_msg(path.read_text(), f'{PACKAGE}/msg/{path.stem}'))
     store.register(types)
     return store
@@ -91,10 +72,9 @@ def types_for(
                 note(f'the definition of {name} is damaged and not used ({reason})')
     store = standard
     if recorded:
-        store = get_typestore(Stores.EMPTY)
-        store.register(recorded)
-        missing = {n: d for n, d in standard.fielddefs.items() if n not in store.fielddefs}
-        store.register(missing)
+        store = get_typestore(Stores.ROS2_JAZZY)  # made beforehand, which those of a bag are not
+        ours = {n: d for n, d in standard.fielddefs.items() if n not in store.fielddefs}
+        store.register(ours | recorded)
     for name in definitions:
         if name not in store.fielddefs:
             raise UnknownTypeError(

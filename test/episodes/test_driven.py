@@ -41,6 +41,7 @@ def test_a_step_is_nearly_exact_and_slips_a_little(world):
     assert not world.step(Action.STOP)
 
 
+@pytest.mark.slow
 def test_what_it_runs_into_holds_it_and_turning_frees_it(world):
     hits = 0
     for _ in range(40):

@@ -16,6 +16,7 @@ from janusvln_ros.sim.house import clearance
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # building the episodes is
 FIRST = 35  # episodes of val_unseen_small that are looked at: every form at least once
 
 
@@ -25,7 +26,6 @@ def some():
     return [build_episode(find_split('val_unseen_small'), number) for number in range(FIRST)]
 
 
-@pytest.mark.slow
 def test_episodes_do_not_change():
     """A changed hash means that grammar.VERSION has to be raised and splits change."""
     told = [
@@ -36,13 +36,11 @@ def test_episodes_do_not_change():
     assert digest[:16] == 'ca1ba86bf6c767e4'
 
 
-@pytest.mark.slow
 def test_every_form_occurs():
     forms = {episode.info['form'] for episode, _ in some()}
     assert forms == {form for forms in FORMS.values() for form in forms}
 
 
-@pytest.mark.slow
 def test_the_same_in_another_process():
     code = (
         'from janusvln_ros.episodes.splits import *;'
@@ -193,7 +191,6 @@ def test_doors_that_are_named_are_passed_in_order():
             assert [colour for _, colour in sorted(passed)] == named, episode.instruction.text
 
 
-@pytest.mark.slow
 def test_seen_splits_have_only_training_pairs_and_phrasings():
     split = find_split('val_seen_small')
     for number in range(7):

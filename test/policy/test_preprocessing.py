@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 import pytest
 import torch
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 DATA = Path(__file__).parent / 'data'
 FRAMES = json.loads((DATA / 'frames.json').read_text())
@@ -64,9 +63,11 @@ def test_rows_are_those_of_the_stock_processor(width, height, image_width, seed)
         grid = preprocessing.patch_grid(width, height, image_width)
     except ValueError:
         return
+    from transformers.models.qwen2_vl import image_processing_pil_qwen2_vl as stock_processing
+
     _, pixels = prepare(rgb, image_width)
     rows, columns = grid.vision
-    stock = Qwen2VLImageProcessorPil()(
+    stock = stock_processing.Qwen2VLImageProcessorPil()(
         [pixels[0, :, : rows * 14, : columns * 14].numpy()],
         do_rescale=False,
         return_tensors='pt',

@@ -3,12 +3,7 @@
 import sqlite3
 import threading
 
-from janusvln_ros.recordings.messages import (
-    message_folder,
-    standard_types,
-    types_for,
-    UnknownTypeError,
-)
+from janusvln_ros.recordings.messages import standard_types, types_for, UnknownTypeError
 from janusvln_ros.recordings.topics import is_latched, TOPICS
 from janusvln_ros.recordings.writer import BagWriter
 import numpy as np
@@ -119,23 +114,16 @@ def test_bad_use_says_what_would_be_right(tmp_path):
 
 
 def test_our_messages_are_found_in_an_installed_prefix(tmp_path, monkeypatch):
-    share = tmp_path / 'share' / 'janusvln_ros' / 'msg'
-    share.mkdir(parents=True)
-    monkeypatch.delenv('AMENT_PREFIX_PATH', raising=False)
-    monkeypatch.setattr(
-        'janusvln_ros.recordings.messages.__file__',
-        str(tmp_path / 'lib/python3.12/site-packages/janusvln_ros/recordings/messages.py'),
-    )
-    with pytest.raises(FileNotFoundError, match=r'none of: .*share/janusvln_ros/msg'):
-        message_folder()
-    (share / 'NavigationAction.msg').write_text('')
-    assert message_folder() == share
-    monkeypatch.setattr(
-        'janusvln_ros.recordings.messages.__file__',
-        '/elsewhere/janusvln_ros/recordings/messages.py',
-    )
-    monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path}')
-    assert message_folder() == share
+    module = tmp_path / 'lib' / 'python3.12' / 'site-packages' / 'janusvln_ros' / '__init__.py'
+    monkeypatch.setattr('janusvln_ros.__file__', str(module))
+    with pytest.raises(FileNotFoundError, match='without its share/janusvln_ros'):
+        standard_types()
+    share = tmp_path / 'share' / 'janusvln_ros'
+    (share / 'msg').mkdir(parents=True)
+    (share / 'package.xml').touch()
+    (share / 'msg' / 'NavigationAction.msg').write_text('int32 other')
+    _, ((name, _),) = standard_types().fielddefs['janusvln_ros/msg/NavigationAction']
+    assert name == 'other'
 
 
 def test_a_type_that_nobody_defines_is_named():

@@ -115,6 +115,7 @@ def test_speed_falls_evenly_before_the_stop_distance():
     assert robot.status.result is Result.BLOCKED
 
 
+@pytest.mark.slow
 @search(max_examples=25, deadline=None)
 @given(
     st.floats(0.05, 1.5),
