@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
+from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.console.access import Role, Session, TooManyLogins
 from tornado.web import HTTPError, RequestHandler
 
@@ -134,6 +135,7 @@ class Login(Handler):
         told: dict[str, Any] = {'stop': everybody or session is not None}
         if session is not None:
             told |= {'role': session.role.value, 'robots': list(self.console.robots)}
+            told['actions'] = [name.rpartition('_')[2].lower() for name in ACTION_NAMES]
         self.finish(told)
 
     def post(self) -> None:

@@ -151,10 +151,7 @@ def build_episode(split: Split, index: int) -> tuple[Episode, GroundTruth]:
 
 def route_of(episode: Episode) -> list[np.ndarray]:
     """Give the places that an episode leads to, in order, each (n, 2); the goal is the last."""
-    return [
-        *(floor_points(place) for place in episode.info.get('visits', ())),
-        episode.goal_points,
-    ]
+    return [*map(floor_points, episode.info.get('visits', ())), episode.goal_points]
 
 
 def _episode(
@@ -189,7 +186,8 @@ def _episode(
     truth = roll_out(scene, route, x, y, heading)
     if truth is None:
         return None
-    if turn is not None and truth.actions[:3] != ((2, 2, 2) if turn == 'left' else (3, 3, 3)):
+    turned = Action.TURN_LEFT if turn == 'left' else Action.TURN_RIGHT
+    if turn is not None and truth.actions[:3] != 3 * (turned,):
         return None
     phrasing, turn_phrasing = phrasings[split.language]
     text = grammar.say(

@@ -19,6 +19,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from janusvln_ros.actions import Action
 import numpy as np
 
 Position = tuple[float, float, float]
@@ -177,7 +178,7 @@ def write_ground_truth(path: str | Path, truths: Mapping[str, GroundTruth]) -> N
         {
             key: {
                 'locations': [list(p) for p in truth.locations],
-                'forward_steps': sum(action == 1 for action in truth.actions),
+                'forward_steps': truth.actions.count(Action.MOVE_FORWARD),
                 'actions': list(truth.actions),
             }
             for key, truth in truths.items()

@@ -156,7 +156,7 @@ def run_episode(
         'instruction': episode.instruction.text,
         **environment.description(),
         **asdict(environment.metrics()),
-        'stopped': environment.actions[-1:] == [0],
+        'stopped': environment.actions[-1:] == [Action.STOP],
         'actions': environment.actions,
         'path': [[round(float(value), 4) for value in pose] for pose in environment.poses],
         'pictures': pictures.hexdigest() if hashed else None,

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 
+from janusvln_ros.actions import Action
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.generator import generate_house
 from janusvln_ros.sim.house import free_start
@@ -35,7 +36,8 @@ def measure_steps(
         house = generate_house(seed + i, rooms=rooms)
         world.load(house)
         world.reset(*free_start(house))
-        for action in rng.choice((1, 1, 1, 2, 3), steps).tolist():
+        forward, *turns = list(Action)[1:]
+        for action in rng.choice((forward, forward, forward, *turns), steps).tolist():
             world.render()
             world.step(action)
     seconds = time.perf_counter() - begin, time.process_time() - begin_cpu

@@ -14,6 +14,7 @@ from pathlib import Path
 import tempfile
 from typing import Any
 
+from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.policy import prompt
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import CLIP_MEAN, CLIP_STD, JanusConfig
@@ -215,7 +216,7 @@ def train_tokenizer() -> Tokenizer:
         prompt.SYSTEM,
         *(prompt.BEFORE_INSTRUCTION + text + prompt.AFTER_INSTRUCTION for text in SENTENCES),
         'system user assistant',
-        'STOP MOVE_FORWARD TURN_LEFT TURN_RIGHT',
+        ' '.join(ACTION_NAMES),
     ]
     tokenizer.train_from_iterator(
         corpus * 2,

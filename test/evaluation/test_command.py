@@ -1,9 +1,11 @@
 """The command line: pages, files, errors."""
 
 import importlib.util
+import math
 from pathlib import Path
 
 from janusvln_ros import evaluation
+from janusvln_ros.actions import FORWARD_STEP, TURN_STEP
 from janusvln_ros.episodes.splits import build_episode, find_split, VERSION
 from janusvln_ros.episodes.vln_ce import read_episodes, read_ground_truth
 from janusvln_ros.evaluation.command import main
@@ -62,7 +64,7 @@ def test_habitat_configurations_are_the_published_ones(name):
     config = yaml.safe_load(path.read_text())['habitat']
     camera = config['simulator']['agents']['main_agent']['sim_sensors']['rgb_sensor']
     assert camera == {'width': 640, 'height': 480, 'hfov': 79, 'position': [0.0, 1.25, 0.0]}
-    assert config['simulator']['forward_step_size'] == 0.25
-    assert config['simulator']['turn_angle'] == 15
+    assert config['simulator']['forward_step_size'] == FORWARD_STEP
+    assert config['simulator']['turn_angle'] == round(math.degrees(TURN_STEP))
     assert config['environment']['max_episode_steps'] == 500
     assert config['task']['measurements']['success']['success_distance'] == 3.0

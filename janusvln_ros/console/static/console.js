@@ -121,6 +121,7 @@ async function enter(link) {
   mayStop = told.stop;
   if (!told.role) { leave(); return; }
   role = told.role;
+  ACTIONS.splice(0, ACTIONS.length, ...told.actions);
   $('login').hidden = true;
   $('work').hidden = $('leave').hidden = false;
   if (link) { link.connect(); return; }

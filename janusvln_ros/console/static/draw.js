@@ -1,6 +1,6 @@
 // What is drawn: the action over the picture, the path from above. Text is never HTML.
 
-export const ACTIONS = ['stop', 'forward', 'left', 'right'];
+export const ACTIONS = []; // the names of the actions by their numbers, as the server tells them
 
 export function text(node, words) {
   if (node.textContent !== words) node.textContent = words;
