@@ -14,7 +14,8 @@ import urllib.request
 
 from tornado.websocket import websocket_connect
 
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+_NAMES = 'chromium', 'chromium-browser', 'google-chrome'
+CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 class Chromium:
