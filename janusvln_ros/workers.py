@@ -33,6 +33,24 @@ def end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+class Interruption:
+    """Notes Ctrl-C and SIGTERM within its `with` block, so that work ends where it is fit to."""
+
+    def __enter__(self) -> Interruption:
+        self.noted = False
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def _note(self, *_: object) -> None:
+        self.noted = True
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
 def in_processes(
     tasks: Sequence[Any],
     make: Callable[..., AbstractContextManager[Callable[[Any], Any]]],

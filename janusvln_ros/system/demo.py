@@ -255,15 +255,13 @@ def _drive(
 
 def _standing(nodes: NodeProcesses, observer: Observer) -> tuple[float, float, float]:
     """Wait until all nodes are at work; give where the robot stands."""
-    deadline = time.monotonic() + _START_TIMEOUT
-    while observer.pose is None or not observer.ready:
-        nodes.check()
+
+    def ready() -> bool:
         observer.check()
-        if time.monotonic() > deadline:
-            raise NodeFailed(
-                f'the nodes were not ready after {_START_TIMEOUT:g} s; see their logs'
-            )
-        time.sleep(0.02)
+        return observer.ready
+
+    nodes.wait_until(ready, _START_TIMEOUT)
+    assert observer.pose is not None  # else it is not ready
     return observer.pose
 
 
@@ -384,7 +382,3 @@ def _write_png(path: Path, pictures: list[np.ndarray]) -> None:
         for picture in pictures
     ]
     cv2.imwrite(str(path), np.hstack(padded)[..., ::-1])
-
-
-if __name__ == '__main__':
-    sys.exit(main())

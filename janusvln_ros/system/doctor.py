@@ -110,7 +110,3 @@ def _look(options: argparse.Namespace) -> Iterator[Finding]:
         options.e_stop_topic,
     )
     yield from check_robot(topics, options.seconds, options.e_stop_required)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

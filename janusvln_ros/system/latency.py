@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 
+from janusvln_ros.actions import FORWARD_STEP
 from janusvln_ros.arguments import checkpoint, output_file, real, whole
 from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST
@@ -93,7 +94,7 @@ class Bench(Node):
         self._motion = MotionStatus(
             state=MotionStatus.STATE_IDLE,
             result=MotionStatus.RESULT_SUCCEEDED,
-            progress=0.25,
+            progress=FORWARD_STEP,
             instruction_id=message.instruction_id,
             step=message.step,
             motion_end=self.get_clock().now().to_msg(),
@@ -177,12 +178,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _measure(bench: Bench, nodes: NodeProcesses, arguments: argparse.Namespace) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
-    while not bench.ready:
-        nodes.check()
-        if time.monotonic() > deadline:
-            raise NodeFailed(f'the navigator was not ready after {_START_TIMEOUT:g} s')
-        time.sleep(0.05)
+    nodes.wait_until(lambda: bench.ready, _START_TIMEOUT)
     bench.instruct()
     due = time.monotonic()
     with tqdm(total=arguments.decisions, unit='decision', disable=None) as bar:
@@ -218,7 +214,3 @@ def _report(bench: Bench, arguments: argparse.Namespace) -> None:
         print(f'{name:28}' + ''.join(f'{value:7.2f} ms' for value in percentiles.values()))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + '\n')
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 import os
 from pathlib import Path
@@ -10,11 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from types import FrameType, TracebackType
 from typing import Any
 
 from janusvln_ros import share
-from janusvln_ros.workers import end_with
+from janusvln_ros.workers import end_with, Interruption
 
 PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
 _PATIENCE = 10.0  # s that a node has to end by itself
@@ -36,8 +35,7 @@ class NodeProcesses:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: dict[str, subprocess.Popen] = {}
-        self._interrupted = False
-        self._handlers: dict[int, Any] = {}
+        self._interruption = Interruption()
         logs.mkdir(parents=True, exist_ok=True)
 
     def start(
@@ -62,7 +60,7 @@ class NodeProcesses:
 
     def check(self) -> None:
         """Raise NodeFailed if a node has ended, KeyboardInterrupt if this process is to end."""
-        if self._interrupted:
+        if self._interruption.noted:
             raise KeyboardInterrupt
         for name, process in self._running.items():
             if process.poll() is not None:
@@ -71,6 +69,16 @@ class NodeProcesses:
                     f'{name} ended with status {process.returncode}; it wrote:\n  '
                     + '\n  '.join(lines)
                 )
+
+    def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
+        """Wait for a condition; what `check` raises, and NodeFailed after `timeout` s."""
+        deadline = time.monotonic() + timeout
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                late = ', '.join(self._running)
+                raise NodeFailed(f'not ready after {timeout:g} s: {late}; see the logs')
+            time.sleep(0.02)
 
     def stop(self, *names: str) -> None:
         """End these nodes, or all; the last one started is told first."""
@@ -89,22 +97,13 @@ class NodeProcesses:
     def _log(self, name: str) -> Path:
         return self._logs / f'{name}.log'
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._interrupted = True
-
     def __enter__(self) -> NodeProcesses:
-        self._handlers = {
-            number: signal.signal(number, self._interrupt)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        self._interruption.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        self._interruption.__exit__()
 
 
 def ros_arguments(parameters: Mapping[str, Any]) -> list[str]:

@@ -7,10 +7,15 @@ no simulator.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.training.stage import StageContext
+
+if TYPE_CHECKING:
+    from janusvln_ros.training.data.collect import Plan
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,7 @@ class DrawViews:
         """Draw what is missing."""
         from janusvln_ros.training.data.views import Plan, write_views
 
-        rooms = self.rooms[0], self.rooms[1]
-        plan = Plan(self.tours, self.seed, rooms, self.frames, self.dense)
-        write_views(context.folder, plan, processes=context.cores)
+        write_views(context.folder, Plan(**vars(self)), processes=context.cores)
         return True
 
 
@@ -46,47 +49,34 @@ class CollectWalks:
 
     def run(self, context: StageContext) -> bool:
         """Walk what is missing."""
-        from janusvln_ros.training.data.collect import collect, Plan
+        from janusvln_ros.training.data.collect import collect
 
-        plan = Plan(
-            context.folder,
-            self.walks,
-            self.seed,
-            tuple(self.categories),
-            self.most,
-            no_slide=self.no_slide,
-            driven=self.driven,
-        )
-        collect(plan, context.cores)
+        collect(self.plan(context.folder), context.cores)
         return True
 
+    def plan(self, folder: Path) -> Plan:
+        """Give what is to be collected in a folder."""
+        from janusvln_ros.training.data.collect import Plan
 
-@dataclass(frozen=True)
-class CollectRollouts:
+        names = (item.name for item in fields(CollectWalks))
+        return Plan(folder, **{name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectRollouts(CollectWalks):
     """Collect walks of a model, with what the expert would have done; DAgger without training."""
 
-    walks: int
     share: float  # probability that a stretch of steps is the expert's
     start: str = ''
-    categories: tuple[str, ...] = CATEGORIES
-    most: int = 57
     seed: int = 101
-    no_slide: float = 0.0  # as of the walks
-    driven: float = 0.0
 
     def run(self, context: StageContext) -> bool:
         """Walk what is missing."""
-        from janusvln_ros.training.data.dagger import Rollouts
-
-        Rollouts(
-            context.start(self.start),
-            context.folder,
-            self.walks,
-            self.share,
-            seed=self.seed,
-            categories=tuple(self.categories),
-            most=self.most,
-            no_slide=self.no_slide,
-            driven=self.driven,
-        ).collect(context.cores)
+        self.roll_out(context.start(self.start), context.folder, context.cores)
         return True
+
+    def roll_out(self, checkpoint: Path, folder: Path, cores: int) -> None:
+        """Let a checkpoint walk what is missing in a folder."""
+        from janusvln_ros.training.data.dagger import roll_out, Rollouts
+
+        roll_out(Rollouts(self.plan(folder), checkpoint, self.share), cores)

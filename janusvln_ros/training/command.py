@@ -77,7 +77,3 @@ def main(argv: list[str] | None = None) -> int:
         print('stopped; the same command goes on', file=sys.stderr)
         return 130
     return 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

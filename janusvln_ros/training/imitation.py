@@ -125,10 +125,8 @@ class ImitationBatches:
         rng = np.random.default_rng([self._seed, step, part])
         sampled = bool(self._sampled_every) and step % self._sampled_every == 0
         asked = max(1, self._questions // 4) if sampled else self._questions
-        walks = [
-            begin(self._walks[int(index)], rng)
-            for index in self.chosen(step * self._batches + part)
-        ]
+        numbers = self.chosen(step * self._batches + part)
+        walks = [begin(self._walks[int(number)], rng) for number in numbers]
         drawn = [draw(walk, asked, rng) for walk in walks]
         rows: list[list[tuple[int, tuple[int, ...], tuple[int, ...]]]] = []
         shape = len(walks), max(map(len, drawn))
@@ -179,13 +177,8 @@ class ImitationBatches:
 
 def begin(walk: Walk, rng: np.random.Generator) -> Walk:
     """Let a walk begin with its first frame, or half the time with another that it may."""
-    firsts = sorted(
-        {
-            question.first
-            for question in walk.questions
-            if max(question.actions.max(), question.hinted.max()) != UNKNOWN
-        }
-    )
+    askable = (q for q in walk.questions if max(q.actions.max(), q.hinted.max()) != UNKNOWN)
+    firsts = sorted({question.first for question in askable})
     if not firsts:
         raise ValueError(
             f'{walk.scene}: nothing can be asked of the walk '
@@ -198,31 +191,19 @@ def begin(walk: Walk, rng: np.random.Generator) -> Walk:
 
 def draw(walk: Walk, count: int, rng: np.random.Generator) -> list[tuple[int, int, bool]]:
     """Draw questions of a walk: (which, at which frame, with the first turn told)."""
-    possible = [
-        (number, int(step), hint)
-        for number, question in enumerate(walk.questions)
-        for hint, actions in ((False, question.actions), (True, question.hinted))
-        for step in np.flatnonzero(actions >= 0)
-    ]
-    questions = [walk.questions[number] for number, _, _ in possible]
-    kinds = np.array(
-        [
-            'own' if 'text' in question.slots else 'reach' if question.form == 'reach' else 'tasks'
-            for question in questions
-        ]
-    )
-    weights = np.array(
-        [
-            STOP_WEIGHT
-            if (question.hinted if hint else question.actions)[step] == Action.STOP
-            else 1.0
-            for question, (_, step, hint) in zip(questions, possible)
-        ]
-    )
+    possible, kinds, weights = [], [], []
+    for number, question in enumerate(walk.questions):
+        kind = 'reach' if question.form == 'reach' else 'tasks'
+        for hint, actions in ((False, question.actions), (True, question.hinted)):
+            for step in np.flatnonzero(actions >= 0):
+                possible.append((number, int(step), hint))
+                kinds.append('own' if 'text' in question.slots else kind)
+                weights.append(STOP_WEIGHT if actions[step] == Action.STOP else 1.0)
+    of_kind, weight = np.array(kinds), np.array(weights)
     for kind, share in SHARES.items():
-        weights[kinds == kind] *= share / max(weights[kinds == kind].sum(), 1e-9)
+        weight[of_kind == kind] *= share / max(weight[of_kind == kind].sum(), 1e-9)
     chosen = rng.choice(
-        len(possible), min(count, len(possible)), replace=False, p=weights / weights.sum()
+        len(possible), min(count, len(possible)), replace=False, p=weight / weight.sum()
     )
     return [possible[i] for i in chosen]
 
@@ -291,13 +272,9 @@ class ImitationNetwork(Network):
         semantics = merge_vision(model, patches, *grid.vision)
         geometry = merge_geometry(model, features, *grid)
         if batch.mode == 'sampled':
+            most = self.memory.history_frames
             hidden = answer_sampled(
-                model,
-                batch.prompt,
-                semantics,
-                geometry,
-                batch.questions,
-                self.memory.history_frames,
+                model, batch.prompt, semantics, geometry, batch.questions, most
             )
         else:
             fused = fuse(semantics, geometry, model.config.lam)
@@ -325,23 +302,14 @@ class ImitationNetwork(Network):
         if self._auxiliary:
             index = questions.decisions[..., None].expand(-1, -1, hidden.shape[-1])
             decision = hidden.gather(1, index)[placed]
-            rest = self.rest(decision).float()
-            count = placed.sum().clamp(min=1)
-            bearing = (
-                functional.cross_entropy(
-                    self.bearing(decision).float(), batch.bearing[placed], reduction='sum'
+            rest, count = self.rest(decision).float(), placed.sum().clamp(min=1)
+            bearing, distance, visible = (
+                loss_of(guess, right[placed], reduction='sum') / count
+                for loss_of, guess, right in (
+                    (functional.cross_entropy, self.bearing(decision).float(), batch.bearing),
+                    (functional.smooth_l1_loss, rest[:, 0], batch.distance),
+                    (functional.binary_cross_entropy_with_logits, rest[:, 1], batch.visible),
                 )
-                / count
-            )
-            distance = (
-                functional.smooth_l1_loss(rest[:, 0], batch.distance[placed], reduction='sum')
-                / count
-            )
-            visible = (
-                functional.binary_cross_entropy_with_logits(
-                    rest[:, 1], batch.visible[placed], reduction='sum'
-                )
-                / count
             )
             metrics |= {'bearing': bearing, 'distance': distance}
             loss = loss + self._auxiliary * (bearing + distance + 0.3 * visible)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from janusvln_ros.training.log import Log
 from janusvln_ros.training.parallel import agree, rank, world
 from janusvln_ros.training.state import load_state, save_state
+from janusvln_ros.workers import Interruption
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -71,29 +72,8 @@ def learning_rate(config: LoopConfig, step: int) -> float:
     warm = max(1, round(config.warm_up * config.steps))
     if step < warm:
         return config.learning_rate * (step + 1) / warm
-    return (
-        config.learning_rate
-        * 0.5
-        * (1 + math.cos(math.pi * (step - warm) / max(1, config.steps - warm)))
-    )
-
-
-class Interrupt:
-    """Notes Ctrl-C and SIGTERM, so that the loop can end between two steps."""
-
-    def __enter__(self) -> Interrupt:
-        self.noted = False
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def _note(self, *_: object) -> None:
-        self.noted = True
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+    turned = math.pi * (step - warm) / max(1, config.steps - warm)
+    return config.learning_rate * 0.5 * (1 + math.cos(turned))
 
 
 def train(
@@ -124,7 +104,7 @@ def train(
     log = Log(folder, start) if rank() == 0 else None
     saved = time.monotonic()
     with (
-        Interrupt() as interrupt,
+        Interruption() as interruption,
         tqdm(
             total=config.steps, initial=start, desc=folder.name, mininterval=5, disable=rank() > 0
         ) as bar,
@@ -155,7 +135,7 @@ def train(
                 if (step + 1) % config.log_every == 0:
                     bar.set_postfix_str(log.flush(step + 1))
             late = step + 1 == config.steps or time.monotonic() - saved > config.save_every
-            stop = agree(interrupt.noted)
+            stop = agree(interruption.noted)
             if stop or agree(late):
                 save_state(network, optimiser, folder, step + 1)
                 measured = probe(step + 1) if probe is not None and not stop else {}

@@ -47,11 +47,9 @@ def processes(device: str) -> Iterator[torch.device]:
     started = int(os.environ.get('WORLD_SIZE', '1')) > 1
     if device == 'cuda' and not torch.cuda.is_available():
         raise RuntimeError("no CUDA device was found; use device 'cpu'")
-    local = (
-        torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0')))
-        if device == 'cuda'
-        else torch.device(device)
-    )
+    local = torch.device(device)
+    if device == 'cuda':
+        local = torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0')))
     if local.type == 'cuda':
         torch.cuda.set_device(local)
     if started:

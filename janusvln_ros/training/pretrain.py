@@ -119,22 +119,17 @@ class PretrainingNetwork(Network):
             (_KINDS, _COLOURS, 1), -1
         )
         cells = torch.arange(_CELLS, device=device).expand(tokens.shape[:3])
-        motion = self.motion(geometry.mean(2)).float()
+        motion, moved = self.motion(geometry.mean(2)).float(), batch['motion'].float()
+        measured, place = self.measured(geometry).float(), self.cell(tokens).float()
         losses = {
             'kinds': _entropy(seen_kinds, kinds),
             'colours': _entropy(seen_colours, colours),
             'fused_kinds': _entropy(fused_kinds, kinds),
             'fused_colours': _entropy(fused_colours, colours),
             'depth': functional.smooth_l1_loss(fused_depth[..., 0], depth, beta=0.3),
-            'geometry_depth': functional.smooth_l1_loss(
-                self.measured(geometry).float(), depth, beta=0.3
-            ),
-            'motion': functional.smooth_l1_loss(
-                motion[:, 1:], batch['motion'].float()[:, 1:], beta=0.1
-            ),
-            'cell': functional.cross_entropy(
-                self.cell(tokens).float().flatten(0, 2), cells.flatten()
-            ),
+            'geometry_depth': functional.smooth_l1_loss(measured, depth, beta=0.3),
+            'motion': functional.smooth_l1_loss(motion[:, 1:], moved[:, 1:], beta=0.1),
+            'cell': functional.cross_entropy(place.flatten(0, 2), cells.flatten()),
         }
         most = rays.mode(-1).values
         filled = ((rays == most[..., None]).float().mean(-1) >= _FILLED) & (most != NOTHING)

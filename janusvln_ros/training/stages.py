@@ -18,7 +18,6 @@ from pathlib import Path
 import shutil
 from typing import Any
 
-from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
@@ -238,20 +237,18 @@ class Imitate:
         return '\n'.join([head, *(f'  {name:<24}{size:9.3f} GiB' for name, size in parts.items())])
 
 
-@dataclass(frozen=True)
-class Dagger:
-    """Rounds of walking with the model, labelling with the expert, and training on everything."""
+@dataclass(frozen=True, kw_only=True)
+class Dagger(CollectRollouts):
+    """
+    Rounds of walking with the model, labelling with the expert, and training on everything.
+
+    walks: of a round. share: in round k a stretch of steps is the expert's with probability
+    share^k.
+    """
 
     rounds: int
-    walks: int  # of a round
-    share: float  # p: in round k a stretch of steps is the expert's with probability p^k
     imitate: Imitate
-    start: str = ''
-    categories: tuple[str, ...] = CATEGORIES
-    most: int = 57
     seed: int = 100
-    no_slide: float = 0.0  # as of the walks
-    driven: float = 0.0
 
     def run(self, context: StageContext) -> bool:
         """Walk and train in turns."""
@@ -261,16 +258,8 @@ class Dagger:
             place = folder / f'round_{number}'
             if not agree(rank() == 0 and (place / DONE).exists()):
                 if rank() == 0:
-                    CollectRollouts(
-                        self.walks,
-                        self.share**number,
-                        str(start),
-                        self.categories,
-                        self.most,
-                        self.seed + number,
-                        self.no_slide,
-                        self.driven,
-                    ).run(replace(context, folder=folder / 'walks'))
+                    one = replace(self, share=self.share**number, seed=self.seed + number)
+                    one.roll_out(start, folder / 'walks', context.cores)
                 agree()
                 data = (*self.imitate.data, {'walks': str(folder / 'walks')})
                 imitate = replace(self.imitate, start=str(start), data=data)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.splits import find_split, Split
@@ -38,6 +39,10 @@ class Plan:
         """Name a walk's file."""
         return self.folder / f'walk_{self.seed:03}_{number:06}.npz'
 
+    def dropped(self, number: int) -> Path:
+        """Name the empty mark of a walk that was not kept."""
+        return self.path(number).with_suffix('.dropped')
+
     def index(self, number: int) -> int:
         """Give the episode of a walk: categories take turns, and the forms of each."""
         turn = self.seed * 1_000_000 + number
@@ -62,13 +67,18 @@ def collect(plan: Plan, processes: int = 1) -> None:
 
     Raises ValueError for categories that there are none of.
     """
+    fill(plan, _walks, plan, processes)
+
+
+def fill(plan: Plan, make: Callable[[Any], Any], what: Any, processes: int) -> None:
+    """Do a plan's missing walks as `make(what)` does them; errors as of `collect`."""
     check(plan.categories)
     plan.folder.mkdir(parents=True, exist_ok=True)
-    missing = [number for number in range(plan.walks) if not plan.path(number).exists()]
-    with tqdm(
-        total=plan.walks, initial=plan.walks - len(missing), desc='walks', mininterval=5
-    ) as bar:
-        for _ in in_processes(missing, _walks, plan, processes=processes):
+    there = {path.stem for path in plan.folder.iterdir() if path.suffix in ('.npz', '.dropped')}
+    missing = [number for number in range(plan.walks) if plan.path(number).stem not in there]
+    done = plan.walks - len(missing)
+    with tqdm(desc='walks', total=plan.walks, initial=done, mininterval=5) as bar:
+        for _ in in_processes(missing, make, what, processes=processes):
             bar.update()
 
 

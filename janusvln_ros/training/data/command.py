@@ -271,7 +271,3 @@ _COMMANDS = {
     'views': _views,
     'walks': _walks,
 }
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -14,16 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from janusvln_ros.actions import Action
-from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.policy.janus import JanusPolicy
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.training.data.collect import check, Plan, WALKS
+from janusvln_ros.training.data.collect import fill, Plan, WALKS
 from janusvln_ros.training.data.walker import Walker
 from janusvln_ros.training.data.walks import save_walk, Walk
-from janusvln_ros.workers import in_processes
 import numpy as np
 import torch
-from tqdm import tqdm
 
 _STRETCH = 5  # steps for which the dice are thrown once
 _MISTAKES = 25  # after which the expert takes over
@@ -50,42 +47,16 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Rollouts:
-    """A round's walks."""
+    """A round's walks, by the model of a checkpoint; share: as of a Mixture."""
 
+    plan: Plan
     checkpoint: Path
-    folder: Path
-    walks: int
     share: float
-    seed: int
-    categories: tuple[str, ...] = CATEGORIES
-    most: int = 57  # frames
-    device: str = 'cpu'
-    no_slide: float = 0.0  # as of a Plan
-    driven: float = 0.0
 
-    @property
-    def plan(self) -> Plan:
-        """Give where the walks are kept."""
-        return Plan(self.folder, self.walks, self.seed, self.categories, self.most)
 
-    def collect(self, processes: int = 1) -> None:
-        """Walk until all are there; walks that are not kept leave an empty mark."""
-        check(self.categories)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        plan = self.plan
-        missing = [
-            number
-            for number in range(self.walks)
-            if not plan.path(number).exists() and not _dropped(plan.path(number)).exists()
-        ]
-        with tqdm(
-            desc=f'walks of seed {self.seed}',
-            total=self.walks,
-            initial=self.walks - len(missing),
-            mininterval=5,
-        ) as bar:
-            for _ in in_processes(missing, _walks, self, processes=processes):
-                bar.update()
+def roll_out(rollouts: Rollouts, processes: int = 1) -> None:
+    """Walk until all are there; walks that are not kept leave an empty mark."""
+    fill(rollouts.plan, _walks, rollouts, processes)
 
 
 @contextmanager
@@ -94,35 +65,28 @@ def _walks(rollouts: Rollouts) -> Iterator[Callable[[int], None]]:
     plan = rollouts.plan
     torch.set_num_threads(1)
     policy = JanusPolicy.from_pretrained(
-        rollouts.checkpoint,
-        device=rollouts.device,
-        dtype='float32',
-        memory=MemoryConfig(mode='windowed'),
+        rollouts.checkpoint, 'cpu', 'float32', memory=MemoryConfig(mode='windowed')
     )
 
     def walk(number: int) -> None:
-        rng = np.random.default_rng([31, rollouts.seed, number])
+        rng = np.random.default_rng([31, plan.seed, number])
         mixture = Mixture(policy, rollouts.share, rng)
         walk = walker.walk(
             WALKS,
             plan.index(number),
-            most=rollouts.most,
+            most=plan.most,
             astray=0.0,
-            no_slide=rollouts.no_slide,
-            driven=rollouts.driven,
+            no_slide=plan.no_slide,
+            driven=plan.driven,
             act=mixture,
         )
         if worth_keeping(walk, mixture.mistakes):
             save_walk(plan.path(number), walk, plan.image_width)
         else:
-            _dropped(plan.path(number)).touch()
+            plan.dropped(number).touch()
 
     with closing(Walker()) as walker:
         yield walk
-
-
-def _dropped(path: Path) -> Path:
-    return path.with_suffix('.dropped')
 
 
 def worth_keeping(walk: Walk, mistakes: int) -> bool:

@@ -105,12 +105,8 @@ def _annotated(folder: Path, entry: object, where: str) -> Trajectory:
     if not isinstance(told, list) or not told or not all(isinstance(t, str) for t in told):
         raise ValueError(f'{where}: instructions is not a list of texts')
     actions = entry['actions']
-    if (
-        not isinstance(actions, list)
-        or not actions
-        or actions[0] != -1
-        or not all(action in (0, 1, 2, 3) for action in actions[1:])
-    ):
+    begins = isinstance(actions, list) and actions[:1] == [-1]
+    if not begins or not all(action in tuple(Action) for action in actions[1:]):
         raise ValueError(f'{where}: actions is not -1 followed by numbers from 0 to 3')
     name = str(entry['video']).rpartition('/')[2]
     place = folder / 'images' / name / 'rgb'
@@ -197,22 +193,15 @@ def build_examples(trajectories: Iterable[Trajectory], target: Path, frames: int
                 for step, action in enumerate(trajectory.actions):
                     shown = history(step, frames)
                     text = BEFORE_INSTRUCTION + instruction + AFTER_INSTRUCTION
-                    file.write(
-                        json.dumps(
-                            {
-                                'id': f'{trajectory.name}_{which}_{step}',
-                                'conversations': [
-                                    {'from': 'human', 'value': '<image>' * len(shown) + text},
-                                    {'from': 'gpt', 'value': Action(action).name},
-                                ],
-                                'images': [
-                                    str(trajectory.folder / trajectory.pictures[i]) for i in shown
-                                ],
-                            },
-                            ensure_ascii=False,
-                        )
-                        + '\n'
-                    )
+                    example = {
+                        'id': f'{trajectory.name}_{which}_{step}',
+                        'conversations': [
+                            {'from': 'human', 'value': '<image>' * len(shown) + text},
+                            {'from': 'gpt', 'value': Action(action).name},
+                        ],
+                        'images': [str(trajectory.folder / trajectory.pictures[i]) for i in shown],
+                    }
+                    print(json.dumps(example, ensure_ascii=False), file=file)
                     count += 1
     part.replace(target)
     return count
