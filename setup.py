@@ -39,10 +39,7 @@ setup(
     packages=find_packages(include=['janusvln_ros', 'janusvln_ros.*']),
     package_data={
         'janusvln_ros': [
-            *(
-                f'**/*.{kind}'
-                for kind in ('json', 'xml', 'html', 'yaml', 'jpg', 'css', 'js', 'svg')
-            ),
+            *(f'**/*.{kind}' for kind in 'json xml html yaml txt jpg css js svg'.split()),
             'py.typed',
         ]
     },

@@ -13,8 +13,6 @@ import os
 from pathlib import Path
 
 from janusvln_ros import actions
-from janusvln_ros.episodes import grammar, handwritten, landmarks, phrasings, scene, splits, tasks
-from janusvln_ros.episodes import vln_ce as episodes
 from janusvln_ros.episodes.splits import build_episode, Split
 from janusvln_ros.episodes.vln_ce import (
     Episode,
@@ -24,24 +22,8 @@ from janusvln_ros.episodes.vln_ce import (
     write_episodes,
     write_ground_truth,
 )
-from janusvln_ros.sim import expert, free_space, generator, house, world
 
-_BUILDERS = (
-    actions,
-    episodes,
-    expert,
-    free_space,
-    generator,
-    grammar,
-    handwritten,
-    house,
-    landmarks,
-    phrasings,
-    scene,
-    splits,
-    tasks,
-    world,
-)
+_PACKAGE = Path(actions.__file__).parent
 
 
 def stored_episode(split: Split, number: int) -> tuple[Episode, GroundTruth]:
@@ -61,8 +43,8 @@ def stored_episode(split: Split, number: int) -> tuple[Episode, GroundTruth]:
 
 @lru_cache(maxsize=1)
 def _folder() -> Path:
-    digest = hashlib.sha256(
-        b''.join(Path(str(module.__file__)).read_bytes() for module in _BUILDERS)
-    ).hexdigest()[:12]
+    rooms = (path for room in ('episodes', 'sim') for path in (_PACKAGE / room).glob('*.*'))
+    sources = (Path(actions.__file__), *sorted(rooms))
+    digest = hashlib.sha256(b''.join(path.read_bytes() for path in sources)).hexdigest()[:12]
     base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     return base / 'janusvln_ros' / 'episodes' / digest
