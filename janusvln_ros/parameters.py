@@ -96,16 +96,8 @@ def parameter(
     """Make a dataclass field that is a parameter; an enumeration's values are its choices."""
     if isinstance(default, Enum):
         choices = [member.value for member in type(default)]
-    return field(
-        default=default,
-        metadata={
-            'description': description,
-            'unit': unit,
-            'low': low,
-            'high': high,
-            'choices': tuple(choices),
-        },
-    )
+    about = {'description': description, 'unit': unit, 'low': low, 'high': high}
+    return field(default=default, metadata=about | {'choices': tuple(choices)})
 
 
 def group(kind: type, *, changes: Changes = Changes.NEVER) -> Any:

@@ -24,16 +24,13 @@ def names(scene: Scene, piece: Furniture) -> list[Noun]:
     return [noun for noun in nouns if len(scene.named(noun.thing, noun.colour)) == 1]
 
 
-def at(piece: Furniture) -> np.ndarray:
-    return np.array([[piece.x, piece.y]])
+def at(*things: Furniture | Door) -> np.ndarray:
+    """Give where things or doors stand, (n, 2)."""
+    return np.array([[thing.x, thing.y] for thing in things])
 
 
 def door_noun(door: Door) -> Noun:
     return Noun('door', door.colour)
-
-
-def middle_of(door: Door) -> np.ndarray:
-    return np.array([[door.x, door.y]])
 
 
 def in_room(scene: Scene, piece: Furniture, place: np.ndarray) -> bool:

@@ -65,15 +65,9 @@ class Scene:
         clear = self.space.clearance_at(self.space.points)
         points = self.space.points[clear >= 0.5]
         x, y = points.T
-        return points[
-            np.any(
-                [
-                    (room.x0 <= x) & (x <= room.x1) & (room.y0 <= y) & (y <= room.y1)
-                    for room in self.house.rooms
-                ],
-                axis=0,
-            )
-        ]
+        rooms = self.house.rooms
+        inside = [(r.x0 <= x) & (x <= r.x1) & (r.y0 <= y) & (y <= r.y1) for r in rooms]
+        return points[np.any(inside, axis=0)]
 
     def room_at(self, x: float, y: float) -> Room:
         """Give the room of a place where a robot stands; ValueError inside walls and outside."""
@@ -119,12 +113,8 @@ class Scene:
     def gap(self, a: Furniture, b: Furniture) -> float:
         """Give the distance between two footprints in metres, 0 where they touch."""
         # One of the corners is nearest, unless the footprints cross.
-        return float(
-            min(
-                clearance(self._box(b), a.corners()).min(),
-                clearance(self._box(a), b.corners()).min(),
-            )
-        )
+        to_b = clearance(self._box(b), a.corners())
+        return float(min(to_b.min(), clearance(self._box(a), b.corners()).min()))
 
     def _box(self, piece: Furniture) -> np.ndarray:
         box: np.ndarray = self._obstacles[self._walls + piece.index][None]
@@ -158,12 +148,8 @@ class Scene:
         if room is None or room.index not in (door.room_a, door.room_b):
             return False
         # Where the posts stand out of the wall on the camera's side.
-        back = 0.12 * np.array(
-            [
-                math.cos(self.walk_in(door, door.other(room.index))),
-                math.sin(self.walk_in(door, door.other(room.index))),
-            ]
-        )
+        heading = self.walk_in(door, door.other(room.index))
+        back = 0.12 * np.array([math.cos(heading), math.sin(heading)])
         return all(
             self._in_sight(x, y, np.array(post[:2]) - back, 1.2, None) for post in door.posts()
         )

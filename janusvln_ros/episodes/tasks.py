@@ -25,7 +25,6 @@ from janusvln_ros.episodes.landmarks import (
     in_room,
     inside,
     leads_by,
-    middle_of,
     named_in_sight,
     pairs_in_sight,
     passes,
@@ -83,7 +82,7 @@ def two_things(scene: Scene, x: float, y: float) -> Iterator[Task]:
 def door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
     """Go through a door, then to a thing that is seen behind it."""
     for door, a, a_noun in behind_doors(scene, x, y):
-        yield Task({'a': a_noun, 'door': door_noun(door)}, scene.around(a), middle_of(door))
+        yield Task({'a': a_noun, 'door': door_noun(door)}, scene.around(a), at(door))
 
 
 def door_turn_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
@@ -96,9 +95,7 @@ def door_turn_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
         if _TURN_BEGINS < abs(turn) < _TURN_ENDS:
             side = 'left' if turn > 0 else 'right'
             yield Task(
-                {'a': a_noun, 'door': door_noun(door), 'side': side},
-                scene.around(a),
-                middle_of(door),
+                {'a': a_noun, 'door': door_noun(door), 'side': side}, scene.around(a), at(door)
             )
 
 
@@ -112,7 +109,7 @@ def past_door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
                 yield Task(
                     {'a': a_noun, 'b': b_noun, 'door': door_noun(door)},
                     scene.around(a),
-                    np.concatenate([at(b), middle_of(door)]),
+                    at(b, door),
                 )
 
 
@@ -128,7 +125,7 @@ def door_door_then(scene: Scene, x: float, y: float) -> Iterator[Task]:
                     yield Task(
                         {'a': a_noun, 'door': door_noun(first), 'exit': door_noun(second)},
                         scene.around(a),
-                        middle_of(first),
+                        at(first),
                     )
 
 
@@ -141,7 +138,7 @@ def side_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
                 yield Task(
                     {'a': noun, 'side': side},
                     scene.around(piece),
-                    np.concatenate([at(piece), at(other)]),
+                    at(piece, other),
                     together=True,
                     wrong=scene.around(other),
                 )
@@ -152,13 +149,12 @@ def nth_thing(scene: Scene, x: float, y: float) -> Iterator[Task]:
     for noun, ordered in in_order(scene, x, y):
         for rank, piece in enumerate(ordered):
             others = [other for other in ordered if other is not piece]
-            facing = np.concatenate([at(piece), *(at(other) for other in others)])
             for side, place in (('left', rank + 1), ('right', len(ordered) - rank)):
                 if place <= 3:
                     yield Task(
                         {'a': noun, 'side': side, 'nth': str(place)},
                         scene.around(piece),
-                        facing,
+                        at(piece, *others),
                         together=True,
                         wrong=around_all(scene, others),
                     )
@@ -179,7 +175,7 @@ def side_door(scene: Scene, x: float, y: float) -> Iterator[Task]:
         yield Task(
             {'side': side},
             inside(scene, door, door.other(room.index)),
-            np.concatenate([middle_of(door), middle_of(other)]),
+            at(door, other),
             together=True,
             wrong=inside(scene, other, other.other(room.index)),
         )
@@ -269,7 +265,7 @@ def next_to(scene: Scene, x: float, y: float) -> Iterator[Task]:
                 yield Task(
                     {'a': noun, 'b': b_noun},
                     scene.around(piece),
-                    np.concatenate([at(piece), at(b)]),
+                    at(piece, b),
                     together=True,
                     wrong=around_all(scene, others),
                 )
@@ -296,7 +292,7 @@ def between(scene: Scene, x: float, y: float) -> Iterator[Task]:
         yield Task(
             {'a': a_noun, 'b': b_noun},
             middle[None],
-            np.concatenate([middle[None], at(a), at(b)]),
+            np.concatenate([middle[None], at(a, b)]),
             together=True,
             wrong=wrong,
         )
@@ -323,7 +319,7 @@ def back_to_passed(scene: Scene, x: float, y: float) -> Iterator[Task]:
             yield Task(
                 {'a': a_noun, 'b': b_noun},
                 scene.around(a),
-                np.concatenate([at(b), at(a)]),
+                at(b, a),
                 together=True,
                 visits=(scene.around(b),),
                 wrong=scene.around(b),
@@ -371,7 +367,7 @@ def _by_depth(scene: Scene, x: float, y: float, order: int) -> Iterator[Task]:
             yield Task(
                 {'a': noun},
                 scene.around(piece),
-                np.concatenate([at(piece), *(at(other) for other in others)]),
+                at(piece, *others),
                 together=True,
                 wrong=around_all(scene, others),
             )

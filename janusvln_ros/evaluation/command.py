@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 import os
 from pathlib import Path
 import sys
@@ -171,19 +172,10 @@ def _run(options: argparse.Namespace) -> int:
         (os.cpu_count() or 1) if options.policy in BASELINES and options.env == 'house' else 1
     )
 
-    def run_of(folder: Path, agent: AgentSpec) -> Run:
-        return Run(
-            folder,
-            agent,
-            environment,
-            categories,
-            options.episodes,
-            options.hash_pictures,
-            options.videos,
-        )
-
+    asked = options.episodes, options.hash_pictures, options.videos
+    run = Run(folder, agent, environment, categories, *asked)
     if options.ablations is None:
-        summaries = _evaluate(run_of(folder, agent), processes)
+        summaries = _evaluate(run, processes)
         if summaries is not None:
             print(markdown({key: summaries[key] for key in _PRINTED if key in summaries}))
             print(f'report: {folder / "report.html"}')
@@ -193,7 +185,7 @@ def _run(options: argparse.Namespace) -> int:
     agents = {row: agent_of(row, agent) for row in options.ablations or ROWS}
     rows: dict[str, Any] = {}
     for row in tqdm(agents, desc='ablations', unit='row'):
-        summaries = _evaluate(run_of(folder / row, agents[row]), processes)
+        summaries = _evaluate(replace(run, folder=folder / row, agent=agents[row]), processes)
         if summaries is not None:
             rows[row] = summaries['all']['all']
     if rank_and_size()[0] == 0 and rows:

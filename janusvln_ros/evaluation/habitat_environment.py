@@ -127,19 +127,12 @@ class HabitatEnvironment:
 
     def _observe(self) -> None:
         state = self._env.sim.get_agent_state()
-        rotation = state.rotation
+        turned = state.rotation
         x, y, _ = from_habitat(state.position)
-        self.poses.append(
-            (x, y, rotation_to_yaw((rotation.x, rotation.y, rotation.z, rotation.w)))
-        )
+        self.poses.append((x, y, rotation_to_yaw((turned.x, turned.y, turned.z, turned.w))))
         self._positions.append(np.array(state.position, dtype=np.float64))
-        self._distances.append(
-            float(
-                self._env.sim.geodesic_distance(
-                    state.position, [goal.position for goal in self.episode.goals]
-                )
-            )
-        )
+        goals = [goal.position for goal in self.episode.goals]
+        self._distances.append(float(self._env.sim.geodesic_distance(state.position, goals)))
 
 
 def _their_episode(episode: Episode, scenes: Path) -> VLNEpisode:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-import json
 from pathlib import Path
 from typing import cast
 
 from janusvln_ros.measurement.differences import Report
+from janusvln_ros.measurement.goldens import read_frame, read_meta, tensors_of
 from janusvln_ros.policy.context import (
     Context,
     FrameTables,
@@ -21,7 +21,6 @@ from janusvln_ros.policy.janus import as_geometry, JanusPolicy
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.preprocessing import Grid, PATCH, patch_grid, resize
 import numpy as np
-from PIL import Image
 from safetensors.torch import load_file
 import torch
 from torch import nn
@@ -33,7 +32,7 @@ MAPS = ('depth', 'depth_conf', 'world_points', 'world_points_conf')
 
 def is_depth_episode(folder: Path) -> bool:
     """Whether an episode folder holds what the heads computed, and no decisions."""
-    return 'full_steps' in json.loads((folder / 'meta.json').read_text(encoding='utf-8'))
+    return 'full_steps' in read_meta(folder)
 
 
 @torch.inference_mode()
@@ -41,7 +40,7 @@ def run_depth_episode(
     folder: Path, device: str, dtype: str, progress: Callable[[], object] = lambda: None
 ) -> Report:
     """Run one episode folder; raises CheckpointError as the policy does."""
-    meta = json.loads((folder / 'meta.json').read_text(encoding='utf-8'))
+    meta = read_meta(folder)
     golden = load_file(folder / 'golden.safetensors')
     policy = JanusPolicy.from_pretrained(
         folder.parent.parent / 'checkpoint', device=device, dtype=dtype, geometry_heads='points'
@@ -50,14 +49,10 @@ def run_depth_episode(
     width, height = meta['frame_size_wh']
     episode = _begin(policy, memory, (width, height), meta['target_size'])
     exact, report = dtype == 'float32', Report()
+    limits = {'relative': REL_L2, 'absolute': ABSOLUTE} if exact else {'relative': REDUCED_REL_L2}
     rows = meta['token_rows']
     for step, expected in enumerate(meta['steps']):
-        want = {
-            name.partition('.')[2]: tensor
-            for name, tensor in golden.items()
-            if name.startswith(f's{step:03d}.')
-        }
-        frame = np.array(Image.open(folder / 'frames' / f'{step:03d}.png').convert('RGB'))
+        want, frame = tensors_of(golden, step), read_frame(folder, step)
         image = resize(frame, meta['target_size']) if meta['target_size'] else frame
         report.same('image_hw', [*image.shape[:2]], expected['image_hw'])
         with _recorded(policy) as seen, torch.backends.cudnn.flags(allow_tf32=False):
@@ -80,16 +75,8 @@ def run_depth_episode(
         for name, got in zip(MAPS, cast(tuple[np.ndarray, ...], maps), strict=True):
             report.same(f'{name}_shape', [*got.shape], expected[name]['shape'])
             stride = full or meta['slice_stride']
-            report.close(
-                name,
-                torch.from_numpy(got[::stride, ::stride].copy()),
-                want[name if full else f'{name}_slice'],
-                **(
-                    {'relative': REL_L2, 'absolute': ABSOLUTE}
-                    if exact
-                    else {'relative': REDUCED_REL_L2}
-                ),
-            )
+            some = torch.from_numpy(got[::stride, ::stride].copy())
+            report.close(name, some, want[name if full else f'{name}_slice'], **limits)
         progress()
     return report
 

@@ -27,6 +27,7 @@ from janusvln_ros.measurement.differences import (
     table,
     verdict,
 )
+from janusvln_ros.measurement.goldens import read_frame, read_meta, tensors_of
 from janusvln_ros.policy.context import Context, history
 from janusvln_ros.policy.decoding import penalise
 from janusvln_ros.policy.graphs import StepGraphs
@@ -38,7 +39,6 @@ from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.policy.preprocessing import GEOMETRY_MEAN, GEOMETRY_STD
 from janusvln_ros.policy.prompt import Prompt
 import numpy as np
-from PIL import Image
 from safetensors.torch import load_file
 import torch
 from tqdm import tqdm
@@ -64,31 +64,20 @@ class Recorder:
         aggregator = model.vggt.aggregator
         last_used = aggregator.global_blocks[aggregator.config.num_used_blocks - 1]
         last = model.model.layers[-1]
-        inputs = {
-            'geometry_pixels': aggregator,
-            'vision_rows': model.visual,
-            'embeddings': model.model,
-        }
+        tower, language = model.visual, model.model
+        inputs = {'geometry_pixels': aggregator, 'vision_rows': tower, 'embeddings': language}
         outputs = {
             'features': aggregator,
             'geometry': model.merger,
-            'semantics': model.visual,
+            'semantics': tower,
             'qkv_first': aggregator.global_blocks[0].get_submodule('attn.qkv'),
             'qkv_last': last_used.get_submodule('attn.qkv'),
             'keys': last.get_submodule('self_attn.k_proj'),
             'values': last.get_submodule('self_attn.v_proj'),
             'answers': model.lm_head,
         }
-        handles = [
-            *(
-                module.register_forward_pre_hook(self._input(name))
-                for name, module in inputs.items()
-            ),
-            *(
-                module.register_forward_hook(self._output(name))
-                for name, module in outputs.items()
-            ),
-        ]
+        handles = [m.register_forward_pre_hook(self._input(n)) for n, m in inputs.items()]
+        handles += [m.register_forward_hook(self._output(n)) for n, m in outputs.items()]
         try:
             yield
         finally:
@@ -238,15 +227,11 @@ def check_answer(
     if length and generation.tokens[:length] == want['gen_ids'].tolist()[:length]:
         best = torch.stack(generation.scores[:length]).topk(2).values
         chosen = [row[token] for row, token in zip(generation.logits, generation.tokens[:length])]
-        report.close(
-            'gen_margin', best[:, 0] - best[:, 1], want['gen_margin'][:length], absolute=LOGITS
-        )
-        report.close(
-            'gen_chosen_logit',
-            torch.stack(chosen),
-            want['gen_chosen_logit'][:length],
-            absolute=LOGITS,
-        )
+        for name, got in {
+            'gen_margin': best[:, 0] - best[:, 1],
+            'gen_chosen_logit': torch.stack(chosen),
+        }.items():
+            report.close(name, got, want[name][:length], absolute=LOGITS)
     if length == len(want['gen_ids']):
         report.same('text', decision.text, expected['text'])
         report.same(
@@ -319,22 +304,6 @@ CHECKS = {
     'sampled': ('golden.safetensors', check_sampled),
     'windowed': ('windowed.safetensors', check_windowed),
 }
-
-
-def tensors_of(golden: dict[str, torch.Tensor], step: int) -> dict[str, torch.Tensor]:
-    """Give the golden tensors of a step by name."""
-    start = f's{step:03d}.'
-    return {n.removeprefix(start): t for n, t in golden.items() if n.startswith(start)}
-
-
-def read_meta(folder: Path) -> dict[str, Any]:
-    """Read an episode's settings and per-step scalars."""
-    return json.loads((folder / 'meta.json').read_text(encoding='utf-8'))
-
-
-def read_frame(folder: Path, step: int) -> np.ndarray:
-    """Read a camera frame: uint8 (H, W, 3), RGB."""
-    return np.array(Image.open(folder / 'frames' / f'{step:03d}.png').convert('RGB'))
 
 
 def digest(array: np.ndarray) -> str:
@@ -432,7 +401,3 @@ def main(argv: list[str] | None = None) -> int:
             failed.append(f'agreement of actions in {mode} mode')
     print('FAIL: ' + '; '.join(failed) if failed else 'PASS')
     return 1 if failed else 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

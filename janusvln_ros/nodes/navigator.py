@@ -395,7 +395,3 @@ def main(
         sys.stderr.flush()
         os._exit(code)  # what hangs in there would hang the interpreter's end as well
     return code
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -268,7 +268,3 @@ def _facts(
         ('image width', f'{policy.image_width} pixels'),
         ('memory', f'{memory.mode}: {window}'),
     ]
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -110,15 +110,9 @@ def write_report(
 def _episodes(steps: Sequence[Step]) -> list[dict]:
     """Give each episode's number, instruction, and first decision."""
     episodes: list[dict] = []
-    for i, step in enumerate(steps):
-        if not episodes or episodes[-1]['number'] != step.decision.episode:
-            episodes.append(
-                {
-                    'number': step.decision.episode,
-                    'instruction': step.decision.instruction,
-                    'first': i,
-                }
-            )
+    for i, d in enumerate(step.decision for step in steps):
+        if not episodes or episodes[-1]['number'] != d.episode:
+            episodes.append({'number': d.episode, 'instruction': d.instruction, 'first': i})
     return episodes
 
 

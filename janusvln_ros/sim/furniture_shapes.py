@@ -34,16 +34,8 @@ class _Builder:
             self._y + self._sin * at[0] + self._cos * at[1],
             at[2],
         )
-        self.shapes.append(
-            Shape(
-                kind,
-                size,
-                position,
-                axes or self._axes,
-                scaled(rgb, self._tone),
-                emission=emission,
-            )
-        )
+        axes, shade = axes or self._axes, scaled(rgb, self._tone)
+        self.shapes.append(Shape(kind, size, position, axes, shade, emission=emission))
 
     def box(
         self,
@@ -54,13 +46,9 @@ class _Builder:
         emission: float = 0.12,
     ) -> None:
         """Add a box by its extents (from, to) along the three axes."""
-        self._add(
-            'box',
-            ((x[1] - x[0]) / 2, (y[1] - y[0]) / 2, (z[1] - z[0]) / 2),
-            ((x[0] + x[1]) / 2, (y[0] + y[1]) / 2, (z[0] + z[1]) / 2),
-            rgb,
-            emission,
-        )
+        half = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2, (z[1] - z[0]) / 2
+        middle = (x[0] + x[1]) / 2, (y[0] + y[1]) / 2, (z[0] + z[1]) / 2
+        self._add('box', half, middle, rgb, emission)
 
     def tube(
         self,

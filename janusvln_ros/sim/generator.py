@@ -291,18 +291,8 @@ def _propose(
         reach = math.hypot(half_x, half_y) + 0.05
         x = room.x0 + reach + rng.random() * (room.x1 - room.x0 - 2 * reach)
         y = room.y0 + reach + rng.random() * (room.y1 - room.y0 - 2 * reach)
-    piece = Furniture(
-        index,
-        category,
-        colour,
-        round(x, 3),
-        round(y, 3),
-        round(yaw, 4),
-        half_x,
-        half_y,
-        height,
-        room.index,
-    )
+    pose, size = (round(x, 3), round(y, 3), round(yaw, 4)), (half_x, half_y, height)
+    piece = Furniture(index, category, colour, *pose, *size, room.index)
     corners = piece.corners()
     if (corners.min(axis=0) < (room.x0, room.y0)).any():
         return None
@@ -337,13 +327,8 @@ def _passage_check(room: Room, doors: list[Door]) -> Callable[[list[Furniture]],
         x, y = (door.x - room.x0) / _GRID, (door.y - room.y0) / _GRID
         deep, wide = 0.8 / _GRID, (door.width / 2 + DOOR_FRAME) / _GRID
         half = (deep, wide) if door.axis == 'x' else (wide, deep)
-        cv2.rectangle(
-            doorways,
-            (round(x - half[0]), round(y - half[1])),
-            (round(x + half[0]), round(y + half[1])),
-            1,
-            cv2.FILLED,
-        )
+        low, high = ((round(x + s * half[0]), round(y + s * half[1])) for s in (-1, 1))
+        cv2.rectangle(doorways, low, high, 1, cv2.FILLED)
         gates.append(
             (min(max(int(x), edge), width - 1 - edge), min(max(int(y), edge), height - 1 - edge))
         )

@@ -21,18 +21,7 @@ DOOR_HEIGHT = 2.05  # m, clear height of an opening
 DOOR_FRAME = 0.09  # m, width of a door frame's posts, seen from the front
 DOOR_FRAME_DEPTH = WALL_THICKNESS + 0.06  # m, it stands out 3 cm on both sides of the wall
 
-CATEGORIES = (
-    'chair',
-    'table',
-    'sofa',
-    'stool',
-    'lamp',
-    'plant',
-    'cabinet',
-    'bed',
-    'shelf',
-    'ball',
-)
+CATEGORIES = (*'chair table sofa stool lamp plant cabinet bed shelf ball'.split(),)
 COLOURS = ('red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'white')
 ROUND = ('stool', 'lamp', 'plant', 'ball')
 ROOM_KINDS = ('living room', 'bedroom', 'kitchen', 'dining room', 'office', 'playroom')

@@ -92,13 +92,8 @@ class Renderer:
         Returns uint8 (height, width, 3), RGB, not yet spoilt by exposure, blur or noise.
         """
         self._context_gl.make_current()
-        forward = np.array(
-            [
-                math.cos(camera.tilt) * math.cos(yaw),
-                math.cos(camera.tilt) * math.sin(yaw),
-                -math.sin(camera.tilt),
-            ]
-        )
+        level = math.cos(camera.tilt)
+        forward = np.array([level * math.cos(yaw), level * math.sin(yaw), -math.sin(camera.tilt)])
         left = np.array([-math.sin(yaw), math.cos(yaw), 0.0])
         up = np.cross(forward, left)
         eye = np.array([x, y, camera.elevation])

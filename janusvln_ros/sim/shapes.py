@@ -145,12 +145,8 @@ def _room_shapes(rng: np.random.Generator, house: House, room: Room, tone: float
     for owner, side, start, end, at in house.walls():
         if owner.index != room.index:
             continue
-        middle, length = (start + end) / 2, (end - start) / 2
-        shapes.append(
-            _on_wall(
-                side, at, middle, WALL_HEIGHT / 2, length, WALL_HEIGHT / 2, 0.0, wall_rgb, wall
-            )
-        )
+        middle, length, half_z = (start + end) / 2, (end - start) / 2, WALL_HEIGHT / 2
+        shapes.append(_on_wall(side, at, middle, half_z, length, half_z, 0.0, wall_rgb, wall))
         shapes.append(_on_wall(side, at, middle, 0.05, length, 0.05, 0.012, board))
         if outer[side] and length > 0.9 and rng.random() < 0.6:
             wide = rng.uniform(0.5, min(0.8, length - 0.2))
@@ -164,19 +160,8 @@ def _room_shapes(rng: np.random.Generator, house: House, room: Room, tone: float
         side, at = _side_of(door, room)
         along = door.y if door.axis == 'x' else door.x
         top = (WALL_HEIGHT + DOOR_HEIGHT) / 2
-        shapes.append(
-            _on_wall(
-                side,
-                at,
-                along,
-                top,
-                door.width / 2 + DOOR_FRAME,
-                WALL_HEIGHT - top,
-                0.0,
-                wall_rgb,
-                wall,
-            )
-        )
+        wide, high = door.width / 2 + DOOR_FRAME, WALL_HEIGHT - top
+        shapes.append(_on_wall(side, at, along, top, wide, high, 0.0, wall_rgb, wall))
     return shapes
 
 
@@ -227,19 +212,8 @@ def _door_shapes(door: Door) -> list[Shape]:
     ]
     deep, wide = DOOR_FRAME_DEPTH / 2, door.width / 2
     half = (deep, wide) if door.axis == 'x' else (wide, deep)
-    shapes.append(
-        Shape(
-            'box',
-            (*half, DOOR_FRAME / 2),
-            (door.x, door.y, height - DOOR_FRAME / 2),
-            UPRIGHT,
-            rgb,
-            emission=0.15,
-        )
-    )
-    shapes.append(
-        Shape(
-            'plane', (*half, 0.1), (door.x, door.y, 0.004), UPRIGHT, scaled(rgb, 0.8), emission=0.1
-        )
-    )
-    return shapes
+    size, above = (*half, DOOR_FRAME / 2), (door.x, door.y, height - DOOR_FRAME / 2)
+    lintel = Shape('box', size, above, UPRIGHT, rgb, emission=0.15)
+    size, below = (*half, 0.1), (door.x, door.y, 0.004)
+    strip = Shape('plane', size, below, UPRIGHT, scaled(rgb, 0.8), emission=0.1)
+    return [*shapes, lintel, strip]

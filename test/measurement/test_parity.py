@@ -5,7 +5,7 @@ from pathlib import Path
 import shutil
 
 from janusvln_ros.actions import Action
-from janusvln_ros.measurement import differences, parity
+from janusvln_ros.measurement import differences, goldens, parity
 import pytest
 from safetensors.torch import load_file, save_file
 import torch
@@ -37,7 +37,7 @@ def test_bfloat16_takes_the_same_actions(mode):
 def test_constrained_and_published_agree_where_the_text_is_an_action():
     report = parity.run_episode(EPISODE, 'sampled', 'cpu', 'float32')
     constrained = report.differences['constrained']
-    said = [step['text'] in Action.__members__ for step in parity.read_meta(EPISODE)['steps']]
+    said = [step['text'] in Action.__members__ for step in goldens.read_meta(EPISODE)['steps']]
     assert constrained.checked == sum(said) == 16
     assert constrained.unequal == 0
 

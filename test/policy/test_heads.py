@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 import shutil
 
-from janusvln_ros.measurement import parity
+from janusvln_ros.measurement import goldens, parity
 from janusvln_ros.policy import CheckpointError, JanusPolicy, MemoryConfig
 import numpy as np
 import pytest
@@ -30,7 +30,8 @@ def walk(policy, asked):
     """Decide on the episode's frames, asking for the geometry of those numbered `asked`."""
     policy.reset('Go to the door.')
     return [
-        policy.step(parity.read_frame(EPISODE, step), geometry=step in asked) for step in range(11)
+        policy.step(goldens.read_frame(EPISODE, step), geometry=step in asked)
+        for step in range(11)
     ]
 
 
@@ -104,7 +105,7 @@ def test_geometry_without_heads_is_refused():
     policy = policy_with('none')
     policy.reset('Go to the door.')
     with pytest.raises(ValueError, match="geometry_heads 'depth' or 'points'"):
-        policy.step(parity.read_frame(EPISODE, 0), geometry=True)
+        policy.step(goldens.read_frame(EPISODE, 0), geometry=True)
     with pytest.raises(ValueError, match="'everything'"):
         policy_with('everything')
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import unicodedata
 
 from janusvln_ros.episodes.grammar import vocabulary
-from janusvln_ros.measurement.parity import read_meta
+from janusvln_ros.measurement.goldens import read_meta
 from janusvln_ros.policy import prompt
 from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.policy.preprocessing import Grid
