@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple, TypeVar
 
 from janusvln_ros.policy.network.config import FULL_SIZE, VisionConfig
+from janusvln_ros.policy.pinhole import PATCH, resized_height
 import numpy as np
 from PIL import Image
 import torch
 
 Picture = TypeVar('Picture', np.ndarray, torch.Tensor)
 
-PATCH = 14  # pixels
 LEAST_PIXELS = 56 * 56  # below, Qwen's image processor would enlarge the image
 
 GEOMETRY_MEAN, GEOMETRY_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet
@@ -42,16 +42,6 @@ class Grid(NamedTuple):
     def tokens(self) -> int:
         """Tokens of the language model for one image."""
         return self.merged[0] * self.merged[1]
-
-
-def resized_height(width: int, height: int, image_width: int) -> int:
-    """
-    Height in pixels of a frame (width, height) resized to `image_width`, before it is cropped.
-
-    The order of operations matters: 640 x 480 gives 490 at width 644, by 34.50000000000001
-    patches.
-    """
-    return PATCH * round((height * (image_width / width)) / PATCH)
 
 
 def patch_grid(width: int, height: int, image_width: int) -> Grid:

@@ -1,0 +1,86 @@
+"""A camera without distortion: pixels as rays, the camera's and those that the encoder sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+import math
+
+import numpy as np
+
+PATCH = 14  # pixels
+
+
+def resized_height(width: int, height: int, image_width: int) -> int:
+    """
+    Height in pixels of a frame (width, height) resized to `image_width`, before it is cropped.
+
+    The order of operations matters: 640 x 480 gives 490 at width 644, by 34.50000000000001
+    patches.
+    """
+    return PATCH * round((height * (image_width / width)) / PATCH)
+
+
+@dataclass(frozen=True)
+class Pinhole:
+    """Numbers of a camera, in pixels, whose centres are at whole numbers."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for numbers of no camera."""
+        sizes = self.width, self.height, self.fx, self.fy
+        if not all(map(math.isfinite, (*sizes, self.cx, self.cy))) or min(sizes) <= 0:
+            raise ValueError(
+                f'a camera of {self.width} x {self.height} pixels with fx {self.fx}, fy '
+                f'{self.fy}, cx {self.cx}, cy {self.cy} is none: sizes and focal lengths are '
+                'above 0'
+            )
+
+    @classmethod
+    def of_field(cls, width: int, height: int, hfov: float) -> Pinhole:
+        """Make a camera with square pixels that looks ahead; hfov: horizontal, radians."""
+        focal = width / (2 * math.tan(hfov / 2))
+        return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
+
+    def seen_by_encoder(self, image_width: int) -> Pinhole:
+        """Describe the picture as the policy resizes it to `image_width`, and crops it."""
+        height = resized_height(self.width, self.height, image_width)
+        top = max(0, (height - image_width) // 2)
+        x, y = image_width / self.width, height / self.height
+        return replace(
+            self,
+            width=image_width,
+            height=min(height, image_width),
+            fx=self.fx * x,
+            fy=self.fy * y,
+            cx=(self.cx + 0.5) * x - 0.5,
+            cy=(self.cy + 0.5) * y - 0.5 - top,
+        )
+
+    def rays(self) -> np.ndarray:
+        """Give each pixel's direction, one ahead: float64 (height, width, 3), optical frame."""
+        u, v = np.meshgrid(np.arange(self.width), np.arange(self.height))
+        return np.stack(
+            ((u - self.cx) / self.fx, (v - self.cy) / self.fy, np.ones(u.shape)), axis=-1
+        )
+
+    def points(self, depth: np.ndarray) -> np.ndarray:
+        """Put depth (height, width) along the axis into space: (height, width, 3)."""
+        if depth.shape != (self.height, self.width):
+            raise ValueError(
+                f'depth of {depth.shape[1]} x {depth.shape[0]} pixels for a camera of '
+                f'{self.width} x {self.height}'
+            )
+        return depth[..., None] * self.rays()
+
+
+def downward(tilt: float, roll: float = 0.0) -> np.ndarray:
+    """Give gravity's direction in the optical frame; tilt: down, roll: to the right, rad."""
+    return np.array(
+        [math.sin(roll) * math.cos(tilt), math.cos(roll) * math.cos(tilt), math.sin(tilt)]
+    )
