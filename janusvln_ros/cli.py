@@ -17,6 +17,7 @@ COMMANDS = {
     'demo': ('system.demo', 'simulator and both nodes, instructions, a video and a map'),
     'replay': ('replay.command', 'a rosbag, video or folder of frames through the policy'),
     'evaluate': ('evaluation.command', 'episodes -> NE, OS, SR, SPL, nDTW, SDTW'),
+    'depth': ('evaluation.depth', "a checkpoint's depth head against the simulator's truth"),
     'train': ('training.command', 'the training stages'),
     'data': ('training.data.command', 'collect and build training data'),
     'benchmark': (

@@ -115,6 +115,12 @@ class KinematicWorld:
         rgb = self._renderer.render(self._x, self._y, self._yaw, self._camera)
         return self._camera.spoil(rgb, self._noise)
 
+    def depth(self) -> np.ndarray:
+        """Give how far what `render` gave last is: float32 (height, width), m along the axis."""
+        if self._renderer is None:
+            raise RuntimeError('render() comes first')
+        return self._renderer.depth()
+
     def close(self) -> None:
         """Free the drawing context; it comes again with the next picture."""
         if self._renderer is not None:
