@@ -212,6 +212,17 @@ WRONG = {
         'GOLDEN --device tpu': 'tpu',
         'GOLDEN --dtype int8': 'bfloat16',
     },
+    'depth': {
+        '': 'CHECKPOINT',
+        '--nosuch x': '--nosuch',
+        '/nosuch': '/nosuch',
+        "'a file'": 'a file',
+        'checkpoint': 'config.json',
+        'TINY --split mars': 'mars',
+        'TINY --frames 0': 'at least 1',
+        'TINY --device tpu': 'tpu',
+        'GOLDEN': 'config.json',
+    },
     'doctor': {
         '--no-robot': 'nothing to look at: give CHECKPOINT',
         '--nosuch x': '--nosuch',

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 import math
-from pathlib import Path
 import sys
 from typing import NamedTuple
 
@@ -123,7 +122,9 @@ def tell(frames: Sequence[Judged]) -> str:
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     result = argparse.ArgumentParser(prog='janusvln depth', description=__doc__)
-    result.add_argument('checkpoint', type=Path, help='folder of a checkpoint with a depth head')
+    result.add_argument(
+        'checkpoint', metavar='CHECKPOINT', help='folder of a checkpoint with a depth head'
+    )
     result.add_argument('--split', default='val_unseen', help='default: %(default)s')
     result.add_argument('--frames', type=whole(1), default=500, help='default: %(default)s')
     names = 'device', 'dtype', 'memory_mode', 'initial_frames', 'recent_frames', 'threads'
@@ -139,7 +140,6 @@ def main(argv: list[str] | None = None) -> int:
     status = 0
     try:
         split = splits.find_split(arguments.split)
-        arguments.checkpoint = str(arguments.checkpoint)
         arguments.geometry_heads = 'depth'
         policy = load_policy(chosen(PolicyOptions, arguments))
         with tqdm(total=arguments.frames, unit='frame', disable=None) as bar:
