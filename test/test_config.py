@@ -9,6 +9,7 @@ from janusvln_ros.nodes.common.process import usage
 from janusvln_ros.nodes.motion_executor import Parameters as ExecutorParameters
 from janusvln_ros.nodes.navigator_settings import NavigatorParameters
 from janusvln_ros.parameters import build, flatten
+from janusvln_ros.policy.metric_depth import DepthParameters
 from janusvln_ros.policy.options import PolicyOptions
 from janusvln_ros.replay import command as replay
 from parameter_tables import parameter_tables
@@ -76,8 +77,11 @@ def test_commands_offer_what_the_node_offers(make, without):
         assert f'{re.sub(r"- ", "-", one.text)} (default: {one.default})' in options
 
 
-def test_documentation_has_the_table_of_the_policys_options():
-    tables = parameter_tables(PolicyOptions)
-    table = tables[tables.index('|') :]  # the policy's options change when the node says so
-    path = ROOT / 'docs' / 'performance.md'
+@pytest.mark.parametrize(
+    'kind, document', [(PolicyOptions, 'performance.md'), (DepthParameters, 'depth.md')]
+)
+def test_documentation_has_the_tables_of_options(kind, document):
+    tables = parameter_tables(kind)
+    table = tables[tables.index('|') :]  # they change when the node says so
+    path = ROOT / 'docs' / document
     assert table in path.read_text(), f'put this into {path}:\n\n{table}'

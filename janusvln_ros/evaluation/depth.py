@@ -16,10 +16,11 @@ from janusvln_ros.evaluation.environment import HouseEnvironment
 from janusvln_ros.parameters import add_options, chosen
 from janusvln_ros.policy.interface import Policy
 from janusvln_ros.policy.load import load_policy
+from janusvln_ros.policy.metric_depth import DepthParameters, MetricDepth
 from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.policy.options import PolicyOptions
-from janusvln_ros.policy.pinhole import downward, Pinhole
-from janusvln_ros.policy.scale import find_floor, Scale, ScaleFilter
+from janusvln_ros.policy.pinhole import as_encoder_sees, Pinhole
+from janusvln_ros.policy.scale import Scale
 import numpy as np
 from tqdm import tqdm
 
@@ -38,41 +39,25 @@ class Judged(NamedTuple):
     true_scale: float  # median of truth / prediction, metres per unit
 
 
-def nearest(truth: np.ndarray, seen: Pinhole, image_width: int) -> np.ndarray:
-    """Sample the camera's depth (H, W) at the pixels that the encoder sees, none in between."""
-    height, width = truth.shape
-    camera = Pinhole(width, height, 1.0, 1.0, 0.0, 0.0).seen_by_encoder(image_width)
-    rows, columns = (
-        np.rint((np.arange(n) - start) / step).astype(int).clip(0, most - 1)
-        for n, start, step, most in (
-            (seen.height, camera.cy, camera.fy, height),
-            (seen.width, camera.cx, camera.fx, width),
-        )
-    )
-    return truth[np.ix_(rows, columns)]
-
-
 def walk(policy: Policy, split: splits.Split, image_width: int) -> Iterator[Judged]:
     """Let the expert walk through the split's episodes and judge what the policy says."""
     environment, expert = HouseEnvironment(split), ExpertAgent()
     camera = environment.camera
-    seen = Pinhole.of_field(camera.width, camera.height, camera.hfov).seen_by_encoder(image_width)
-    gravity = downward(camera.tilt)
+    lens = Pinhole.of_field(camera.width, camera.height, camera.hfov)
+    mounted = DepthParameters(camera_height=camera.elevation, camera_tilt=camera.tilt)
     try:
         for key in environment.keys(list(CATEGORIES)):
             policy.reset(environment.reset(key).instruction.text)
             expert.begin(environment)
-            scales = ScaleFilter()
+            metric = MetricDepth(mounted)
             while not environment.over:
                 rgb = environment.render()
-                truth = nearest(environment.world.depth(), seen, image_width)
+                truth = as_encoder_sees(environment.world.depth(), image_width)
                 geometry = policy.step(rgb, geometry=True).geometry
-                floor = find_floor(
-                    seen.points(geometry.depth.astype(float)), geometry.depth_confidence, gravity
-                )
-                if floor is not None:
-                    scales.add(camera.elevation / floor.distance)
-                yield judge(geometry.depth, truth, scales.scale('height'))
+                if geometry is None:
+                    raise ValueError('the policy was loaded without its depth head')
+                metric.measure(geometry, lens)
+                yield judge(geometry.depth, truth, metric.scale)
                 environment.step(expert.act(None))
     finally:
         environment.close()

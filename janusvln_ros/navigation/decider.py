@@ -6,13 +6,14 @@ The navigator's worker and a replay both decide through this, so that they decid
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 import math
 import time
 
 from janusvln_ros.actions import Action
 from janusvln_ros.imaging.encodings import ImageError
-from janusvln_ros.policy.interface import Decision, MemoryUsage, Policy
+from janusvln_ros.policy.interface import Decision, FrameGeometry, MemoryUsage, Policy
 import numpy as np
 
 
@@ -29,13 +30,15 @@ class Answer:
     seconds: float  # that the policy took
     memory: MemoryUsage  # afterwards
     decision: Decision
+    geometry: FrameGeometry | None = None  # of the frame, where somebody wants it
 
 
 class Decider:
     """A policy and the episode it is in."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+    def __init__(self, policy: Policy, wanted: Callable[[], bool] = lambda: False) -> None:
+        """wanted: whether a decision is to tell the frame's geometry as well."""
+        self.policy, self._wanted = policy, wanted
         self._shape: tuple[int, ...] | None = None  # of the episode's frames
 
     def reset(self, instruction: str) -> MemoryUsage:
@@ -59,8 +62,12 @@ class Decider:
         Raises PolicyError for an answer that is none, and whatever the policy raises.
         """
         self._shape = rgb.shape
-        begun = time.perf_counter()
-        decision = self.policy.step(rgb)
+        begun, geometry = time.perf_counter(), None
+        if self._wanted():
+            decision = self.policy.step(rgb, geometry=True)
+            geometry = decision.geometry
+        else:
+            decision = self.policy.step(rgb)
         seconds = time.perf_counter() - begun
         try:
             action = Action(decision.action)
@@ -69,4 +76,6 @@ class Decider:
             raise PolicyError(f'its answer is no decision: {error!r}') from error
         if not all(map(math.isfinite, probabilities)):
             raise PolicyError(f'the probabilities of its answer are {probabilities}')
-        return Answer(action, probabilities, seconds, self.policy.memory_usage(), decision)
+        return Answer(
+            action, probabilities, seconds, self.policy.memory_usage(), decision, geometry
+        )

@@ -23,7 +23,7 @@ from janusvln_ros.navigation.mission import (
     shortened,
     State,
 )
-from janusvln_ros.policy.interface import MemoryUsage
+from janusvln_ros.policy.interface import FrameGeometry, MemoryUsage
 
 LONGEST_INSTRUCTION = 2000  # characters
 _EMPTY = MemoryUsage(0, 0, 0)
@@ -50,6 +50,7 @@ class Order:
     latency: float = 0.0  # s, from the frame's stamp
     frame: Frame | None = None
     memory: MemoryUsage = _EMPTY  # afterwards
+    geometry: FrameGeometry | None = None  # of the frame, where somebody wants it
 
 
 class Outlet(Protocol):
@@ -282,6 +283,7 @@ class Session:
                         (now - frame.stamp) / 1e9,
                         frame,
                         answer.memory,
+                        answer.geometry,
                     )
                     self._outlet.send(order)
             self._update()

@@ -30,6 +30,7 @@ from janusvln_ros.nodes.common.conversions import nanoseconds
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import LATEST, RELIABLE, SENSOR
+from janusvln_ros.nodes.depth_outputs import DepthOutputs
 from janusvln_ros.nodes.navigate_server import NavigateServer
 from janusvln_ros.nodes.navigator_outputs import NavigatorOutputs
 from janusvln_ros.nodes.navigator_settings import (
@@ -89,7 +90,8 @@ class Navigator(LifecycleNode):
             begin=self._begin,
             cancel=lambda name: self._session.end(Reason.CANCELED, 'canceled by the client', name),
         )
-        self._outputs = NavigatorOutputs(self, goals)
+        self._depth = DepthOutputs(self, lambda: self._declared.value.depth)
+        self._outputs = NavigatorOutputs(self, goals, self._depth)
         self._goals = goals
         self._rivals = Rivals(self._outputs.session_id)
         self._configure_in_background()
@@ -191,7 +193,8 @@ class Navigator(LifecycleNode):
                 'this checkpoint has RANDOM weights: the robot will not follow the instruction'
             )
         self._outputs.loaded(settings_of(options, self._policy))
-        self._worker = Worker(self._session, Decider(self._policy), self._outputs.draw)
+        decider = Decider(self._policy, self._depth.wanted)
+        self._worker = Worker(self._session, decider, self._outputs.draw)
         return _SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -215,6 +218,9 @@ class Navigator(LifecycleNode):
                 NavigationAction, 'navigation_action', self._on_action, RELIABLE
             ),
         ]
+        heads = self._declared.value.policy.geometry_heads
+        if heads != 'none':
+            self._depth.open(heads == 'points')
         self._session.activate()
         topic = self.resolve_topic_name('instruction')
         self.get_logger().info(
@@ -229,6 +235,7 @@ class Navigator(LifecycleNode):
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
+        self._depth.close()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -15,6 +15,7 @@ from janusvln_ros.navigation.session import Order, Session
 from janusvln_ros.nodes.common.conversions import to_image
 from janusvln_ros.nodes.common.diagnostics import diagnostics, Latencies, Rate
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE, SENSOR
+from janusvln_ros.nodes.depth_outputs import DepthOutputs
 from janusvln_ros.nodes.navigate_server import NavigateServer
 from janusvln_ros.policy.interface import Policy
 import numpy as np
@@ -29,8 +30,8 @@ _OLD = 2.0  # s that a camera may be silent before the diagnostics warn
 class NavigatorOutputs:
     """The outlet of a session, and what else the node tells."""
 
-    def __init__(self, node: LifecycleNode, goals: NavigateServer) -> None:
-        self._node, self._goals = node, goals
+    def __init__(self, node: LifecycleNode, goals: NavigateServer, depth: DepthOutputs) -> None:
+        self._node, self._goals, self._depth = node, goals, depth
         self.session_id = uuid.uuid4().hex  # of this run
         self.frames = Rate()
         self.last_error = ''
@@ -127,7 +128,8 @@ class NavigatorOutputs:
         self._status.publish(status)
 
     def draw(self, order: Order, rgb: np.ndarray) -> None:
-        """Publish the debug image of a decision, if somebody looks."""
+        """Publish depth and the debug image of a decision, if somebody looks."""
+        self._depth.publish(order, rgb)
         if order.frame is None or not self._debug.get_subscription_count():
             return
         picture = annotate(
@@ -169,6 +171,7 @@ class NavigatorOutputs:
             'memory capacity': memory.capacity,
             'memory bytes': memory.bytes,
             'GPU bytes': _gpu_bytes() if policy else 0,  # torch may still be half imported before
+            **self._depth.values(),
             'checkpoint': checkpoint,
             'random weights': policy is not None and policy.random_weights,
             'last error': self.last_error,

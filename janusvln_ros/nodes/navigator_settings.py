@@ -9,6 +9,7 @@ from pathlib import Path
 from janusvln_ros.navigation.mission import MissionParameters
 from janusvln_ros.navigation.watchdog import WatchdogParameters
 from janusvln_ros.parameters import Changes, group, parameter
+from janusvln_ros.policy.metric_depth import DepthParameters
 from janusvln_ros.policy.options import PolicyOptions
 from rclpy.exceptions import InvalidNamespaceException
 from rclpy.validate_namespace import validate_namespace
@@ -77,6 +78,7 @@ class NavigatorParameters:
     process: ProcessParameters = group(ProcessParameters)
     policy: PolicyOptions = group(PolicyOptions, changes=Changes.WHEN_UNCONFIGURED)
     node: NodeParameters = group(NodeParameters, changes=Changes.WHEN_UNCONFIGURED)
+    depth: DepthParameters = group(DepthParameters, changes=Changes.ALWAYS)
     mission: MissionParameters = group(MissionParameters, changes=Changes.ALWAYS)
     watchdog: WatchdogParameters = group(WatchdogParameters, changes=Changes.ALWAYS)
 

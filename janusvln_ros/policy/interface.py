@@ -64,8 +64,12 @@ class Policy(Protocol):
     def unknown_words(self, instruction: str) -> list[str]:
         """Give the words of an instruction that the policy never saw, as far as can be told."""
 
-    def step(self, rgb: np.ndarray) -> Decision:
-        """Decide on the next frame, uint8 (H, W, 3), RGB; ValueError for anything else."""
+    def step(self, rgb: np.ndarray, geometry: bool = False) -> Decision:
+        """
+        Decide on the next frame, uint8 (H, W, 3), RGB; ValueError for anything else.
+
+        geometry: tell the frame's, of a policy that was loaded with the heads.
+        """
 
     def memory_usage(self) -> MemoryUsage:
         """Tell how full the memory is."""

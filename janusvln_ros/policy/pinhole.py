@@ -84,3 +84,17 @@ def downward(tilt: float, roll: float = 0.0) -> np.ndarray:
     return np.array(
         [math.sin(roll) * math.cos(tilt), math.cos(roll) * math.cos(tilt), math.sin(tilt)]
     )
+
+
+def as_encoder_sees(picture: np.ndarray, image_width: int) -> np.ndarray:
+    """Take of a picture (H, W, …) the pixels nearest to those that the encoder sees."""
+    height, width = picture.shape[:2]
+    seen = Pinhole(width, height, 1.0, 1.0, 0.0, 0.0).seen_by_encoder(image_width)
+    rows, columns = (
+        np.rint((np.arange(n) - start) / step).astype(int).clip(0, most - 1)
+        for n, start, step, most in (
+            (seen.height, seen.cy, seen.fy, height),
+            (seen.width, seen.cx, seen.fx, width),
+        )
+    )
+    return picture[rows[:, None], columns]

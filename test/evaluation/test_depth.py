@@ -3,7 +3,6 @@
 import math
 
 from janusvln_ros.evaluation import depth
-from janusvln_ros.policy.pinhole import Pinhole
 from janusvln_ros.policy.scale import Scale
 import numpy as np
 import pytest
@@ -25,17 +24,6 @@ def test_what_is_far_is_not_judged():
     truth = np.array([[1.0, 2.0], [9.0, 20.0]])
     judged = depth.judge(np.array([[1.0, 2.0], [1.0, 1.0]]), truth, Scale('height', 1.0, 0.1))
     assert judged.absolute == pytest.approx(0) and judged.right == 1
-
-
-@pytest.mark.parametrize('size', [(320, 240), (480, 640)])
-def test_the_truth_is_sampled_where_the_encoder_looks(size):
-    camera = Pinhole.of_field(*size, 1.3)
-    seen = camera.seen_by_encoder(112)
-    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    ray = depth.nearest((columns - camera.cx) / camera.fx, seen, 112)
-    assert np.abs(ray - seen.rays()[..., 0]).max() < 0.6 / camera.fx
-    ray = depth.nearest((rows - camera.cy) / camera.fy, seen, 112)
-    assert np.abs(ray - seen.rays()[..., 1]).max() < 0.02
 
 
 @pytest.mark.slow

@@ -3,10 +3,11 @@ The navigator with a policy that answers what the instruction spells out.
 
 'F L .5 R S' goes forward, turns left, thinks for half a second, turns right, stops, and begins
 anew; 'X' raises, 'SystemExit' too, 'hang' never answers, 'nonsense' is no decision, and after
-'full' nobody can tell how full the memory is. Start it like the navigator;
-checkpoint 'bad' cannot be loaded, 'slow' takes a minute.
+'full' nobody can tell how full the memory is. Asked for geometry it sees `room`. Start it like
+the navigator; checkpoint 'bad' cannot be loaded, 'slow' takes a minute.
 """
 
+from pathlib import Path
 import sys
 import threading
 import time
@@ -15,6 +16,13 @@ from types import ModuleType, SimpleNamespace
 from janusvln_ros.nodes.navigator import main
 
 LETTERS = 'SFLR'
+
+
+def seen_room():
+    sys.path.append(str(Path(__file__).parents[1] / 'support'))
+    from depth_room import seen
+
+    return seen()
 
 
 class ScriptedPolicy:
@@ -39,7 +47,7 @@ class ScriptedPolicy:
             raise RuntimeError('nobody knows')
         return SimpleNamespace(frames=self.frames, capacity=56, bytes=1000 * self.frames)
 
-    def step(self, rgb):
+    def step(self, rgb, geometry=False):
         self.frames += 1
         while True:
             word = self.words[self.position % len(self.words)]
@@ -59,6 +67,7 @@ class ScriptedPolicy:
                 return SimpleNamespace(
                     action=action,
                     probabilities={other: 0.7 if other == action else 0.1 for other in range(4)},
+                    geometry=seen_room() if geometry else None,
                 )
             time.sleep(float(word))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janusvln_ros.policy.pinhole import downward, Pinhole
+from janusvln_ros.policy.pinhole import as_encoder_sees, downward, Pinhole
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.scale import (
     camera_place,
@@ -202,3 +202,14 @@ def test_the_golden_example():
         assert np.linalg.norm(2.5 * place - true) < 0.02
         ratios.append(odometry.add(place, true))
     assert ratios == [None, None, pytest.approx(2.5, rel=0.02)]
+
+
+@pytest.mark.parametrize('size', [(320, 240), (480, 640)])
+def test_a_picture_is_sampled_where_the_encoder_looks(size):
+    camera = Pinhole.of_field(*size, 1.3)
+    seen = camera.seen_by_encoder(112)
+    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    ray = as_encoder_sees((columns - camera.cx) / camera.fx, 112)
+    assert np.abs(ray - seen.rays()[..., 0]).max() < 0.6 / camera.fx
+    ray = as_encoder_sees((rows - camera.cy) / camera.fy, 112)
+    assert np.abs(ray - seen.rays()[..., 1]).max() < 0.02
