@@ -362,7 +362,7 @@ class Life:
     def _stand(self) -> None:
         """See that the robot stands, is not commanded to move any more, and stays so."""
         moving = (MotionStatus.STATE_MOVING, MotionStatus.STATE_SETTLING)
-        self._pass(0.3 + LATE * self.speed)  # an action may be on its way
+        self._pass(0.3 + 4.0 * LATE * self.speed)  # an action may be on its way
         self._wait(
             lambda: (
                 self.link.motion.state not in moving

@@ -242,7 +242,7 @@ SIMULATOR = (
         'BLOCKED, or FAULT until `reset_e_stop` where it slips',
         1.0,
         drives_into_furniture,
-        'a wall|slip|pushed',
+        'a wall|slip|pushed|touch',
         simulator=True,
         again=True,
     ),

@@ -116,12 +116,12 @@ def _zero(row: Row, scene: Scene, commands: list[tuple[float, bool]]) -> float:
     """
     Return the time (s) after the fault's begin until zero is commanded, and stays so.
 
-    Where the robot may try again the first zero counts; where nobody can command, its rest.
+    Where the robot may try again the first zero counts; where nobody commands, its rest.
     """
     if row.limit is None:
         return 0.0
-    if not row.commands_zero:
-        return scene.rested_at - scene.began
+    if not row.commands_zero or not commands:  # no command at all: it had stopped before
+        return max(0.0, scene.rested_at - scene.began)
     zeros = [at for at, moved in commands if not moved]
     if not row.again:
         last = max((at for at, moved in commands if moved), default=scene.began)
