@@ -236,13 +236,12 @@ class Life:
             self._pending.append(self._send())
 
     def _cancel_pending(self) -> None:
-        """Cancel all goals that were sent during a fault, as far as they were heard."""
+        """Cancel all goals that were sent during a fault, those too that are accepted later."""
         for future in self._pending:
             end = time.monotonic() + 2.0
             while not future.done() and time.monotonic() < end:
                 self._spinner.spin_once(timeout_sec=0.01)
-            if future.done() and future.result() is not None and future.result().accepted:
-                future.result().cancel_goal_async()
+            future.add_done_callback(_cancel)  # at once, if it is done
         self._pending.clear()
 
     def release(self) -> None:
@@ -379,6 +378,12 @@ class Life:
                 raise SoakError('motion was commanded while the robot should stand')
             if self.link.moves:
                 raise SoakError('the base moved while the robot should stand')
+
+
+def _cancel(answer: Future) -> None:
+    """Cancel a goal, if it was accepted."""
+    if answer.result() is not None and answer.result().accepted:
+        answer.result().cancel_goal_async()
 
 
 @dataclass(frozen=True)
