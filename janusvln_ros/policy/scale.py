@@ -154,7 +154,7 @@ class ScaleFilter:
     What is a fifth off is dropped, until nothing else comes: then the number has changed.
     """
 
-    def __init__(self, remembered: int = 15, floor: float = 0.03) -> None:
+    def __init__(self, remembered: int = 15, floor: float = 0.07) -> None:
         """remembered: measurements; floor: relative spread of errors that all have alike."""
         self._logs: deque[float] = deque(maxlen=remembered)
         self._dropped: deque[float] = deque(maxlen=max(2, remembered // 3))

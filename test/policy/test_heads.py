@@ -140,8 +140,20 @@ def test_heads_that_do_not_fit_are_refused(tmp_path, numbers):
         policy_with('depth', folder=folder)
 
 
-def test_a_checkpoint_too_shallow_for_heads_works_without_them():
+def test_the_shipped_checkpoint_tells_depth_and_decides_as_before():
     shipped = Path(__file__).parents[2] / 'models' / 'janusvln-tiny'
-    JanusPolicy.from_pretrained(shipped, device='cpu', dtype='float32')
-    with pytest.raises(CheckpointError, match='depth_head'):
-        JanusPolicy.from_pretrained(shipped, device='cpu', dtype='float32', geometry_heads='depth')
+    frame = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    decisions = []
+    for heads in ('none', 'depth'):
+        policy = JanusPolicy.from_pretrained(
+            shipped, device='cpu', dtype='float32', geometry_heads=heads
+        )
+        policy.reset('go to the red chair')
+        decisions += [policy.step(frame, geometry=heads == 'depth')]
+    plain, told = decisions
+    assert torch.equal(plain.logits, told.logits)
+    assert told.geometry.depth.shape == (84, 112) and (told.geometry.depth > 0).all()
+    with pytest.raises(CheckpointError, match='no whole point_head.*"none" would do'):
+        JanusPolicy.from_pretrained(
+            shipped, device='cpu', dtype='float32', geometry_heads='points'
+        )
