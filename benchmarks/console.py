@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator
 import contextlib
 import json
 import os
@@ -32,14 +31,13 @@ from geometry_msgs.msg import Twist
 from janusvln_ros.console.pictures import HEADER
 import numpy as np
 import rclpy
+from slow_link import OURS, slow_link
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect, WebSocketClientConnection
 
 ROOT = Path(__file__).parents[1]
-SPACE, OURS, THEIRS = 'console_link', '10.213.7.1', '10.213.7.2'
-LINK = 'rate 2mbit delay 100ms loss 2%'
 
 
 def log_in(root: str, token: str) -> str:
@@ -87,27 +85,6 @@ def told(name: str, values: list[float]) -> None:
     print(
         f'{name}: {len(values)}; p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f}, most {most:.0f} ms'
     )
-
-
-@contextlib.contextmanager
-def slow_link() -> Iterator[list[str]]:
-    """Give the words that run a command behind a slow link."""
-
-    def run(words: str) -> None:
-        subprocess.run(words.split(), check=True)
-
-    run(f'ip netns add {SPACE}')
-    try:
-        run(f'ip link add cl0 type veth peer name cl1 netns {SPACE}')
-        run(f'ip addr add {OURS}/24 dev cl0')
-        run('ip link set cl0 up')
-        run(f'ip -n {SPACE} addr add {THEIRS}/24 dev cl1')
-        run(f'ip -n {SPACE} link set cl1 up')
-        run(f'tc qdisc add dev cl0 root netem {LINK}')
-        run(f'tc -n {SPACE} qdisc add dev cl1 root netem loss 2%')
-        yield ['ip', 'netns', 'exec', SPACE]
-    finally:
-        run(f'ip netns del {SPACE}')
 
 
 class Robot:

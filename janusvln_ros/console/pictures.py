@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ import numpy as np
 HEADER = struct.Struct('<IId')  # number, level, stamp (s)
 LEVELS = ((960, 80), (640, 60), (480, 45), (320, 40), (320, 20), (160, 25))  # widest, quality
 _THUMBNAIL = (320, 60)
-_SLOW, _QUICK = 0.30, 0.12  # s from sending a picture until it has been seen
-_PATIENCE = 8  # quick ones after which a better level is tried
+_FIRST = 3  # level: small enough to tell how quick a link is
+_SLOW, _QUICK = 0.20, 0.06  # s that a picture takes longer than the quickest one did
+_WINDOW, _BAD = 8, 2  # of so many pictures so many were slow: the next are worse
+_PATIENCE = 4, 64  # quick ones after which a better level is tried: at first, and at most
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,18 @@ class Pace:
     seen: the newest frame that it has drawn. latency: s, from the stamp until we heard of that.
     """
 
-    def __init__(self, level: int = 0) -> None:
-        self.level = self._best = level
+    def __init__(self) -> None:
+        self._best, self.level = 0, _FIRST
         self.seen: Frame | None = None
         self.latency = float('nan')
         self._under_way: tuple[Frame, float] | None = None
-        self._quick = 0
+        self._quickest = float('inf')
+        self._longer: deque[float] = deque(maxlen=_WINDOW)  # than the quickest took, at this level
+        self._quick, self._patience = 0, _PATIENCE[0]
+
+    def limit(self, best: int) -> None:
+        """Send none better than a level; what is under way stays so."""
+        self._best, self.level = best, max(best, _FIRST)
 
     def wants(self, frame: Frame | None) -> bool:
         """Tell whether a frame should be sent now."""
@@ -109,9 +118,20 @@ class Pace:
             raise ValueError('a picture that was not sent cannot have been seen')
         (self.seen, sent_at), self._under_way = self._under_way, None
         self.latency = clock - self.seen.stamp
-        took = now - sent_at
-        self._quick = self._quick + 1 if took < _QUICK else 0
-        if took > _SLOW:
-            self.level = min(self.level + 1, len(LEVELS) - 1)
-        elif self._quick >= _PATIENCE:
-            self.level, self._quick = max(self.level - 1, self._best), 0
+        self._adapt(now - sent_at)
+
+    def _adapt(self, took: float) -> None:
+        """Choose the next level; a better one after ever more quick ones, if it was too much."""
+        self._quickest = min(self._quickest, took)
+        longer = took - self._quickest
+        self._longer.append(longer)
+        self._quick = self._quick + 1 if longer < _QUICK else 0
+        level = self.level
+        if sum(one > _SLOW for one in self._longer) >= _BAD:
+            level, self._patience = level + 1, min(2 * self._patience, _PATIENCE[1])
+        elif self._quick >= self._patience:
+            level -= 1
+        level = min(max(level, self._best), len(LEVELS) - 1)
+        if level != self.level:
+            self.level, self._quick = level, 0
+            self._longer.clear()

@@ -191,7 +191,7 @@ class Viewer(Guard, WebSocketHandler):
         if size not in ('none', 'small', 'large'):
             raise Misuse('size is none, small or large')
         self.looks = size != 'none'
-        self.pace = Pace(_SMALL if size == 'small' else 0)
+        self.pace.limit(_SMALL if size == 'small' else 0)
         self.console.count_looks(self.name)
         self.show()
 

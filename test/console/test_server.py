@@ -51,6 +51,11 @@ def test_one_picture_is_under_way_and_the_newest_comes_next(browser):
         assert await hear(socket, 'picture') == number + 1
         while (await hear(socket, 'state'))['link']['latency'] is None:
             pass
+        await say(socket, type='look', size='none')  # hidden while one is under way
+        await say(socket, type='seen', number=number + 1)
+        take_pictures(1)
+        await say(socket, type='look', size='large')
+        assert await hear(socket, 'picture') == number + 2
         socket.close()
 
     asyncio.run(look())
@@ -72,12 +77,25 @@ def test_the_pace_follows_the_link():
                 pace.on_seen(number + 1, 10.0, 0.0)
             pace.on_seen(number, 10.0 + took, 0.2)
 
+    see(0.15, 1)  # what this link takes at least
+    begun = pace.level
+    see(0.5, 1)
+    assert pace.level == begun  # a packet was lost, no more
     see(0.5, 20)
     assert pace.level == len(LEVELS) - 1 and pace.latency == 0.2
-    see(0.2, 20)
+    see(0.3, 20)
     assert pace.level == len(LEVELS) - 1
-    see(0.05, 60)
+    see(0.15, 400)
     assert pace.level == 0
+    see(0.6, 2)
+    assert pace.level == 1
+    see(0.15, 50)
+    assert pace.level == 1  # after what it has learnt it takes its time
+    see(0.15, 50)
+    assert pace.level == 0
+    pace.limit(4)
+    see(0.15, 100)
+    assert pace.level == 4
 
 
 def test_a_picture_is_as_large_as_its_level():
