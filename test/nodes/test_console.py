@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-from pathlib import Path
 import re
 import signal
 import subprocess
@@ -27,7 +25,6 @@ from waiting import stays, wait_for
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 PATIENCE = 60.0  # s, on a busy machine
-SHOTS = os.environ.get('JANUSVLN_SCREENSHOTS')  # a folder for the browser's pictures
 
 
 class Witness(Node):
@@ -162,7 +159,7 @@ async def use(page: Chromium, console, witness: Witness) -> None:
     await page.until(
         "document.getElementById('time-text').innerText", '1', lambda t: t[:2] == '1 '
     )
-    await shots(page, 'decision')
+    await page.screens('decision')
     await page.click('live')
 
     await page.click('take')
@@ -170,7 +167,7 @@ async def use(page: Chromium, console, witness: Witness) -> None:
     await page.until("document.getElementById('stick').className", 'live', lambda t: t == 'live')
     await page.key('d', True)
     await until(lambda: witness.commanded.angular.z < -0.1, 'it turns')
-    await shots(page, 'drive')
+    await page.screens('drive')
     await page.key('d', False)
     await until(lambda: not witness.moves(), 'it stands after key up')
     await page.key('a', True)
@@ -193,7 +190,7 @@ async def use(page: Chromium, console, witness: Witness) -> None:
     await page.until(headline, 'stopped', lambda text: text == 'Stopped')
     assert witness.motion.state == MotionStatus.STATE_ESTOPPED
     assert 'has stopped' in await page.text('stop-state')
-    await shots(page, 'stopped')
+    await page.screens('stopped')
     await page.click('reset')
     await page.click('ask-yes')
     question = "document.getElementById('ask-text').innerText"
@@ -215,35 +212,3 @@ async def until(condition, what: str) -> None:
     while not condition():
         assert time.monotonic() < end, what
         await asyncio.sleep(0.02)
-
-
-async def shots(page: Chromium, name: str) -> None:
-    """Look whether anything overlaps or is cut off, at two sizes; keep pictures if asked to."""
-    for width, height in ((1400, 900), (390, 844)):
-        await page.resize(width, height)
-        await asyncio.sleep(0.3)
-        assert await page.run('document.documentElement.scrollWidth') <= width
-        assert await page.run(OVERLAPS) == []
-        if SHOTS:
-            Path(SHOTS).mkdir(parents=True, exist_ok=True)
-            await page.shoot(Path(SHOTS) / f'{name}_{width}x{height}.png')
-    await page.resize(1400, 900)
-
-
-OVERLAPS = """
-(() => {
-  const texts = 'button, h2, dd, dt, label, output, textarea, li';
-  const apart = 'dialog, header, .stage';
-  const shown = [...document.querySelectorAll(texts)]
-    .filter((e) => e.checkVisibility() && !e.closest(apart));
-  const found = [];
-  for (const a of shown) for (const b of shown) {
-    if (a === b || a.contains(b) || b.contains(a)) continue;
-    const p = a.getBoundingClientRect(), q = b.getBoundingClientRect();
-    const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left);
-    const high = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
-    if (wide > 1 && high > 1) found.push(`${a.outerHTML} / ${b.outerHTML}`);
-  }
-  return found;
-})()
-"""

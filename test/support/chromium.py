@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import Callable
 import json
+import os
 from pathlib import Path
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ import urllib.request
 
 from tornado.websocket import websocket_connect
 
+SHOTS = os.environ.get('JANUSVLN_SCREENSHOTS')  # a folder for pictures
+SCREENS = (1400, 900), (390, 844)
 _NAMES = 'chromium', 'chromium-browser', 'google-chrome'
 CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 
@@ -138,6 +141,32 @@ class Chromium:
         kind = 'rawKeyDown' if down else 'keyUp'
         await self.call('Input.dispatchKeyEvent', type=kind, key=key)
 
+    async def press(self, key: str) -> None:
+        """Press a key that does something, and let go of it."""
+        code = {'Enter': 13, 'Tab': 9, 'Escape': 27}[key]
+        text = {'text': '\r'} if key == 'Enter' else {}
+        for kind in ('keyDown', 'keyUp'):
+            await self.call(
+                'Input.dispatchKeyEvent',
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=code,
+                **(text if kind == 'keyDown' else {}),
+            )
+
+    async def touch(self, name: str = '', across: float = 0.5, down: float = 0.5) -> None:
+        """Put a finger on what has an id, at shares of its size; without one: take it away."""
+        points = []
+        if name:
+            box = await self.run(
+                f"(() => {{ const b = document.getElementById('{name}').getBoundingClientRect();"
+                ' return [b.left, b.top, b.width, b.height]; })()'
+            )
+            points = [{'x': box[0] + across * box[2], 'y': box[1] + down * box[3]}]
+        kind = 'touchStart' if name else 'touchEnd'
+        await self.call('Input.dispatchTouchEvent', type=kind, touchPoints=points)
+
     async def until(
         self, script: str, what: str, fits: Callable[[Any], bool] = bool, patience: float = 60.0
     ) -> Any:
@@ -153,6 +182,20 @@ class Chromium:
                 )
             await asyncio.sleep(0.1)
 
+    async def screens(self, name: str) -> None:
+        """Look at two sizes whether all can be read; keep pictures where that is asked for."""
+        for width, height in SCREENS:
+            await self.resize(width, height)
+            await asyncio.sleep(0.3)
+            assert await self.run('document.documentElement.scrollWidth') <= width
+            for problems in (OVERLAPS, FAINT):
+                found = await self.run(problems)
+                assert not found, found
+            if SHOTS:
+                Path(SHOTS).mkdir(parents=True, exist_ok=True)
+                await self.shoot(Path(SHOTS) / f'{name}_{width}x{height}.png')
+        await self.resize(*SCREENS[0])
+
     async def shoot(self, path: Path) -> None:
         """Write a picture of the page, of a telephone's all of it."""
         shot = await self.call('Page.captureScreenshot', captureBeyondViewport=True)
@@ -162,3 +205,56 @@ class Chromium:
         """End the browser."""
         self._process.kill()
         self._process.wait()
+
+
+# Texts that lie upon each other.
+OVERLAPS = """
+(() => {
+  const texts = 'button, h2, dd, dt, label, output, textarea, li';
+  const apart = 'dialog, header, .stage';
+  const shown = [...document.querySelectorAll(texts)]
+    .filter((e) => e.checkVisibility() && !e.closest(apart));
+  const found = [];
+  for (const a of shown) for (const b of shown) {
+    if (a === b || a.contains(b) || b.contains(a)) continue;
+    const p = a.getBoundingClientRect(), q = b.getBoundingClientRect();
+    const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left);
+    const high = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+    if (wide > 1 && high > 1) found.push(`${a.outerHTML} / ${b.outerHTML}`);
+  }
+  return found;
+})()
+"""
+
+# Texts whose contrast with what is behind them is below AA of WCAG; disabled controls need none.
+FAINT = """
+(() => {
+  const paint = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgb = (colours) => {
+    paint.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1); }
+    return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (colours) => {
+    const [r, g, b] = rgb(colours).map((one) => one / 255)
+      .map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = [];
+  for (const e of document.querySelectorAll('body *')) {
+    const words = [...e.childNodes].some((one) => one.nodeType === 3 && one.data.trim());
+    if (!(words || e.matches('input, textarea')) || !e.checkVisibility()) continue;
+    if (e.matches(':disabled, noscript')) continue;
+    const style = getComputedStyle(e), behind = [];
+    for (let up = e; up; up = up.parentElement) {
+      behind.unshift(getComputedStyle(up).backgroundColor);
+    }
+    const [low, high] = [light(behind), light([...behind, style.color])].sort((a, b) => a - b);
+    const size = parseFloat(style.fontSize), bold = Number(style.fontWeight) >= 700;
+    const ratio = (high + 0.05) / (low + 0.05);
+    const least = size >= 24 || (bold && size >= 18.66) ? 3 : 4.5;
+    if (ratio < least) found.push(`${ratio} ${e.outerHTML}`);
+  }
+  return found;
+})()
+"""

@@ -51,7 +51,7 @@ class Link {
   }
 
   look() {
-    const size = document.hidden ? 'none' : this === shown ? 'large' : 'none';
+    const size = document.hidden ? 'none' : this === shown ? 'large' : shown ? 'none' : 'small';
     this.send({type: 'look', size});
   }
 
@@ -91,6 +91,7 @@ class Link {
       this.bitmap = await createImageBitmap(blob.slice(16));
       this.drawnAt = performance.now();
       if (this === shown && past === null) picture(stage, this.bitmap, this.newest());
+      if (!shown && this.card) picture(this.card.querySelector('canvas'), this.bitmap, this.newest());
     } finally {
       this.send({type: 'seen', number});
     }
@@ -123,11 +124,12 @@ async function enter(link) {
   role = told.role;
   ACTIONS.splice(0, ACTIONS.length, ...told.actions);
   $('login').hidden = true;
-  $('work').hidden = $('leave').hidden = false;
+  $('leave').hidden = false;
   if (link) { link.connect(); return; }
   if (links.length) return;
   links = told.robots.map((name) => new Link(name));
-  show(links[0]);
+  choice();
+  show(links.length > 1 ? null : links[0]);
 }
 
 function leave() {
@@ -137,7 +139,7 @@ function leave() {
   role = '';
   for (const link of old) link.socket.close();
   wheel.end();
-  $('work').hidden = $('leave').hidden = $('robots').hidden = true;
+  $('work').hidden = $('all').hidden = $('leave').hidden = $('robots').hidden = true;
   $('login').hidden = false;
   document.body.dataset.danger = 'lost';
   text($('name'), 'JanusVLN');
@@ -159,26 +161,42 @@ $('leave').addEventListener('click', async () => { await post('/session', undefi
 
 // ---- which robot ----
 
+// One, or null: all of them.
 function show(link) {
-  if (shown && shown !== link) wheel.end();
+  if (shown && shown !== link && shown.taken) { wheel.release(); shown.send({type: 'give', id: 0}); shown.taken = false; }
+  if (shown !== link) wheel.end();
   shown = link;
+  $('work').hidden = link === null;
+  $('all').hidden = link !== null;
   for (const one of links) one.look();
-  $('robots').hidden = links.length < 2;
-  text($('stop'), links.length < 2 ? 'STOP' : 'STOP ALL');
-  if (links.length > 1) {
-    $('robots').replaceChildren(...links.map((one) => {
-      const button = make('button', undefined, 'quiet');
-      button.type = 'button';
-      button.append(make('span', '●', 'mark'), make('span', one.name));
-      button.setAttribute('aria-current', String(one === link));
-      button.addEventListener('click', () => show(one));
-      one.button = button;
-      return button;
-    }));
-  }
+  for (const button of $('robots').children) button.setAttribute('aria-current', String(button.link === link));
   live();
   episodes();
   render();
+}
+
+function choice() {
+  const several = links.length > 1;
+  $('robots').hidden = !several;
+  text($('stop'), several ? 'STOP ALL' : 'STOP');
+  $('robots').replaceChildren(...(several ? [null, ...links] : []).map((link) => {
+    const button = make('button', undefined, 'quiet');
+    button.type = 'button';
+    button.link = link;
+    if (link) { button.append(make('span', '●', 'mark'), make('span', link.name)); link.button = button; } else text(button, 'All');
+    button.addEventListener('click', () => show(link));
+    return button;
+  }));
+  $('all').replaceChildren(...links.map((link) => {
+    link.card = make('section');
+    const open = make('button', link.name), canvas = make('canvas');
+    open.type = 'button';
+    open.addEventListener('click', () => show(link));
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', `Picture of ${link.name}`);
+    link.card.append(canvas, open, make('p', '', 'headline'), make('p', '', 'detail'), make('p', '', 'order'));
+    return link.card;
+  }));
 }
 
 document.addEventListener('visibilitychange', () => { for (const link of links) link.look(); });
@@ -208,7 +226,7 @@ function render() {
   for (const link of links) {
     if (link.button) link.button.firstChild.className = `mark ${{calm: 'l0', moves: 'l0', paused: 'l1', hand: 'l1'}[judge(link)[0]] || 'l2'}`;
   }
-  if (!shown) return;
+  if (!shown) { overview(); return; }
   const [danger, headline, detail] = judge(shown);
   document.body.dataset.danger = danger;
   text($('name'), shown.name);
@@ -243,6 +261,24 @@ function render() {
     plannedAt = performance.now();
     plan($('map'), shown.path, fresh ? state.pose : null, state.map, shown.image);
   }
+}
+
+function overview() {
+  if (!links.length) return;
+  const judged = links.map((link) => judge(link));
+  for (const [at, link] of links.entries()) {
+    const [danger, headline, detail] = judged[at], navigator = link.state && link.state.navigator;
+    link.card.dataset.danger = danger;
+    text(link.card.querySelector('.headline'), headline);
+    text(link.card.querySelector('.detail'), detail || '');
+    text(link.card.querySelector('.order'), danger !== 'lost' && navigator && navigator.instruction ? `“${navigator.instruction}”` : '');
+  }
+  document.body.dataset.danger = ['lost', 'stopped', 'hand', 'paused', 'moves', 'calm'].find((one) => judged.some(([danger]) => danger === one));
+  text($('name'), 'JanusVLN');
+  text($('headline'), `${links.length} robots`);
+  text($('detail'), links.map((link, at) => `${link.name}: ${judged[at][1]}`).join(', '));
+  $('stop').disabled = !mayStop;
+  stopState();
 }
 
 function veil(fresh) {
@@ -431,6 +467,7 @@ function stopState() {
   if (stopError) words = `STOP DID NOT WORK: ${stopError}. Use the robot's own button.`;
   else if (pressed && stopAt && performance.now() - stopAt > UNANSWERED) words = links.length ? 'STOP NOT ACKNOWLEDGED: use the robot’s own button.' : 'Stop was sent. Without a login nobody tells here whether it worked.';
   else if (pressed) words = 'Stop pressed, not acknowledged yet …';
+  else if (!shown && states.includes('stopped')) words = `Stopped: ${links.filter((link) => link.state && link.state.stop === 'stopped').map((link) => link.name).join(', ')}.`;
   else if (shown && shown.state && shown.state.stop === 'stopped') words = 'The executor has stopped the robot.';
   if (node.dataset.words === words) return;
   node.dataset.words = words;

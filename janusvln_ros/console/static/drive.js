@@ -16,6 +16,7 @@ export class Wheel {
     stick.addEventListener('pointerdown', (event) => { stick.setPointerCapture(event.pointerId); stick.focus(); this.move(event); });
     stick.addEventListener('pointermove', (event) => { if (stick.hasPointerCapture(event.pointerId)) this.move(event); });
     for (const end of ['pointerup', 'pointercancel', 'lostpointercapture']) stick.addEventListener(end, () => this.centre());
+    stick.addEventListener('contextmenu', (event) => { event.preventDefault(); event.stopPropagation(); }); // of a finger that rests
     addEventListener('blur', () => this.release());
     addEventListener('contextmenu', () => this.release());
     document.addEventListener('visibilitychange', () => { if (document.hidden && this.timer) { this.release(); drop(); } });
