@@ -6,7 +6,7 @@ from pathlib import Path
 from janusvln_ros.recordings.topics import TOPICS
 from janusvln_ros.system.launching import Argument, checked, ends_launch, include, switch
 from launch import LaunchContext, LaunchDescription
-from launch.actions import ExecuteProcess, OpaqueFunction
+from launch.actions import ExecuteProcess, OpaqueFunction, SetLaunchConfiguration
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 
@@ -56,5 +56,10 @@ def generate_launch_description() -> LaunchDescription:
     recorder = OpaqueFunction(
         function=record, condition=IfCondition(LaunchConfiguration('record'))
     )
+    downloads = SetLaunchConfiguration(
+        'recording',
+        LaunchConfiguration('record_to'),
+        condition=IfCondition(LaunchConfiguration('record')),
+    )
     sides = include('robot'), include('navigator')
-    return checked(__file__, [*ARGUMENTS, *sides, recorder])
+    return checked(__file__, [*ARGUMENTS, downloads, *sides, recorder])

@@ -23,7 +23,8 @@ TOPICS = {
 SERVER = [
     one
     for one in flatten(ConsoleParameters).values()
-    if one.name in ('address', 'port', 'hosts', 'certificate', 'key', 'stop_without_login')
+    if one.name
+    in ('address', 'port', 'hosts', 'certificate', 'key', 'stop_without_login', 'recording')
 ]
 ARGUMENTS = (
     *(parameter_argument(one) for one in SERVER),

@@ -62,7 +62,7 @@ class Facts:
                 return
             episode = self.timeline.episode(name, values['instruction'], time.time())
             if values['reason'] != 'NONE':
-                self.timeline.end(episode, values['reason'], values['message'])
+                self.timeline.end(episode, values['reason'], values['message'], time.time())
 
     def on_decision(self, stamp: float, name: str, **values: Any) -> None:
         """Note a decision, and have the picture that it was taken from kept."""

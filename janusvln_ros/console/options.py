@@ -26,6 +26,9 @@ class ConsoleParameters:
     stop_without_login: bool = parameter(
         False, 'The stop button works for everybody who can open the page.'
     )
+    recording: str = parameter(
+        '', 'Bag that a recorder writes: past episodes of it can be downloaded; empty: none.'
+    )
     picture_age: float = parameter(
         0.7,
         'Driving is locked while the picture that the driver sees is older.',

@@ -16,6 +16,7 @@ from janusvln_ros.console.access import Access, Hosts, Role
 from janusvln_ros.console.handlers import Login, Map, Nothing, Page, PAGES, Picture, Stop
 from janusvln_ros.console.options import ConsoleParameters
 from janusvln_ros.console.pictures import Encoder
+from janusvln_ros.console.recording import Recording
 from janusvln_ros.console.robot import Robot
 from janusvln_ros.console.viewers import Viewer
 from janusvln_ros.console.wheel import Wheel
@@ -79,6 +80,7 @@ class Console:
         self.viewers: set[Viewer] = set()
         self.wheels = {name: Wheel() for name in self.robots}
         self.failure = ''
+        self.cuts = False  # a piece out of the recording, for somebody
         self._looked: dict[str, bool] = {}
         self._states: dict[str, dict[str, Any]] = {}
         self._streams: set[IOStream] = set()
@@ -163,6 +165,7 @@ class Console:
                 ('/stop', Stop, given),
                 ('/picture', Picture, given),
                 ('/map', Map, given),
+                ('/recording', Recording, given),
                 ('/socket', Viewer, given),
             ],
             default_handler_class=Nothing,

@@ -39,11 +39,12 @@ class Decision:
 
 @dataclass
 class Episode:
-    """An instruction and what came of it; began: s since 1970."""
+    """An instruction and what came of it; began, ended: s since 1970."""
 
     name: str
     instruction: str
     began: float
+    ended: float = 0.0
     outcome: str = ''
     message: str = ''
     decisions: list[Decision] = field(default_factory=list)
@@ -70,9 +71,10 @@ class Timeline:
         self.version += 1
         return self.episodes[-1]
 
-    def end(self, episode: Episode, outcome: str, message: str) -> None:
-        """Note how an episode ended."""
+    def end(self, episode: Episode, outcome: str, message: str, now: float) -> None:
+        """Note how an episode ended, now (s since 1970)."""
         if episode.outcome != outcome:
+            episode.ended = now
             episode.outcome, episode.message = outcome, message
             self.version += 1
 

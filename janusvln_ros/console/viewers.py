@@ -105,11 +105,12 @@ class Viewer(Guard, WebSocketHandler):
         if self._writing is not None and not self._writing.done():
             return
         now, robot = time.monotonic(), self.robot
+        recorded = bool(self.console.parameters.recording)
         with robot.lock:
             timeline = robot.timeline
             if timeline.version != self._episodes:
                 self._episodes = timeline.version
-                self._send({'type': 'episodes', 'episodes': _episodes(robot)})
+                self._send({'type': 'episodes', 'episodes': _episodes(robot, recorded)})
             episode = timeline.episodes[-1] if timeline.episodes else None
             fresh = (
                 [one for one in episode.decisions if one.number > self._decisions]
@@ -275,7 +276,7 @@ def _whole(asked: dict[str, Any], name: str) -> int:
     return value
 
 
-def _episodes(robot: Robot) -> list[dict[str, Any]]:
+def _episodes(robot: Robot, recorded: bool) -> list[dict[str, Any]]:
     return [
         {
             'name': one.name,
@@ -284,6 +285,7 @@ def _episodes(robot: Robot) -> list[dict[str, Any]]:
             'outcome': one.outcome,
             'message': one.message,
             'steps': len(one.decisions),
+            'bag': bool(one.outcome) and recorded,
         }
         for one in robot.timeline.episodes
     ]

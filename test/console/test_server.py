@@ -11,11 +11,14 @@ import urllib.request
 
 from browser import hear, say
 import cv2
+from janusvln_ros.console.access import Role
 from janusvln_ros.console.facts import Facts
 from janusvln_ros.console.options import ConsoleParameters
 from janusvln_ros.console.pictures import encode, Frame, LEVELS, Pace
 from janusvln_ros.console.server import Console
 from janusvln_ros.parameters import build
+from janusvln_ros.recordings.bag import Bag
+from janusvln_ros.recordings.writer import BagWriter
 import numpy as np
 import pytest
 from waiting import wait_for
@@ -209,3 +212,43 @@ def test_what_cannot_be_served_is_said(make, robots, tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             Console(build(ConsoleParameters, values), robots).start()
+
+
+@pytest.mark.slow
+def test_a_past_episode_is_cut_out_of_the_recording(make, robots, tmp_path):
+    recording, robot = tmp_path / 'recording', robots['r1']
+    status = {'state': 'IDLE', 'step': 0, 'frames': 0, 'bytes': 0, 'message': ''}
+    robot.on_navigator(instruction_id='a', instruction='go', reason='NONE', **status)
+    robot.on_navigator(instruction_id='a', instruction='go', reason='SUCCEEDED', **status)
+    now = int(time.time())
+    with BagWriter(recording) as writer:
+        for seconds, topic, text in (
+            (-100, 'policy_settings', 'old'),
+            (-90, 'policy_settings', 'latched'),
+            (-80, 'instruction', 'before'),
+            (0, 'instruction', 'go'),
+            (60, 'instruction', 'after'),
+        ):
+            message = writer.message_class('std_msgs/msg/String')(data=text)
+            writer.write_message(f'/r1/{topic}', message, (now + seconds) * 1_000_000_000)
+    path = '/recording?robot=r1&episode='
+    browser = make()
+    browser.login()
+    assert browser.ask('GET', f'{path}a').status == 404  # nothing is recorded here
+    browser = make(recording=str(recording))
+    assert browser.ask('GET', f'{path}a').status == 401
+    browser.login(Role.VIEWER)
+    assert browser.ask('GET', f'{path}a').status == 403
+    browser.login()
+    for wrong in ('b', '', '../a'):
+        assert browser.ask('GET', f'{path}{wrong}').status == 404
+    answer = browser.ask('GET', f'{path}a')
+    assert answer.status == 200 and 'episode_a.mcap' in answer.headers['Content-Disposition']
+    (tmp_path / 'got.mcap').write_bytes(answer.body)
+    with Bag(tmp_path / 'got.mcap') as bag:
+        decode = bag.decoder(bag.topics)
+        assert [decode(message).data for message in bag.messages()] == ['latched', 'go']
+    robot.timeline.episodes[0].began -= 1000.0
+    robot.timeline.episodes[0].ended -= 1000.0
+    assert browser.ask('GET', f'{path}a').status == 404
+    assert {one.name for one in tmp_path.iterdir()} == {'recording', 'got.mcap'}

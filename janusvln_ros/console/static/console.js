@@ -334,6 +334,12 @@ function episodes() {
     if (!one) return make('li', 'none yet');
     const row = make('li', one.instruction || one.name);
     const began = new Date(1000 * one.began).toLocaleTimeString();
+    if (one.bag) {
+      const link = make('a', 'download its bag');
+      link.href = `/recording?robot=${encodeURIComponent(shown.name)}&episode=${encodeURIComponent(one.name)}`;
+      link.download = '';
+      row.append(' ', link);
+    }
     row.append(make('small', `${began} · ${one.outcome || 'under way'}${one.message ? `: ${one.message}` : ''}`));
     return row;
   }));
