@@ -26,6 +26,7 @@ from janusvln_ros.arguments import (
 )
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.tasks import FORMS
+from janusvln_ros.training.data.edits import edited, read_edits
 from janusvln_ros.training.data.layout import (
     AnnotationWriter,
     build_examples,
@@ -63,6 +64,14 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar='FOLDER',
         help='ScaleVLN or DAgger: annotations.json and images/; may be repeated',
+    )
+    build.add_argument(
+        '--edits',
+        type=existing_file,
+        action='append',
+        default=[],
+        metavar='FILE',
+        help='saved on the pages of recorded trajectories; may be repeated, the last one counts',
     )
     build.add_argument(
         '--history',
@@ -113,6 +122,11 @@ def _parser() -> argparse.ArgumentParser:
         'the velocities that were commanded',
     )
     bags.add_argument('--namespace', type=text, default='/', help='of the robot; default: /')
+
+    look = commands.add_parser(
+        'look', help='pages on which to look at recorded trajectories, and to mend them'
+    )
+    look.add_argument('folder', type=existing_folder, help='what from-bag has written')
 
     views = commands.add_parser('views', help='labelled views that pre-train the encoders')
     views.add_argument('folder', type=output_folder)
@@ -189,7 +203,8 @@ def _build(arguments: argparse.Namespace) -> None:
     ]
     if not sources:
         raise ValueError('nothing to build from; name --pictures or --annotations')
-    trajectories = tqdm(itertools.chain.from_iterable(sources), 'trajectories', disable=None)
+    trajectories = edited(itertools.chain.from_iterable(sources), read_edits(arguments.edits))
+    trajectories = tqdm(trajectories, 'trajectories', disable=None)
     count = build_examples(trajectories, arguments.target, arguments.history)
     print(f'{count} examples in {arguments.target}')
 
@@ -242,6 +257,7 @@ def _walks(arguments: argparse.Namespace) -> None:
 def _from_bag(arguments: argparse.Namespace) -> None:
     from janusvln_ros.training.data.bag_drives import Choice
     from janusvln_ros.training.data.from_bags import from_bags
+    from janusvln_ros.training.data.looking import write_pages
     from janusvln_ros.training.data.spans import read_spans
 
     outcome = from_bags(
@@ -261,12 +277,21 @@ def _from_bag(arguments: argparse.Namespace) -> None:
         print(f'note: {note}', file=sys.stderr)
     for story in outcome.written:
         print(story.summary())
-    print(f'{len(outcome.written)} trajectories in {arguments.folder}')
+    pages = write_pages(arguments.folder)
+    print(f'{len(outcome.written)} trajectories in {arguments.folder}; look at {pages[0]}')
+
+
+def _look(arguments: argparse.Namespace) -> None:
+    from janusvln_ros.training.data.looking import write_pages
+
+    pages = write_pages(arguments.folder)
+    print(f'{len(pages)} pages; the first: {pages[0]}')
 
 
 _COMMANDS = {
     'build': _build,
     'from-bag': _from_bag,
+    'look': _look,
     'collect': _collect,
     'views': _views,
     'walks': _walks,
