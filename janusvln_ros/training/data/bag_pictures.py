@@ -22,9 +22,10 @@ PAUSE = 1.0  # s without a picture that are told
 
 @dataclass(frozen=True)
 class _Taken:
-    """A step's picture: how much later than the step it was taken (s)."""
+    """A step's picture: when it was taken (ns), and how much later than it should have (s)."""
 
     step: Step
+    time: int
     lag: float
 
 
@@ -89,7 +90,8 @@ class PictureFinder:
             frames = [one for one in (before, after) if one is not None]
             frames.sort(key=lambda one: abs(one[0] - best))
             for time, frame in frames:
-                if not low <= time <= high:
+                taken = self._taken[drive.name]
+                if not low <= time <= high or (taken and time <= taken[-1].time):
                     continue
                 try:
                     rgb = frame.rgb()
@@ -99,9 +101,8 @@ class PictureFinder:
                         f'and is left out ({error})'
                     )
                     continue
-                taken = self._taken[drive.name]
                 self._writer.picture(drive.name, len(taken), rgb)
-                taken.append(_Taken(step, (time - best) / 1e9))
+                taken.append(_Taken(step, time, (time - best) / 1e9))
                 break
             if step.action == Action.STOP:
                 self._finish(drive)
@@ -129,7 +130,7 @@ class PictureFinder:
         if lacking:
             notes.append(
                 f'{lacking} of {len(found.steps)} steps are cut out: there is no picture from '
-                'where they begin'
+                'where they begin, or it is that of the step before'
             )
         why = ''
         if len(found.steps) == 1:
@@ -143,6 +144,7 @@ class PictureFinder:
         self.notes += [f'{drive.name}: {note}' for note in notes]
         if why:
             self.notes.append(f'{drive.name} ({drive.instruction!r}) is left out: {why}')
+            self._writer.forget(drive.name)
             return
         drift = found.drift
         steps = [

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import json
 import os
 from pathlib import Path
+import shutil
 
 import cv2
 from janusvln_ros.actions import Action
@@ -153,12 +154,22 @@ class AnnotationWriter:
         self.finish(name, instruction, actions)
 
     def picture(self, name: str, number: int, frame: np.ndarray) -> None:
-        """Write one picture of a trajectory, uint8 (H, W, 3), numbered from 0."""
+        """
+        Write one picture of a trajectory, uint8 (H, W, 3).
+
+        They are numbered from 0; with the first, what an interrupted run has left goes.
+        """
         place = self.folder / 'images' / name / 'rgb'
+        if number == 0:
+            self.forget(name)
         place.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(
             str(place / f'{number:03}.jpg'), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]
         )
+
+    def forget(self, name: str) -> None:
+        """Remove the pictures of a trajectory that is not finished."""
+        shutil.rmtree(self.folder / 'images' / name, ignore_errors=True)
 
     def finish(self, name: str, instruction: str, actions: Sequence[int]) -> None:
         """Add a trajectory whose pictures are written, with the right action at each."""

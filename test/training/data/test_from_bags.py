@@ -83,6 +83,25 @@ def test_pictures_are_those_of_each_steps_beginning(tmp_path, capfd, rate, camer
     assert numbers(out) == sorted(set(numbers(out)))
 
 
+def test_a_slow_camera_costs_steps_and_no_picture_serves_two(tmp_path, capfd):
+    out = tmp_path / 'out'
+    bag = MadeBag([STILL, AHEAD, AHEAD, (3.5, 0.0, 0.0, 0.6), STILL], camera_rate=1.3)
+    notes = from_bag(capfd, bag.write(tmp_path / 'bag'), out)
+    assert 'steps are cut out: there is no picture' in notes
+    story = only(out)
+    assert 6 < len(story.steps) < 17 and story.actions[-1] == Action.STOP
+    assert numbers(out) == sorted(set(numbers(out)))
+
+
+def test_what_an_interrupted_run_left_is_not_mixed_in(tmp_path, capfd):
+    bag, out = MadeBag([STILL, AHEAD, STILL]).write(tmp_path / 'bag'), tmp_path / 'out'
+    left = out / 'images' / 'bag_000' / 'rgb' / '099.jpg'
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b'half')
+    from_bag(capfd, bag, out)
+    assert only(out).actions == [1] * 4 + [0] and not left.exists()
+
+
 def test_instructions_divide_a_bag_and_driving_without_one_is_told(tmp_path, capfd):
     said = [(4.2, 'turn to the window'), (8.0, 'zum Fenster gehen'), (9.5, 'zum Fenster gehen')]
     out = tmp_path / 'out'
@@ -177,6 +196,7 @@ def test_one_picture_is_no_trajectory(tmp_path, capfd):
     error = from_bag(capfd, bag, tmp_path / 'out', status=2)
     assert "bag_000 ('go to the door') is left out: it has 1 pictures" in error
     assert not (tmp_path / 'out' / 'annotations.json').exists()
+    assert not [*(tmp_path / 'out').rglob('*.jpg')]
 
 
 def test_a_camera_that_pauses_costs_the_steps_of_the_pause(tmp_path, capfd):
