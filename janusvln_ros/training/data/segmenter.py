@@ -113,6 +113,9 @@ def _walk(knots: Knots) -> Iterator[tuple[Knots, list[Step], np.ndarray]]:
     first, last = 0, len(knots.pose) - 1
     while True:
         end = min(first + _ROLL, last)
+        rests = np.flatnonzero(knots.rests[first + 1 : end + 1])
+        if end < last and len(rests):
+            end = first + 1 + int(rests[-1])  # no step goes on from there
         part = knots.part(first, end)
         steps, ideal = _search(part, ideal, heading)
         yield part, steps, ideal

@@ -225,3 +225,11 @@ def test_a_drive_longer_than_what_is_searched_at_once_goes_on_where_it_was(monke
     found = segment(long)
     assert found.drift.end[0] < 0.15
     assert len(found.steps) == pytest.approx(12.0 / FORWARD_STEP + 8.0 / TURN_STEP, rel=0.1)
+
+
+@pytest.mark.parametrize('most', [25, 46])
+def test_a_long_drive_is_divided_where_the_robot_stands(monkeypatch, most):
+    monkeypatch.setattr(segmenter, '_ROLL', most)
+    actions = [FORWARD, FORWARD, LEFT, RIGHT, FORWARD, LEFT] * 4
+    found = segment(track(drive(legs_of(actions, 0.5, wrong=0.1, seed=3), 20.0)))
+    assert found.actions == [*actions, Action.STOP]
