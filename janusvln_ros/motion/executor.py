@@ -398,8 +398,14 @@ class Executor:
 
     def _rest(self, now: float) -> None:
         """See whether the base stands, and where."""
-        if not self.base.has_settled(now - self._phase_since, now):
+        waited = now - self._phase_since
+        if not self.base.has_settled(waited, now):
             return
+        rolls = self.response.rolls(now)
+        if rolls and self.response.rolls_out(waited):
+            return
+        if rolls:
+            self._halt(self.supervisor.fail(rolls, now, lasting=True), now)
         if self.base.is_off(now):
             if (
                 self._corrections < _MAX_CORRECTIONS

@@ -32,7 +32,7 @@ from janusvln_ros.navigation.mission import shortened
 from janusvln_ros.nodes.common.conversions import seconds, yaw
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
-from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE, SENSOR
+from janusvln_ros.nodes.common.qos import BUTTON, LATCHED, LATEST, RELIABLE, SENSOR
 from janusvln_ros.nodes.executor_neighbours import ExecutorNeighbours
 from janusvln_ros.nodes.executor_outputs import ExecutorOutputs, MessageParameters
 from janusvln_ros.nodes.obstacle_sensors import ObstacleSensors
@@ -106,7 +106,7 @@ class MotionExecutor(LifecycleNode):
         self.create_subscription(Odometry, 'odom', self._on_odometry, qos_profile_sensor_data)
         self.create_subscription(NavigationAction, 'navigation_action', self._on_action, LATEST)
         self.create_subscription(NavigatorStatus, 'navigator_status', self._on_navigator, LATCHED)
-        for quality in (RELIABLE, SENSOR, LATCHED):  # a press reaches us however it is sent
+        for quality in BUTTON:
             self.create_subscription(
                 Bool,
                 'e_stop',

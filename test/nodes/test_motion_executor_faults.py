@@ -75,6 +75,17 @@ def test_e_stop_is_heard_however_it_is_sent(robot, quality):
     bench.assert_stands()
 
 
+def test_press_that_bounces_while_the_executor_is_busy_is_heard(robot):
+    bench = robot()
+    bench.start_moving()
+    bench.process.send_signal(signal.SIGSTOP)
+    for pressed in (True, *30 * [False]):
+        bench.e_stop.publish(Bool(data=pressed))
+    bench.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: bench.status.state == MotionStatus.STATE_ESTOPPED, 'the state')
+    bench.assert_stands()
+
+
 def test_latched_e_stop_survives_a_restart(robot, start_command):
     bench = robot()
     publisher = bench.node.create_publisher(Bool, 'e_stop', LATCHED)

@@ -62,6 +62,8 @@ class Response:
     ) -> None:
         """Take parameters, the base's delay (s), top speeds, and braking (m/s^2, rad/s^2)."""
         self._braking = braking
+        slowing = max(fastest.linear / braking.linear, fastest.angular / braking.angular)
+        self._rolls_out = delay + _LATE + _WINDOWS[1] + slowing
         self._way = min(parameters.response_margin, 0.1 * fastest.linear)
         self._angle = min(parameters.response_margin_angle, 0.1 * fastest.angular)
         self._delay = delay
@@ -147,6 +149,21 @@ class Response:
             'odometry answers to commands far too late: is the network slow, is the clock of who'
             ' stamps it wrong?'
         )
+
+    def rolls(self, now: float) -> str:
+        """Return what odometry tells of a base that moves though it is told to stand, or ''."""
+        moved = None if self._odometry.is_silent(now) else self._moved(_WINDOWS[1])
+        if moved is None or abs(moved.x) <= self._way and abs(moved.yaw) <= self._angle:
+            return ''
+        return (
+            f'commanded zero, odometry says {moved.x:.2f} m, {math.degrees(moved.yaw):.0f} degrees'
+            f' within {_WINDOWS[1]:g} s: does the base hear its commands, does it roll, does another'
+            ' drive it?'
+        )
+
+    def rolls_out(self, waited: float) -> bool:
+        """Tell whether a base that has been told to stand for some time (s) may still move."""
+        return waited <= self._rolls_out
 
     def forget(self) -> None:
         """Drop what was commanded."""

@@ -22,7 +22,6 @@ _NEW_WAY = 0.25  # m of debt that a confirmed turn of 1 rad pays: there may be a
 _STEERS = 0.05  # of top speed: less is steering that odometry need not tell
 _LONG = 1.0  # s of commands without any odometry that moves
 _SLOWS = 0.85  # of what may be unconfirmed: the robot slows down to end there
-_LATENCY = 0.4  # s at full speed that may be commanded before odometry can have answered
 _COMPARES = 0.25  # s in which odometry that has come shows that it tells a half, or twice
 
 
@@ -178,20 +177,14 @@ class Travel:
         self._way.begin(
             moves,
             math.inf if goes_on else allow.travel_factor * move + allow.travel_margin,
-            max(
-                allow.travel_factor * self._step.step_length + allow.travel_margin,
-                _LATENCY * fastest.linear,
-            ),
+            allow.travel_factor * self._step.step_length + allow.travel_margin,
             self._odometry.total.x,
             from_rest,
         )
         self._heading.begin(
             not moves,
             math.inf if goes_on else allow.travel_factor * turn + allow.travel_margin_angle,
-            max(
-                allow.travel_factor * self._step.step_angle + allow.travel_margin_angle,
-                _LATENCY * fastest.angular,
-            ),
+            allow.travel_factor * self._step.step_angle + allow.travel_margin_angle,
             self._odometry.total.yaw,
             from_rest,
         )

@@ -2,9 +2,21 @@
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+_BOUNCES = 100  # messages of a button that may come before one is looked at: none is lost
+
 LATEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+# A press reaches whoever listens with all three, however it is sent.
+BUTTON = (
+    QoSProfile(depth=_BOUNCES, reliability=ReliabilityPolicy.RELIABLE),
+    QoSProfile(depth=_BOUNCES, reliability=ReliabilityPolicy.BEST_EFFORT),
+    QoSProfile(
+        depth=_BOUNCES,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    ),
+)

@@ -217,3 +217,19 @@ def test_odometry_that_says_it_is_no_use(frames, word):
     robot.executor.on_odometry(robot.now, pose.x, pose.y, pose.yaw, robot.now, problem)
     assert robot.status.state is State.FAULT and word in robot.status.message
     assert robot.executor.base.velocity.linear == 0.0
+
+
+@pytest.mark.parametrize('mode', MODES.values(), ids=MODES)
+@pytest.mark.parametrize('action', [FORWARD, LEFT])
+def test_base_that_moves_on_though_zero_is_commanded_is_told_of(action, mode):
+    robot = Robot.on_the_way(action, **mode)
+    rolls = robot.base.linear, robot.base.angular
+    robot.base.wheels = lambda linear, angular: rolls
+    robot.act(0)
+    robot.run(3.0)
+    assert robot.status.state is State.FAULT and 'commanded zero' in robot.status.message
+    robot.base.wheels = lambda linear, angular: (linear, angular)
+    robot.assert_stands()
+    assert robot.act(action) != ''
+    assert robot.executor.reset()[0]
+    assert robot.do(action)[0] < 0.02

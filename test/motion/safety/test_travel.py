@@ -22,6 +22,23 @@ def test_budget_ends_a_step_of_a_robot_that_gets_little_of_what_is_commanded():
 
 
 @pytest.mark.parametrize('mode', [{}, CONTINUOUS], ids=['step', 'continuous'])
+@pytest.mark.parametrize('speed, rate', [(1.0, 2.0), (2.0, 6.0), (10.0, 30.0)])
+@pytest.mark.parametrize('action', [FORWARD, LEFT])
+def test_step_bounds_the_tries_of_a_fast_robot_as_well(action, speed, rate, mode):
+    fast = {'max_linear_acceleration': speed, 'max_angular_acceleration': rate}
+    limits = {'max_linear_speed': 3.0, 'max_angular_speed': min(6.0, rate)}
+    jerks = {'max_linear_jerk': 10.0 * speed, 'max_angular_jerk': 10.0 * rate}
+    robot = Robot(BaseConfig(0.05, speed, rate), **fast, **limits, **jerks, **mode)
+    robot.odometry = lambda stamp, _: (stamp, START)
+    for _ in range(12):
+        robot.act(action)
+        robot.run(0.5)
+    forward, _, turn = robot.base.pose.seen_from(START)
+    assert forward < 0.40 and turn < math.radians(25.0)
+    assert robot.status.result is Result.BLOCKED
+
+
+@pytest.mark.parametrize('mode', [{}, CONTINUOUS], ids=['step', 'continuous'])
 @pytest.mark.parametrize('action', [FORWARD, LEFT])
 def test_tries_of_a_robot_whose_odometry_stands_still_are_one_step_together(action, mode):
     robot = Robot(**mode)
