@@ -155,9 +155,10 @@ class Response:
         moved = None if self._odometry.is_silent(now) else self._moved(_WINDOWS[1])
         if moved is None or abs(moved.x) <= self._way and abs(moved.yaw) <= self._angle:
             return ''
+        degrees = math.degrees(moved.yaw)
         return (
-            f'commanded zero, odometry says {moved.x:.2f} m, {math.degrees(moved.yaw):.0f} degrees'
-            f' within {_WINDOWS[1]:g} s: does the base hear its commands, does it roll, does another'
+            f'commanded zero, odometry says {moved.x:.2f} m, {degrees:.0f} degrees within'
+            f' {_WINDOWS[1]:g} s: does the base hear its commands, does it roll, does another'
             ' drive it?'
         )
 
