@@ -30,6 +30,7 @@ from janusvln_ros.motion.types import Request, State, Velocity
 from janusvln_ros.msg import MidLevelCommand, NavigationAction, NavigatorStatus
 from janusvln_ros.navigation.mission import shortened
 from janusvln_ros.nodes.common.conversions import seconds, yaw
+from janusvln_ros.nodes.common.lifecycle import ManagedNode
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import BUTTON, LATCHED, LATEST, RELIABLE, SENSOR
@@ -39,7 +40,7 @@ from janusvln_ros.nodes.obstacle_sensors import ObstacleSensors
 from janusvln_ros.parameters import Changes, group, parameter
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Bool, String
@@ -82,7 +83,7 @@ class Parameters:
     executor: ExecutorConfig = group(ExecutorConfig)
 
 
-class MotionExecutor(LifecycleNode):
+class MotionExecutor(ManagedNode):
     """The ROS side of the executor; see docs/motion.md for topics and parameters."""
 
     failure = ''

@@ -27,6 +27,7 @@ from janusvln_ros.navigation.peers import Rivals
 from janusvln_ros.navigation.session import Session
 from janusvln_ros.navigation.worker import POLICY, Worker
 from janusvln_ros.nodes.common.conversions import nanoseconds
+from janusvln_ros.nodes.common.lifecycle import ManagedNode
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import LATEST, RELIABLE, SENSOR
@@ -47,7 +48,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
@@ -69,7 +70,7 @@ _one_loads = threading.Lock()  # the others then share its network, and imports 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
-class Navigator(LifecycleNode):
+class Navigator(ManagedNode):
     """Image and instruction in, NavigationAction out."""
 
     def __init__(

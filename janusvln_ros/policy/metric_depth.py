@@ -101,13 +101,9 @@ class MetricDepth:
             self.floor = find_floor(own, geometry.depth_confidence, gravity)
             if self.floor is not None:
                 self._by_height.add(self.parameters.camera_height / self.floor.distance)
-        if driven is not None and geometry.points is not None:
-            place = camera_place(
-                own,
-                geometry.points.astype(float),
-                geometry.depth_confidence,
-                geometry.points_confidence,
-            )
+        points, confidence = geometry.points, geometry.points_confidence
+        if driven is not None and points is not None and confidence is not None:
+            place = camera_place(own, points.astype(float), geometry.depth_confidence, confidence)
             ratio = self._odometry.add(place, driven)
             if ratio is not None:
                 self._by_odometry.add(ratio)
@@ -118,5 +114,5 @@ class MetricDepth:
         metres = np.where(
             geometry.depth_confidence >= least, scale.value * geometry.depth, math.nan
         )
-        points = metres[..., None] * seen.rays()
-        return Measured(seen, metres.astype(np.float32), points.astype(np.float32))
+        cloud = metres[..., None] * seen.rays()
+        return Measured(seen, metres.astype(np.float32), cloud.astype(np.float32))

@@ -82,6 +82,7 @@ def test_leaving_active_brakes_within_the_limits(robot):
         x, y, _ = bench.pose
         bench.start_moving()
         bench.commands.clear()
+        assert not bench.change(Transition.TRANSITION_CLEANUP)  # not of an active node
         assert bench.change(transition)
         wait_for(lambda: bench.status.result == MotionStatus.RESULT_CANCELED, 'the end')
         speeds = [speed for _, speed, _ in bench.commands]
