@@ -14,11 +14,11 @@ class ManagedNode(LifecycleNode):
     """
 
     def _LifecycleNodeMixin__on_change_state(  # rclpy's private name
-        self, request: ChangeState.Request, response: ChangeState.Response
+        self, asked: ChangeState.Request, response: ChangeState.Response
     ) -> ChangeState.Response:
-        transition = request.transition
+        transition = asked.transition
         possible = {number for number, *_ in self._state_machine.available_transitions}
         if not transition.label and transition.id not in possible:
             response.success = False
             return response
-        return super()._LifecycleNodeMixin__on_change_state(request, response)  # type: ignore[misc]
+        return super()._LifecycleNodeMixin__on_change_state(asked, response)  # type: ignore[misc]
