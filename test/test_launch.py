@@ -201,6 +201,8 @@ def test_security_policy_is_what_the_node_needs(name, ros_domain, start_command)
     optional |= {'/collision_monitor_state'}  # where Nav2 is installed
     optional |= {'/cmd_vel', '/mid_level_command'}  # heard only while others publish there
     if name == 'navigator':
+        tells = ('image', 'camera_info', 'relative', 'confidence', 'points')
+        optional |= {'/camera_info', '/odom', *(f'/depth/{each}' for each in tells)}  # with heads
         script = ROOT / 'test' / 'nodes' / 'scripted_navigator.py'
         words = ros_arguments({'checkpoint': 'script', 'autostart': True})
         process = subprocess.Popen([sys.executable, str(script), *words], cwd=ROOT)

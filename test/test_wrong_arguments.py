@@ -265,7 +265,7 @@ def test_wrong_arguments_are_one_line_and_status_2(command, folder, monkeypatch,
     names = {'TINY': TINY, 'GOLDEN': GOLDEN, 'STAGES': STAGES, 'ODD': ODD}
     for line, text in WRONG[command].items():
         for name, value in names.items():
-            line = line.replace(name, str(value))
+            line = line.replace(name, shlex.quote(str(value)))
         try:
             status = cli.main([command, *shlex.split(line)])
         except SystemExit as end:  # argparse's way

@@ -131,7 +131,7 @@ def test_a_fault_in_the_files_is_found_without_loading(folder, look, damage, abo
 def test_nothing_is_found_in_a_sound_checkpoint(look):
     found = look(SOUND)
     assert {finding['mark'] for finding in found.values()} == {'ok'}
-    assert '307 tensors in 1 files' in found['weights']['text']
+    assert '369 tensors in 1 files' in found['weights']['text']
     assert 'to 6 pictures it speaks in actions' in found['answers']['text']
     assert 's to load; a step takes' in found['loading']['text']
 
