@@ -57,6 +57,7 @@ from std_srvs.srv import Trigger
 
 _SWITCH_INTERVAL = 1e-3  # s; Python's own 5 ms would delay the hand-over of a frame by that much
 _LAST_WORDS = 1.0  # s that goals have to be answered at the end
+_ARRIVES = 0.5  # s that the last status may take to arrive
 _LAST_STEP = 2.0  # s that the policy has to end its step
 _LONGEST_NAME = 256  # characters of a frame id
 _CONFIGURE = Transition.TRANSITION_CONFIGURE
@@ -144,6 +145,8 @@ class Navigator(ManagedNode):
             self._loading.join(_LAST_WORDS)
         if self._worker and not self._worker.stop(_LAST_STEP):
             self.get_logger().error('the policy does not end by itself')
+        for one in self._crew:
+            one._outputs.wait(_ARRIVES)
 
     def _configure_in_background(self) -> None:
         """Let a checkpoint be loaded by a thread, so that the other services answer meanwhile."""

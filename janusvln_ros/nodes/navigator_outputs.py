@@ -19,6 +19,7 @@ from janusvln_ros.nodes.depth_outputs import DepthOutputs
 from janusvln_ros.nodes.navigate_server import NavigateServer
 from janusvln_ros.policy.interface import Policy
 import numpy as np
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -46,6 +47,10 @@ class NavigatorOutputs:
         self._status = node.create_publisher(NavigatorStatus, 'navigator_status', LATCHED)
         self._settings = node.create_publisher(DiagnosticStatus, 'policy_settings', LATCHED)
         self._diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', RELIABLE)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the last status has arrived, or for some time: the process ends now."""
+        self._status.wait_for_all_acked(Duration(seconds=seconds))
 
     def began(self, mission: Mission) -> None:
         """Log a new instruction."""

@@ -47,6 +47,8 @@ def test_a_trajectory_is_mended_in_a_browser_and_the_next_command_applies_it(fol
     text = page.read_text('utf-8')
     assert not re.search(r'(src|href)="?(https?:)?//', text)
 
+    saved = tmp_path / 'flat_000.edits.json'
+
     async def mend() -> None:
         browser = Chromium(tmp_path / 'profile', 1400, 900)
         try:
@@ -73,13 +75,12 @@ def test_a_trajectory_is_mended_in_a_browser_and_the_next_command_applies_it(fol
             said = await browser.run('document.getElementById("said").textContent')
             assert said == 'steps 1 to 9 kept, 1 relabelled, other words'
             await browser.click('save')
+            wait_for(lambda: saved.exists() and saved.stat().st_size > 0, 'the download')
             assert browser.problems == []
         finally:
             browser.end()
 
     asyncio.run(mend())
-    saved = tmp_path / 'flat_000.edits.json'
-    wait_for(lambda: saved.exists() and saved.stat().st_size > 0, 'the download')
     assert json.loads(saved.read_text('utf-8'))['edits'] == {
         'flat_000': {'steps': 11, 'instruction': '到门口去', 'last': 8, 'actions': {'1': 3}}
     }
