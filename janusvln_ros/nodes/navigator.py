@@ -145,8 +145,9 @@ class Navigator(ManagedNode):
             self._loading.join(_LAST_WORDS)
         if self._worker and not self._worker.stop(_LAST_STEP):
             self.get_logger().error('the policy does not end by itself')
-        for one in self._crew:
-            one._outputs.wait(_ARRIVES)
+        end = time.monotonic() + _ARRIVES
+        for one in self._crew:  # together: a listener that hangs delays the end but once
+            one._outputs.wait(max(0.0, end - time.monotonic()))
 
     def _configure_in_background(self) -> None:
         """Let a checkpoint be loaded by a thread, so that the other services answer meanwhile."""
