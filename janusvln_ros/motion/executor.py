@@ -167,6 +167,7 @@ class Executor:
         done, message = self.e_stop.reset()
         if done:
             self.travel.reset()
+            self.response.reset()
             if self.supervisor.reset():
                 message = 'the fault is reset; the robot stands until the next action'
         return done, message

@@ -4,6 +4,8 @@ Faults in any order: the robot goes one step more at most, is told zero in time,
 Always the same runs; `python benchmarks/fault_search.py` searches for as long as one likes.
 """
 
+import itertools
+
 from fault_machine import FaultMachine
 from faults import FAULTS, FaultyRobot
 from hypothesis import settings
@@ -30,6 +32,19 @@ def test_each_fault_on_the_way(name, mode):
         machine.start(mode, delay=0.05, odometry_delay=0.02, every=1, scale=1.0)
         machine.breaks_on_the_way(wish, before, name, share, seconds=4)
         machine.teardown()
+
+
+@pytest.mark.parametrize('mode', ['step', 'continuous'])
+@pytest.mark.parametrize('name', ['about a half', 'too little', 'left wheel dead', 'frozen'])
+@pytest.mark.parametrize(('on', 'off'), [(0.2, 0.1), (0.3, 0.6)])
+def test_short_motions_add_up(on, off, name, mode):
+    for action, share in itertools.product((LEFT, FORWARD), (0.5, 1.0)):
+        machine = FaultMachine()
+        machine.start(mode, delay=0.05, odometry_delay=0.02, every=1, scale=1.0)
+        machine.breaks(name, share)
+        machine.storms(action, on, off, seconds=8)
+        machine.teardown()
+        assert machine.robot.status.message  # why it stands
 
 
 @pytest.mark.parametrize('name', ['restarting', 'too much', 'yaw frozen', 'left wheel dead'])

@@ -31,6 +31,8 @@ from waiting import wait_for
 
 pytestmark = pytest.mark.ros
 PATIENCE = 30.0  # s of wall time, on a busy machine
+# A queue that outlasts a busy listener: what is missing was lost on the way.
+BEST_EFFORT = QoSProfile(depth=30, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=30, reliability=ReliabilityPolicy.RELIABLE)
 HOUSE = generate_house(Settings().house_seed, rooms=Settings().rooms)
 
@@ -216,7 +218,7 @@ def test_odometry_does_not_wait_for_pictures(listener, start_robot):
 def test_large_pictures_arrive(listener, start_robot):
     """640 x 480 raw at up to 30 Hz: best effort loses next to nothing of what reliable gets."""
     sure = listener.hear(Image, 'image', RELIABLE, 'sure')
-    quick = listener.hear(Image, 'image', qos_profile_sensor_data, 'quick')
+    quick = listener.hear(Image, 'image', BEST_EFFORT, 'quick')
     start_robot(image_width=640, image_height=480, image_rate=30.0)
     listener.wait(lambda: len(sure) >= 60 and quick, 'pictures')
     stamps = [seconds(m.header.stamp) for m in sure]

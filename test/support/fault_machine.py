@@ -18,6 +18,7 @@ from robot import FORWARD, LEFT, RIGHT, ZERO
 ACTIONS = st.sampled_from([FORWARD, LEFT, RIGHT])
 SHARES = st.integers(0, 20).map(lambda twentieths: twentieths / 20.0)
 SECONDS = st.integers(0, 30).map(lambda tenths: tenths / 10.0)
+TENTHS = st.integers(1, 9).map(lambda tenths: tenths / 10.0)
 PARTS = st.one_of(
     st.builds(Command, st.just(Kind.MOVE), st.sampled_from([0.1, 0.25, 0.6, 3.0])),
     st.builds(
@@ -81,6 +82,18 @@ class FaultMachine(RuleBasedStateMachine):
     def keeps_going(self, action: int, seconds: int) -> None:
         """One action after the other, as a policy sends them."""
         self._insist(action, seconds)
+
+    @rule(action=ACTIONS, on=TENTHS, off=TENTHS, seconds=st.integers(1, 12))
+    def storms(self, action: int, on: float, off: float, seconds: int) -> None:
+        """Stop every action before its end, and ask for it again."""
+        if {'creeping', 'late', 'too much'} & {*self.lasting}:
+            return  # what is commanded in a storm looks the same
+        end = self.robot.base.time + seconds
+        while self.robot.base.time < end:
+            self._ask_action(action)
+            self._run(on)
+            self.robot.act(0)
+            self._run(off)
 
     @rule(parts=st.lists(PARTS, min_size=1, max_size=3), seconds=SECONDS)
     def says(self, parts: list[Command], seconds: float) -> None:

@@ -12,6 +12,7 @@ import math
 
 from janusvln_ros.motion.commands import Kind
 from janusvln_ros.motion.geometry import Pose, PoseBuffer
+from janusvln_ros.motion.safety.balance import Balance
 from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.safety.odometry import Odometry
 from janusvln_ros.motion.types import Result, Velocity
@@ -19,6 +20,7 @@ from janusvln_ros.parameters import parameter
 
 _WINDOWS = 0.1, 0.4, 0.8  # s of odometry that are compared: jerks, quick changes, slow ones
 _LATE = 0.3  # s that the answer may come later than the base's delay says
+_LAG = 0.2  # s that the sum of all answers may lag besides
 _LEAST, _MOST = 0.75, 1.5  # of what was commanded
 _RECENT = 0.3  # s at the end of the window: what stood still there has met something
 _STUCK = 0.15  # of what was commanded: less counts as standing still
@@ -49,6 +51,7 @@ class Response:
 
     def __init__(self, odometry: Odometry) -> None:
         self._odometry = odometry
+        self._balance = Balance(odometry)
         self._first = self._total = Pose()
         self._commanded = PoseBuffer()
         self._since = -math.inf  # when the motion under way began from rest
@@ -67,6 +70,7 @@ class Response:
         self._way = min(parameters.response_margin, 0.1 * fastest.linear)
         self._angle = min(parameters.response_margin_angle, 0.1 * fastest.angular)
         self._delay = delay
+        self._balance.configure(Velocity(self._way, self._angle), delay + _LAG)
 
     def begin(self, kind: Kind, now: float) -> None:
         """Compare nothing from before: a motion begins from rest."""
@@ -82,6 +86,7 @@ class Response:
         if not len(self._commanded):
             self._first = self._total
             self._commanded.add(last, self._total)
+        self._balance.on_command(velocity, now - last, now)
         dt, total = now - last, self._total
         self._total = Pose(total.x + velocity.linear * dt, 0.0, total.yaw + velocity.angular * dt)
         self._commanded.add(now, self._total)
@@ -98,7 +103,16 @@ class Response:
         if not self._odometry.in_use or recent is None:
             return None
         verdicts = (self._compared(window, recent) for window in _WINDOWS)
-        return next(filter(None, verdicts), None)
+        latest = self._answer(_RECENT, 0.0)
+        stands = (
+            abs(recent.x) < _STUCK * abs(latest.x),
+            abs(recent.yaw) < _STUCK * abs(latest.yaw),
+        )
+        return next(filter(None, verdicts), None) or self._balance.verdict(stands)
+
+    def reset(self) -> None:
+        """Forget what did not add up: a person has looked."""
+        self._balance.reset()
 
     def _compared(self, window: float, recent: Pose) -> Verdict | None:
         """Judge a window (s) by what has moved in it, and lately."""
@@ -133,6 +147,7 @@ class Response:
             abs(self._velocity.angular) / self._braking.angular,
         )
         self._stuck = self._kind
+        self._balance.reset()  # what was not answered is the budget's now
         self._rests_from = now + self._delay + _LATE + 0.5 * rolls
 
     def late(self, now: float) -> str:
@@ -169,6 +184,7 @@ class Response:
     def forget(self) -> None:
         """Drop what was commanded."""
         self._commanded.clear()
+        self._balance.reset()
         self._since = self._rests_from = -math.inf
 
     def _moved(self, window: float) -> Pose | None:

@@ -22,6 +22,7 @@ _NEW_WAY = 0.25  # m of debt that a confirmed turn of 1 rad pays: there may be a
 _STEERS = 0.05  # of top speed: less is steering that odometry need not tell
 _LONG = 1.0  # s of commands without any odometry that moves
 _SLOWS = 0.85  # of what may be unconfirmed: the robot slows down to end there
+_ANSWERS = 0.6  # s after the last command: what odometry tells later is no answer to it
 _COMPARES = 0.25  # s in which odometry that has come shows that it tells a half, or twice
 
 
@@ -57,6 +58,7 @@ class Account:
     def __init__(self, resolution: float, another_try: float) -> None:
         self.debt = 0.0  # commanded and not confirmed, over all motions
         self._resolution, self._another_try = resolution, another_try
+        self._rest = 0.0  # s since anything was commanded
         self._idle = self._idle_time = 0.0  # commanded since odometry last moved, and how long
         self._net = self._sum = 0.0  # commanded in this motion, to and fro and in all
         self._from_rest = True
@@ -93,6 +95,9 @@ class Account:
         self._idle += way if watched else 0.0
         self._idle_time += duration if watched else 0.0
         self._place = place
+        self._rest = 0.0 if way else self._rest + duration
+        if self._rest > _ANSWERS:
+            self._mark = place
         if way * self._direction <= 0.0 and way:
             self._direction, self._mark, self._answers = math.copysign(1.0, way), place, False
         moved = self._direction * (place - self._mark)
