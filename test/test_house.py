@@ -63,6 +63,7 @@ MAY_IMPORT = {
         'sim',
         'measurement',
         'policy.options',
+        'policy.pinhole',
     },
 }
 WITH_ROS = {'nodes', 'system'}

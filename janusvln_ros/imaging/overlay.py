@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 from janusvln_ros.actions import Action, ACTION_NAMES
+from janusvln_ros.imaging.depth import DepthPicture, draw_depth, marks, scale_colours, stripes
 import numpy as np
 
 WIDTH = 640  # pixels; a smaller frame is enlarged to it so that the text stays legible
@@ -31,13 +32,15 @@ def annotate(
     probabilities: Sequence[float],
     latency: float | None = None,
     memory: tuple[int, int] | None = None,
+    depth: DepthPicture | None = None,
 ) -> np.ndarray:
     """
     Return a new uint8 frame (H', W', 3) with the decision drawn on and below the camera frame.
 
     rgb is uint8 (H, W, 3); probabilities are those of STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT;
-    latency is in seconds; memory is (frames held, capacity). H' and W' are even and depend only
-    on H and W, so that a video keeps its size.
+    latency is in seconds; memory is (frames held, capacity); depth, of the same pixels as rgb,
+    stands beside the frame. H' and W' are even and depend only on H and W, and whether there is
+    depth, so that a video keeps its size.
     """
     scale = max(1.0, WIDTH / rgb.shape[1])
     width, height = (2 * round(side * scale / 2) for side in (rgb.shape[1], rgb.shape[0]))
@@ -52,7 +55,12 @@ def annotate(
     _draw_action(panel, action_name, colour, unit)
     _draw_bars(panel, probabilities, action_name, unit)
     _draw_numbers(panel, step, latency, memory, unit)
-    return canvas
+    if depth is None:
+        return canvas
+    beside = np.full_like(canvas, _INK)
+    beside[:height] = draw_depth(depth, width, height)
+    _draw_scale(beside[height:], depth, unit)
+    return np.hstack([canvas, beside])
 
 
 def _put(
@@ -175,3 +183,24 @@ def _draw_numbers(
         filled = left + (right - left) * min(1.0, memory[0] / memory[1])
         cv2.rectangle(panel, (round(left), top), (round(right), bottom), _TRACK, -1)
         cv2.rectangle(panel, (round(left), top), (round(filled), bottom), (160, 140, 250), -1)
+
+
+def _draw_scale(panel: np.ndarray, depth: DepthPicture, unit: float) -> None:
+    """Draw what the colours of depth mean, for a panel below it."""
+    width, margin, size = panel.shape[1], 16 * unit, 0.42 * unit
+    unknown = 'not known'
+    swatch = width - margin - _text_width(unknown, size)
+    left, right = 1.5 * margin, swatch - 5 * margin
+    top, bottom = round(58 * unit), round(76 * unit)
+    for number, line in enumerate(wrap(depth.title, width - 2 * margin, 0.45 * unit)[:2]):
+        _put(panel, line, margin, (22 + 19 * number) * unit, 0.45 * unit, _TEXT)
+    start, end = round(left), round(right)
+    panel[top:bottom, start:end] = scale_colours(end - start)
+    for share, label in marks(depth.metric):
+        x = left + share * (right - left)
+        panel[bottom : bottom + round(5 * unit), round(x) : round(x + unit)] = _TEXT
+        place = x - _text_width(label, size) / 2
+        _put(panel, label, max(place, margin / 2), 97 * unit, size, _TEXT)
+    box = slice(round(swatch - 2.2 * margin), round(swatch - margin / 2))
+    panel[top:bottom, box] = stripes(box.stop - box.start, bottom - top)
+    _put(panel, unknown, swatch, 72 * unit, size, _FAINT)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import array
 from collections import deque
 from collections.abc import Callable
+from dataclasses import astuple
 import math
 from typing import Any
 
+from janusvln_ros.imaging.depth import DepthPicture
+from janusvln_ros.imaging.depth_fields import (
+    camera_fields,
+    cloud_fields,
+    image_fields,
+    POINT_FIELDS,
+)
 from janusvln_ros.navigation.mission import Mission
 from janusvln_ros.navigation.session import Order
 from janusvln_ros.nodes.common.conversions import nanoseconds
 from janusvln_ros.nodes.common.qos import SENSOR
-from janusvln_ros.policy.metric_depth import DepthParameters, MetricDepth
-from janusvln_ros.policy.pinhole import as_encoder_sees, Pinhole
+from janusvln_ros.policy.metric_depth import DepthParameters, Measured, MetricDepth
+from janusvln_ros.policy.pinhole import as_camera_sees, as_encoder_sees, Pinhole
 from nav_msgs.msg import Odometry
 import numpy as np
 from rclpy.node import Node
@@ -28,7 +36,6 @@ _TOPICS = {
     'depth/camera_info': CameraInfo,
     'depth/points': PointCloud2,  # not points, where motion_executor awaits a range sensor
 }
-_POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<u4')])
 _APART = 0.1  # s between a picture and the odometry that goes with it, at most
 
 
@@ -76,13 +83,18 @@ class DepthOutputs:
             self._node.destroy_subscription(subscription)
         self._inputs, self._info, self._mission = [], None, None
 
+    @property
+    def offered(self) -> bool:
+        """Whether there is something to listen to."""
+        return bool(self._publishers)
+
     def wanted(self) -> bool:
         """Whether anybody listens."""
         return any(self._listened(name) for name in _TOPICS)
 
     def values(self) -> dict[str, Any]:
         """Tell of the scale, for diagnostics."""
-        if not self._publishers:
+        if not self.offered:
             return {}
         scale, floor = self._metric.scale, self._metric.floor
         return {
@@ -95,26 +107,39 @@ class DepthOutputs:
             'floor tilt (rad)': floor.tilt if floor else math.nan,
         }
 
-    def publish(self, order: Order, rgb: np.ndarray) -> None:
-        """Publish the geometry of a decision, if it was asked for; rgb: its picture."""
+    def publish(self, order: Order, rgb: np.ndarray) -> DepthPicture | None:
+        """
+        Publish the geometry of a decision, if it was asked for; rgb: its picture.
+
+        Returns what there is to look at, with pixels as those of rgb.
+        """
         geometry, frame = order.geometry, order.frame
         if order.mission is not self._mission or order.memory.frames < self._frames:
             self._metric = MetricDepth(self._parameters())
         self._mission, self._frames = order.mission, order.memory.frames
         if geometry is None or frame is None:
-            return
+            return None
         header = frame.message.header
         self._send('depth/relative', lambda: to_float_image(geometry.depth, header))
         self._send('depth/confidence', lambda: to_float_image(geometry.depth_confidence, header))
+        measured = None
         try:
             camera, self._trouble = self._camera(rgb), ''
         except ValueError as error:
             self._trouble = f'relative: {error}'
             self._node.get_logger().warning(f'depth is {self._trouble}', throttle_duration_sec=30)
-            return
-        measured = self._metric.measure(geometry, camera, self._place(frame.stamp))
-        if measured is None:
-            return
+            note = str(error)
+        else:
+            measured = self._metric.measure(geometry, camera, self._place(frame.stamp))
+            note = self._metric.said
+        if measured is not None:
+            self._publish_metres(measured, rgb, header)
+        shown = geometry.depth if measured is None else measured.depth
+        return DepthPicture(
+            as_camera_sees(shown, rgb.shape[1], rgb.shape[0]), measured is not None, note
+        )
+
+    def _publish_metres(self, measured: Measured, rgb: np.ndarray, header: Header) -> None:
         self._send('depth/image', lambda: to_float_image(measured.depth, header))
         self._send('depth/camera_info', lambda: to_camera_info(measured.camera, header))
         stride = self._parameters().points_stride
@@ -140,17 +165,7 @@ class DepthOutputs:
         info = self._info
         if info is None:
             raise ValueError('no camera_info has come')
-        if (info.height, info.width) != rgb.shape[:2]:
-            raise ValueError(
-                f'camera_info is for {info.width} x {info.height} pixels, the picture has '
-                f'{rgb.shape[1]} x {rgb.shape[0]}'
-            )
-        if any(info.d):
-            raise ValueError(
-                'camera_info tells of distortion: give the navigator rectified pictures, with '
-                'their camera_info'
-            )
-        return Pinhole(info.width, info.height, info.k[0], info.k[4], info.k[2], info.k[5])
+        return Pinhole.calibrated((info.width, info.height), info.k, info.d, rgb.shape[1::-1])
 
     def _place(self, stamp: int) -> np.ndarray | None:
         """Return where the robot was when a picture was taken, by odometry: (3,) metres."""
@@ -167,53 +182,21 @@ class DepthOutputs:
 
 def to_float_image(values: np.ndarray, header: Header) -> Image:
     """Return the message of float32 (H, W)."""
-    height, width = values.shape
-    data = np.ascontiguousarray(values, '<f4').tobytes()
-    return Image(
-        header=header,
-        height=height,
-        width=width,
-        encoding='32FC1',
-        step=4 * width,
-        data=array.array('B', data),
-    )
+    fields = image_fields(values)
+    return Image(header=header, **fields | {'data': array.array('B', fields['data'])})
 
 
 def to_camera_info(camera: Pinhole, header: Header) -> CameraInfo:
     """Return the message of a camera without distortion."""
-    info = CameraInfo(
-        header=header,
-        width=camera.width,
-        height=camera.height,
-        distortion_model='plumb_bob',
-        d=[0.0] * 5,
-    )
-    fx, fy, cx, cy = map(float, (camera.fx, camera.fy, camera.cx, camera.cy))
-    info.k = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
-    info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-    info.p = [fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
-    return info
+    return CameraInfo(header=header, **camera_fields(*astuple(camera)))
 
 
 def to_cloud(points: np.ndarray, rgb: np.ndarray, header: Header) -> PointCloud2:
     """Return the organised message of points (H, W, 3) with colours uint8 (H, W, 3)."""
-    height, width = points.shape[:2]
-    cloud = np.empty((height, width), _POINT)
-    cloud['x'], cloud['y'], cloud['z'] = np.moveaxis(points, -1, 0)
-    red, green, blue = np.moveaxis(rgb.astype(np.uint32), -1, 0)
-    cloud['rgb'] = red << 16 | green << 8 | blue  # as PCL has it: the bits of a float
+    content = cloud_fields(points, rgb)
     fields = [
-        PointField(name=name, offset=4 * number, datatype=PointField.FLOAT32, count=1)
-        for number, name in enumerate(_POINT.names or ())
+        PointField(name=name, offset=offset, datatype=PointField.FLOAT32, count=1)
+        for name, offset in POINT_FIELDS
     ]
-    return PointCloud2(
-        header=header,
-        height=height,
-        width=width,
-        fields=fields,
-        is_bigendian=False,
-        point_step=_POINT.itemsize,
-        row_step=_POINT.itemsize * width,
-        data=array.array('B', cloud.tobytes()),
-        is_dense=False,
-    )
+    content['data'] = array.array('B', content['data'])
+    return PointCloud2(header=header, fields=fields, **content)

@@ -198,7 +198,7 @@ class Navigator(ManagedNode):
                 'this checkpoint has RANDOM weights: the robot will not follow the instruction'
             )
         self._outputs.loaded(settings_of(options, self._policy))
-        decider = Decider(self._policy, self._depth.wanted)
+        decider = Decider(self._policy, self._outputs.wants_depth)
         self._worker = Worker(self._session, decider, self._outputs.draw)
         return _SUCCESS
 

@@ -132,11 +132,17 @@ class NavigatorOutputs:
             status.step, status.message = mission.step, mission.message
         self._status.publish(status)
 
+    def wants_depth(self) -> bool:
+        """Whether somebody listens to depth, or looks at the debug image, which shows it."""
+        return self._depth.wanted() or (self._depth.offered and self._looked_at())
+
     def draw(self, order: Order, rgb: np.ndarray) -> None:
         """Publish depth and the debug image of a decision, if somebody looks."""
-        self._depth.publish(order, rgb)
-        if order.frame is None or not self._debug.get_subscription_count():
+        depth = self._depth.publish(order, rgb)
+        if order.frame is None or not self._looked_at():
             return
+        if depth is None and self._depth.offered:
+            return  # who looks since a moment ago gets pictures of one size
         picture = annotate(
             rgb,
             instruction=order.mission.instruction,
@@ -145,8 +151,12 @@ class NavigatorOutputs:
             probabilities=order.probabilities,
             latency=order.latency,
             memory=(order.memory.frames, order.memory.capacity),
+            depth=depth,
         )
         self._debug.publish(to_image(picture, order.frame.message.header))
+
+    def _looked_at(self) -> bool:
+        return self._debug.get_subscription_count() > 0
 
     def publish_diagnostics(
         self, session: Session, checkpoint: str, policy: Policy | None

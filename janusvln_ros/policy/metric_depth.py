@@ -80,6 +80,16 @@ class MetricDepth:
         return by_height if by_height.known else self._by_odometry.scale(ODOMETRY)
 
     @property
+    def said(self) -> str:
+        """Say where metres are known from, or why they are not."""
+        scale = self.scale
+        if scale.known:
+            return f'scale from {scale.source}, +- {100 * scale.spread / scale.value:.0f} %'
+        if self.parameters.camera_height:
+            return 'the floor has not been seen yet'
+        return 'camera_height is not set, and odometry has not told the scale'
+
+    @property
     def disagreement(self) -> float:
         """How far odometry's scale is from that of the height, relative; NaN: not both known."""
         return self._by_odometry.scale('').value / self._by_height.scale('').value - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 import math
 
@@ -46,6 +47,31 @@ class Pinhole:
         """Make a camera with square pixels that looks ahead; hfov: horizontal, radians."""
         focal = width / (2 * math.tan(hfov / 2))
         return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
+
+    @classmethod
+    def calibrated(
+        cls,
+        size: tuple[int, int],
+        matrix: Sequence[float],
+        distortion: Sequence[float],
+        picture: tuple[int, int],
+    ) -> Pinhole:
+        """
+        Make the camera of a calibration as camera_info has it; sizes are (width, height).
+
+        matrix: k, 3 x 3 by rows; distortion: d; picture: size of the picture that it is for.
+        ValueError where such a calibration will not do.
+        """
+        if size != picture:
+            raise ValueError(
+                f'camera_info is for {size[0]} x {size[1]} pixels, the picture has '
+                f'{picture[0]} x {picture[1]}'
+            )
+        if any(distortion):
+            raise ValueError(
+                'camera_info tells of distortion: give rectified pictures, with their camera_info'
+            )
+        return cls(*size, *map(float, (matrix[0], matrix[4], matrix[2], matrix[5])))
 
     def seen_by_encoder(self, image_width: int) -> Pinhole:
         """Describe the picture as the policy resizes it to `image_width`, and crops it."""
@@ -98,3 +124,18 @@ def as_encoder_sees(picture: np.ndarray, image_width: int) -> np.ndarray:
         )
     )
     return picture[rows[:, None], columns]
+
+
+def as_camera_sees(values: np.ndarray, width: int, height: int) -> np.ndarray:
+    """
+    Give what the encoder's pixels have, float (h, w), to the camera's that are nearest to them.
+
+    Returns (height, width); what of the picture the encoder does not see is NaN.
+    """
+    seen = Pinhole(width, height, 1.0, 1.0, 0.0, 0.0).seen_by_encoder(values.shape[1])
+    rows, columns = (
+        np.rint(np.arange(n) * step + start).astype(int)
+        for n, start, step in ((height, seen.cy, seen.fy), (width, seen.cx, seen.fx))
+    )
+    spread = values[rows.clip(0, len(values) - 1)[:, None], columns.clip(0, values.shape[1] - 1)]
+    return np.where(((rows >= 0) & (rows < len(values)))[:, None], spread, np.nan)

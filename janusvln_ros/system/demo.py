@@ -29,6 +29,7 @@ from janusvln_ros.episodes.splits import build_episode, find_split, route_of
 from janusvln_ros.episodes.vln_ce import Episode
 from janusvln_ros.navigation.mission import Reason
 from janusvln_ros.recordings.writer import BagWriter
+from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.map import draw_map
 from janusvln_ros.sim.map import Path as MapPath
 from janusvln_ros.system.bag_recording import record_topics
@@ -91,6 +92,11 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         '--continuous', action='store_true', help='keep deciding while the robot moves'
+    )
+    result.add_argument(
+        '--depth',
+        action='store_true',
+        help="film what the checkpoint's depth head says beside the camera's pictures",
     )
     result.add_argument(
         '--console',
@@ -192,6 +198,8 @@ def _start(nodes: NodeProcesses, arguments: argparse.Namespace, episode: Episode
             'memory_mode': arguments.memory_mode,
             'execution_mode': mode,
             'max_steps': arguments.max_steps,
+            'geometry_heads': 'depth' if arguments.depth else 'none',
+            'camera_height': CameraModel().elevation,
         },
     )
 
@@ -224,7 +232,7 @@ def _drive(
 ) -> None:
     """Give the instructions one after another; `runs` grows as they begin."""
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    observer = Observer(arguments.out / 'video.mp4')
+    observer = Observer(arguments.out / 'video.mp4', arguments.depth)
     executor = SingleThreadedExecutor()
     executor.add_node(observer)
     thread = threading.Thread(target=observer.spin, args=(executor,), daemon=True)

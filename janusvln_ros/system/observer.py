@@ -9,6 +9,7 @@ from typing import Any
 
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.episodes.vln_ce import Episode
+from janusvln_ros.imaging.depth import DepthPicture
 from janusvln_ros.imaging.encodings import to_rgb
 from janusvln_ros.imaging.overlay import annotate
 from janusvln_ros.imaging.video import VideoWriter
@@ -16,6 +17,8 @@ from janusvln_ros.msg import MotionStatus, NavigationAction, NavigatorStatus
 from janusvln_ros.navigation.mission import Reason
 from janusvln_ros.nodes.common.conversions import seconds, yaw
 from janusvln_ros.nodes.common.qos import LATCHED, LATEST, RELIABLE
+from janusvln_ros.nodes.obstacle_sensors import depth_metres
+from janusvln_ros.policy.pinhole import as_camera_sees
 from nav_msgs.msg import Odometry
 import numpy as np
 from rclpy.executors import Executor
@@ -59,7 +62,8 @@ class Run:
 class Observer(Node):
     """Watches the other nodes from outside, as a user would, and films what the camera sees."""
 
-    def __init__(self, video: Path) -> None:
+    def __init__(self, video: Path, depth: bool) -> None:
+        """depth: whether to film the navigator's depth beside the camera's pictures."""
         super().__init__('demo')
         self.pose: tuple[float, float, float] | None = None
         self.status: NavigatorStatus | None = None
@@ -71,12 +75,21 @@ class Observer(Node):
         self._video: VideoWriter | None = None
         self._lock = threading.Lock()  # guards the video
         self._failure: Exception | None = None
+        self._depth: Image | None = None  # of the newest decision
+        self._metric = False
         self._instruction = self.create_publisher(String, 'instruction', RELIABLE)
         self.create_subscription(Image, 'image', self._on_image, qos_profile_sensor_data)
         self.create_subscription(Odometry, 'ground_truth', self._on_pose, qos_profile_sensor_data)
         self.create_subscription(MotionStatus, 'motion_status', self._on_motion, LATEST)
         self.create_subscription(NavigatorStatus, 'navigator_status', self._on_status, LATCHED)
         self.create_subscription(NavigationAction, 'navigation_action', self._on_action, RELIABLE)
+        self._films_depth = depth
+        if depth:
+            for topic, callback in (
+                ('depth/image', self._on_depth),
+                ('depth/relative', self._on_relative_depth),
+            ):
+                self.create_subscription(Image, topic, callback, qos_profile_sensor_data)
 
     @property
     def ready(self) -> bool:
@@ -107,10 +120,12 @@ class Observer(Node):
         """Wait for a new simulator to be heard; its poses are not those of the run before."""
         self.run = self.pose = self.motion = None
         self.frames = 0
+        self._depth, self._metric = None, False
 
     def begin(self, run: Run) -> None:
         """Send an instruction."""
         self.actions.clear()
+        self._depth, self._metric = None, False
         self.run = run
         self._instruction.publish(String(data=run.instruction))
 
@@ -136,12 +151,29 @@ class Observer(Node):
                     'probabilities': action.probabilities,
                     'latency': latency,
                 }
+            if self._films_depth:
+                facts['depth'] = self._depth_picture(message.width, message.height)
             frame = annotate(to_rgb(message), instruction=self.run.instruction, **facts)
             if not self._video:
                 self._video = VideoWriter(
                     self._video_path, CAMERA_RATE, (frame.shape[1], frame.shape[0])
                 )
             self._video.write(frame)
+
+    def _on_depth(self, message: Image) -> None:
+        self._depth, self._metric = message, True
+
+    def _on_relative_depth(self, message: Image) -> None:
+        if not self._metric:  # there is more to say once there are metres
+            self._depth = message
+
+    def _depth_picture(self, width: int, height: int) -> DepthPicture:
+        """Give the newest depth for a camera's picture, which may be a little newer."""
+        if self._depth is None:
+            return DepthPicture(np.full((height, width), np.nan), False, 'nothing decided yet')
+        values = as_camera_sees(depth_metres(self._depth), width, height)
+        note = 'seen at the last decision' if self._metric else 'no floor has been seen yet'
+        return DepthPicture(values, self._metric, note)
 
     def _on_pose(self, message: Odometry) -> None:
         position = message.pose.pose.position

@@ -1,6 +1,7 @@
 """The annotated frame: its size, and that each fact it shows changes it where it should."""
 
 from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.imaging.depth import DepthPicture, draw_depth, scale_colours
 from janusvln_ros.imaging.overlay import annotate, wrap
 import numpy as np
 import pytest
@@ -43,6 +44,21 @@ def test_size_is_even_and_depends_on_the_frame_alone(height, width):
 def test_each_fact_is_visible(change):
     before, after = annotate(frame(), **FACTS), annotate(frame(), **{**FACTS, **change})
     assert (before != after).any()
+
+
+def test_depth_stands_beside_the_frame_with_its_scale_below():
+    values = np.linspace(0.5, 6.0, 240 * 320, dtype=np.float32).reshape(240, 320)
+    values[:40] = np.nan
+    depth = DepthPicture(values, True, 'scale from height')
+    plain, picture = annotate(frame(), **FACTS), annotate(frame(), **FACTS, depth=depth)
+    assert picture.shape == (plain.shape[0], 2 * plain.shape[1], 3)
+    assert np.array_equal(picture[:, :640], plain)
+    assert np.array_equal(picture[:480, 640:], draw_depth(depth, 640, 480))
+    bar = picture[480 + 67, 640:]
+    colours = {tuple(colour) for colour in scale_colours(300)}
+    assert sum(tuple(pixel) in colours for pixel in bar) > 300
+    without = annotate(frame(), **FACTS, depth=depth._replace(metric=False))
+    assert without.shape == picture.shape and (without != picture)[480:, 640:].any()
 
 
 def test_bars_are_as_long_as_the_probabilities():

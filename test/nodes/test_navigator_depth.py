@@ -2,7 +2,9 @@
 
 import math
 
+import cv2
 from depth_room import HEIGHT, room, UNIT
+from janusvln_ros.imaging.depth import scale_colours, stripes
 import numpy as np
 import pytest
 from rclpy.qos import qos_profile_sensor_data
@@ -121,6 +123,26 @@ def test_without_a_lens_depth_is_relative_and_says_so(walking):
     assert not listener.heard['depth/image']
     listener.show_lens()
     assert newest(listener, 'depth/image')
+
+
+def test_the_debug_image_shows_depth_beside_the_frame(walking):
+    listener = walking(f'camera_height:={HEIGHT}')
+    listener.listen(Image, 'debug_image')  # and to nothing else
+
+    def beside():
+        image = newest(listener, 'debug_image')
+        rows = np.frombuffer(image.data, np.uint8).reshape(image.height, image.width, 3)
+        assert rows.shape == (480 + 116, 2 * 640, 3)
+        return rows[:480, 640:]
+
+    beside()
+    listener.show_lens()
+    wait_for(lambda: listener.value('depth') == 'metres', 'metres')
+    picture, truth = beside(), cv2.resize(room(), (640, 480))
+    scale = scale_colours(501)[np.rint(truth.clip(0, 5) * 100).astype(int)]
+    far_off = np.abs(picture.astype(int) - scale).max(axis=-1) > 40
+    assert 0.05 < far_off.mean() < 0.25  # a tenth is striped, and colours change at edges
+    assert np.array_equal(picture[:40], stripes(640, 480)[:40])  # the least certain
 
 
 def test_nothing_known_in_metres_gives_no_metric_topic(walking):

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janusvln_ros.policy.pinhole import as_encoder_sees, downward, Pinhole
+from janusvln_ros.policy.pinhole import (
+    as_camera_sees,
+    as_encoder_sees,
+    downward,
+    Pinhole,
+    resized_height,
+)
 from janusvln_ros.policy.preprocessing import resize
 from janusvln_ros.policy.scale import (
     camera_place,
@@ -213,3 +219,19 @@ def test_a_picture_is_sampled_where_the_encoder_looks(size):
     assert np.abs(ray - seen.rays()[..., 0]).max() < 0.6 / camera.fx
     ray = as_encoder_sees((rows - camera.cy) / camera.fy, 112)
     assert np.abs(ray - seen.rays()[..., 1]).max() < 0.02
+
+
+@pytest.mark.parametrize('size', [(320, 240), (64, 48), (480, 640), (100, 300)])
+def test_depth_is_spread_where_the_camera_looks(size):
+    camera = Pinhole.of_field(*size, 1.3)
+    seen = camera.seen_by_encoder(112)
+    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    x, y = (as_camera_sees(seen.rays()[..., axis], *size) for axis in (0, 1))
+    known = np.isfinite(y)
+    true_x, true_y = (columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy
+    assert np.abs(x - true_x)[known].max() < 0.6 / min(seen.fx, camera.fx)
+    assert np.abs(y - true_y)[known].max() < 0.6 / min(seen.fy, camera.fy)
+    assert np.array_equal(known.any(axis=1), known.all(axis=1))
+    cropped = resized_height(*size, 112) / 112
+    assert known.mean() == pytest.approx(min(1.0, 1 / cropped), abs=0.02)
+    assert np.array_equal(known, known[::-1])  # as much above as below
