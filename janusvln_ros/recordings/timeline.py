@@ -82,20 +82,32 @@ class RecordedPath:
     def __len__(self) -> int:
         return len(self.stamp)
 
-    def pose_at(self, stamp: int) -> tuple[float, float, float] | None:
-        """Give the last pose stamped no later than `stamp`; None before the first one."""
+    def pose_at(self, stamp: int, oldest: int | None = None) -> tuple[float, float, float] | None:
+        """
+        Give the last pose stamped no later than `stamp`; None before the first one.
+
+        oldest: ns that it may be older.
+        """
         i = bisect_right(self.stamp, stamp) - 1
-        return (self.x[i], self.y[i], self.yaw[i]) if i >= 0 else None
+        if i < 0 or (oldest is not None and stamp - self.stamp[i] > oldest):
+            return None
+        return self.x[i], self.y[i], self.yaw[i]
 
     def stretches(self) -> list[range]:
         """Divide the path at episodes and where odometry jumps or was silent: it began anew."""
-        cuts = [0]
-        for i in range(1, len(self)):
-            seconds = (self.stamp[i] - self.stamp[i - 1]) / 1e9
-            driven = self._distance(i) <= MAX_SPEED * seconds + MAX_NOISE
-            if i in self.episodes or not 0 <= seconds <= MAX_GAP or not driven:
-                cuts.append(i)
+        cuts = [i for i in range(len(self)) if i in self.episodes or self._begins_anew(i)]
         return [range(*ends) for ends in zip(cuts, [*cuts[1:], len(self)])]
+
+    def walks(self) -> list[int]:
+        """List the stamps from which on odometry has another origin, the first one among them."""
+        return [self.stamp[i] for i in range(len(self)) if self._begins_anew(i)]
+
+    def _begins_anew(self, i: int) -> bool:
+        if i == 0:
+            return True
+        seconds = (self.stamp[i] - self.stamp[i - 1]) / 1e9
+        driven = self._distance(i) <= MAX_SPEED * seconds + MAX_NOISE
+        return not 0 <= seconds <= MAX_GAP or not driven
 
     def length(self) -> float:
         """Metres driven within the stretches."""
@@ -240,10 +252,26 @@ def choose_topics(
     )  # fmt: skip
 
 
+def calibration(bag: Bag, camera: str) -> Any | None:
+    """Give the first camera_info of a camera's topic; None where there is none beside it."""
+    place = camera.removesuffix('/compressed').rpartition('/')[0]
+    name = f'{place}/camera_info'
+    if name not in bag.topics or bag.topics[name].msgtype != topics.CAMERA_INFO:
+        return None
+    decode = bag.decoder([name])
+    for message in bag.messages([name]):
+        try:
+            return decode(message)
+        except DamagedMessageError:
+            continue
+    return None
+
+
 def _is_original(topic: str) -> bool:
-    """Tell a recorded topic from the pictures for people and from what a replay has added."""
+    """Tell a recorded topic from pictures for people, depth, and what a replay has added."""
     parts = topic.split('/')
-    return 'debug_image' not in parts and 'replay' not in parts
+    depth = parts[-2:-1] == ['depth'] and parts[-1] in ('image', 'relative', 'confidence')
+    return not depth and 'debug_image' not in parts and 'replay' not in parts
 
 
 def read_timeline(bag: Bag, chosen: Topics) -> Timeline:

@@ -8,6 +8,8 @@ NAVIGATION_ACTION = 'janusvln_ros/msg/NavigationAction'
 NAVIGATOR_STATUS = 'janusvln_ros/msg/NavigatorStatus'
 MOTION_STATUS = 'janusvln_ros/msg/MotionStatus'
 IMAGE = 'sensor_msgs/msg/Image'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+CLOUD = 'sensor_msgs/msg/PointCloud2'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 INSTRUCTION = 'std_msgs/msg/String'
 ODOMETRY = 'nav_msgs/msg/Odometry'
@@ -41,7 +43,7 @@ TOPICS = (
     RecordedTopic('motion_status', MOTION_STATUS, 'when each motion ended'),
     RecordedTopic('odom', ODOMETRY, 'the path'),
     RecordedTopic('policy_settings', SETTINGS, 'what the policy ran with', True),
-    RecordedTopic('camera_info', 'sensor_msgs/msg/CameraInfo', 'the lens, for projections'),
+    RecordedTopic('camera_info', CAMERA_INFO, 'the lens, for projections and depth'),
     RecordedTopic('cmd_vel', TWIST, 'what the base was told'),
     RecordedTopic('mid_level_command', 'janusvln_ros/msg/MidLevelCommand', 'the same in words'),
     RecordedTopic('e_stop', 'std_msgs/msg/Bool', 'the e-stop button'),

@@ -10,18 +10,21 @@ from pathlib import Path
 import re
 import sys
 
-from janusvln_ros.arguments import one_line, text
+from janusvln_ros.arguments import one_line, output_file, text
 from janusvln_ros.navigation.decider import PolicyError
-from janusvln_ros.parameters import add_options, build, flatten, given
+from janusvln_ros.parameters import add_options, build, chosen, flatten, given
 from janusvln_ros.policy.janus import JanusPolicy
 from janusvln_ros.policy.load import load_policy
+from janusvln_ros.policy.metric_depth import DepthParameters
 from janusvln_ros.policy.options import PolicyOptions
 from janusvln_ros.policy.settings import differences, options_of, settings_of
 from janusvln_ros.recordings.bag import is_bag
 from janusvln_ros.replay.compare import compare, Comparison
 from janusvln_ros.replay.decisions import read_decisions
-from janusvln_ros.replay.inputs import BagRecording, open_recording
+from janusvln_ros.replay.depth import DepthReader
+from janusvln_ros.replay.inputs import BagRecording, FileRecording, open_recording
 from janusvln_ros.replay.outputs import AnnotatedVideo
+from janusvln_ros.replay.points import WalkCloud
 from janusvln_ros.replay.report import ReportHeader, Thumbnails, write_report
 from janusvln_ros.replay.run import DecisionFiles, DecisionSink, Outcome, ProgressBar, run
 from janusvln_ros.replay.selection import RecordedFrames, Selection
@@ -77,6 +80,18 @@ def make_parser() -> argparse.ArgumentParser:
         '--compare', metavar='OTHER.jsonl|live',
         help="compare with another replay's decisions, or with the live ones in the bag",
     )  # fmt: skip
+    depth = parser.add_argument_group(
+        'depth, with a checkpoint that has the heads',
+        "Shown in report, video and bag; the numbers are those of the navigator's parameters.",
+    )
+    depth.add_argument(
+        '--depth', action='store_true', help='show the depth of the frames beside them'
+    )
+    depth.add_argument(
+        '--points', metavar='FILE.ply', type=output_file,
+        help='also write a coloured cloud of the whole walk, in metres and placed by odometry',
+    )  # fmt: skip
+    add_options(depth, DepthParameters)
     topics = parser.add_argument_group('topics of the bag, needed when there are several')
     topics.add_argument('--namespace', default='/', help='look below this namespace only')
     topics.add_argument('--image-topic', metavar='TOPIC')
@@ -147,6 +162,8 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
     if options.output_bag and (output / 'bag').exists():
         raise UsageError(f'{output / "bag"} exists already: remove it or choose another --output')
     recording = open_recording(options, resources)
+    mounted = chosen(DepthParameters, options)
+    reader = _depth_reader(options, mounted, recording)
     choice = _choice(options, recording.settings)
     policy = load_policy(choice)
     changes = differences(settings_of(choice, policy), recording.settings)
@@ -162,12 +179,18 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
     sinks: list[DecisionSink] = [DecisionFiles(output), thumbnails, ProgressBar(bar)]
     if options.video:
         sinks.append(AnnotatedVideo(output / 'video.mp4'))
+    cloud = None
+    if options.points:
+        cloud = WalkCloud(
+            options.points, recording.path, mounted.camera_height, mounted.camera_tilt
+        )
+        sinks.append(cloud)
     copy = None
     if options.output_bag:
         assert isinstance(recording, BagRecording)  # others refuse it
-        copy = recording.result_bag(output / 'bag', options.namespace)
+        copy = recording.result_bag(output / 'bag', options.namespace, mounted.points_stride)
         sinks.append(copy)
-    outcome = run(policy, recording.frames(copy), selection, sinks)
+    outcome = run(policy, recording.frames(copy), selection, sinks, reader)
 
     outcome.problems = [*recording.problems(), *_missing(selection), *outcome.problems]
     if not outcome.steps and not outcome.interrupted:
@@ -194,10 +217,35 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
         policy.random_weights,
     )
     write_report(output / 'report.html', header, outcome, thumbnails)
+    for line in cloud.told if cloud else ():
+        print(line)
     status = _finish(options, output, outcome, comparisons)
     if live and comparisons[0][1].differences:
         print(f'settings: {_changes(changes, recording.settings)}')
     return status
+
+
+def _depth_reader(
+    options: argparse.Namespace, mounted: DepthParameters, recording: BagRecording | FileRecording
+) -> DepthReader | None:
+    """Make what reads depth, if somebody wants it; UsageError for points that cannot be."""
+    if not options.depth and not options.points:
+        return None
+    calibration = recording.calibration()
+    if options.points:
+        if not len(recording.path):
+            raise UsageError(f'--points needs odometry, and {options.input} has none')
+        if calibration is None:
+            raise UsageError(
+                f'--points needs a camera_info beside {recording.camera}: depth is only relative '
+                'without; --depth shows it'
+            )
+        if not mounted.camera_height and getattr(options, 'geometry_heads', '') != 'points':
+            raise UsageError(
+                '--points needs metres, and depth is only relative: give --camera-height, or, for '
+                'a checkpoint with a point head, --geometry-heads points'
+            )
+    return DepthReader(mounted, calibration, recording.path)
 
 
 def _choice(options: argparse.Namespace, recorded: Mapping[str, str]) -> PolicyOptions:
@@ -208,6 +256,8 @@ def _choice(options: argparse.Namespace, recorded: Mapping[str, str]) -> PolicyO
     if not options.model and checkpoint != 'random' and not Path(checkpoint).is_dir():
         raise UsageError(f'{_MODEL}: the bag was recorded with {checkpoint}, which is not here')
     values = options_of(recorded) | given(PolicyOptions, options)
+    if (options.depth or options.points) and values.get('geometry_heads', 'none') == 'none':
+        values['geometry_heads'] = 'depth'
     return build(PolicyOptions, values | {'checkpoint': checkpoint})
 
 

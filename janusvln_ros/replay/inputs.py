@@ -7,11 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, ExitStack
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from janusvln_ros.recordings import frames as sources
 from janusvln_ros.recordings.bag import Bag, is_bag
 from janusvln_ros.recordings.frames import Frame
-from janusvln_ros.recordings.timeline import choose_topics, read_timeline, RecordedPath
+from janusvln_ros.recordings.timeline import (
+    calibration,
+    choose_topics,
+    read_timeline,
+    RecordedPath,
+)
 from janusvln_ros.replay.outputs import ResultBag
 from janusvln_ros.replay.selection import (
     AfterMotions,
@@ -95,11 +101,15 @@ class BagRecording:
                 if frame is not None:
                     yield frame
 
-    def result_bag(self, path: Path, namespace: str) -> ResultBag:
-        """Open the bag for results, in the storage of the recording."""
+    def result_bag(self, path: Path, namespace: str, stride: int) -> ResultBag:
+        """Open the bag for results, in the storage of the recording; stride: of its points."""
         folder = self._bag.path
         sqlite = any('.db3' in file.name for file in (folder, *folder.glob('*')))
-        return ResultBag(path, 'sqlite3' if sqlite else 'mcap', namespace)
+        return ResultBag(path, 'sqlite3' if sqlite else 'mcap', namespace, stride)
+
+    def calibration(self) -> Any | None:
+        """Give the camera_info that lies beside the pictures; None where there is none."""
+        return calibration(self._bag, self.camera)
 
     def problems(self) -> list[str]:
         """Tell what was wrong with the bag."""
@@ -149,6 +159,10 @@ class FileRecording:
         if self._input.is_dir():
             return sources.folder_frames(self._input)
         return sources.video_frames(self._input)
+
+    def calibration(self) -> Any | None:
+        """Give the camera_info: there is none."""
+        return None
 
     def problems(self) -> list[str]:
         """Tell what was wrong: nothing that a decision does not tell."""

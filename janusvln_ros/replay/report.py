@@ -6,21 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 import statistics
+from typing import NamedTuple
 
 import cv2
 from janusvln_ros.actions import ACTION_NAMES
-from janusvln_ros.imaging.page import data_url, render
-from janusvln_ros.recordings.frames import Frame
+from janusvln_ros.imaging.depth import draw_depth, marks, scale_colours, stripes
+from janusvln_ros.imaging.page import data_url, png_url, render
 from janusvln_ros.recordings.timeline import RecordedPath
 from janusvln_ros.replay.compare import Comparison
 from janusvln_ros.replay.decisions import format_stamp
-from janusvln_ros.replay.run import Outcome, Step, timing_line
+from janusvln_ros.replay.run import Outcome, Seen, Step, timing_line
 import numpy as np
 
 MAX_PICTURES = 240  # some 12 kB each
 PICTURE_WIDTH = 400  # pixels
 MAX_PATH_POINTS = 3000
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 72]
+
+
+class Thumbnail(NamedTuple):
+    """Pictures of a decision's frame, as JPEG files."""
+
+    number: int  # of the decision
+    camera: bytes
+    depth: bytes = b''  # where it was asked for
+    title: str = ''  # of the depth
+    metric: bool = False
 
 
 class Thumbnails:
@@ -32,30 +43,38 @@ class Thumbnails:
     """
 
     def __init__(self, limit: int = MAX_PICTURES) -> None:
-        self.pictures: list[tuple[int, bytes]] = []  # number of the decision, JPEG
+        self.pictures: list[Thumbnail] = []
         self._limit = limit
         self._stride = 1
         self._count = 0
 
-    def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:
-        """Take in the frame of the next decision, uint8 (H, W, 3)."""
+    def add(self, step: Step, seen: Seen) -> None:
+        """Take in the frame of the next decision."""
         if self._count % self._stride == 0:
             if len(self.pictures) == self._limit:
                 self._stride *= 2
-                self.pictures = [p for p in self.pictures if p[0] % self._stride == 0]
+                self.pictures = [p for p in self.pictures if p.number % self._stride == 0]
             if self._count % self._stride == 0:
-                self.pictures.append((self._count, _jpeg(rgb)))
+                self.pictures.append(_thumbnail(self._count, seen))
         self._count += 1
 
     def close(self) -> None:
         """Do nothing: all is in memory."""
 
 
-def _jpeg(rgb: np.ndarray) -> bytes:
-    height, width = rgb.shape[:2]
+def _thumbnail(number: int, seen: Seen) -> Thumbnail:
+    height, width = seen.rgb.shape[:2]
     if width > PICTURE_WIDTH:
-        size = (PICTURE_WIDTH, max(1, round(height * PICTURE_WIDTH / width)))
-        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+        width, height = PICTURE_WIDTH, max(1, round(height * PICTURE_WIDTH / width))
+    camera = _jpeg(cv2.resize(seen.rgb, (width, height), interpolation=cv2.INTER_AREA))
+    if seen.depth is None:
+        return Thumbnail(number, camera)
+    depth = seen.depth.picture
+    picture = _jpeg(draw_depth(depth, width, height))
+    return Thumbnail(number, camera, picture, depth.title, depth.metric)
+
+
+def _jpeg(rgb: np.ndarray) -> bytes:
     return cv2.imencode('.jpg', rgb[..., ::-1], _JPEG)[1].tobytes()
 
 
@@ -89,8 +108,14 @@ def write_report(
         'episodes': _episodes(steps),
         'steps': [_step(step, header.path) for step in steps],
         'pictures': [
-            [number, data_url('image/jpeg', jpeg)] for number, jpeg in thumbnails.pictures
+            [one.number, data_url('image/jpeg', one.camera)] for one in thumbnails.pictures
         ],
+        'depths': [
+            [data_url('image/jpeg', one.depth), one.title, one.metric]
+            for one in thumbnails.pictures
+            if one.depth
+        ],
+        'marks': {'metres': marks(True), 'relative': marks(False)},
         'path': _thinned(header.path),
     }
     page = render(
@@ -101,6 +126,8 @@ def write_report(
         facts=header.facts,
         comparisons=header.comparisons,
         data=data,
+        depth_scale=png_url(scale_colours(256)[None]),
+        depth_unknown=png_url(stripes(36, 18)),
         decisions=''.join(f'{s.decision.to_line()}\n' for s in steps),
         timing=''.join(f'{timing_line(s)}\n' for s in steps),
     )

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from janusvln_ros.imaging.encodings import ImageError
-from janusvln_ros.navigation.decider import Decider
+from janusvln_ros.navigation.decider import Answer, Decider
 from janusvln_ros.policy.interface import Policy
 from janusvln_ros.recordings.frames import Frame
 from janusvln_ros.recordings.messages import shortened
 from janusvln_ros.recordings.timeline import RecordedAction
 from janusvln_ros.replay.decisions import DecisionRecord
+from janusvln_ros.replay.depth import DepthReader, SeenDepth
 from janusvln_ros.replay.selection import Chosen, Selection
 import numpy as np
 from tqdm import tqdm
@@ -40,11 +41,19 @@ class Step:
     recorded: RecordedAction | None
 
 
+class Seen(NamedTuple):
+    """What a decision was taken from."""
+
+    frame: Frame
+    rgb: np.ndarray  # uint8 (H, W, 3)
+    depth: SeenDepth | None = None  # where it was asked for
+
+
 class DecisionSink(Protocol):
     """Keeps decisions as they are taken: a file, a video, a bag."""
 
-    def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:
-        """Take a decision and its picture, uint8 (H, W, 3)."""
+    def add(self, step: Step, seen: Seen) -> None:
+        """Take a decision."""
 
     def close(self) -> None:
         """Finish what was written."""
@@ -66,7 +75,11 @@ class Outcome:
 
 
 def run(
-    policy: Policy, frames: Iterator[Frame], selection: Selection, sinks: Sequence[DecisionSink]
+    policy: Policy,
+    frames: Iterator[Frame],
+    selection: Selection,
+    sinks: Sequence[DecisionSink],
+    depth: DepthReader | None = None,
 ) -> Outcome:
     """
     Decide from the chosen frames, one after another, as the live navigator would.
@@ -74,11 +87,11 @@ def run(
     A picture that cannot be decoded, or that differs in size from its episode's first, is left
     out, as the navigator leaves it out. The policy starts anew with every episode. Frames are read
     one at a time, so that memory does not grow with the source; Ctrl-C ends the run and keeps what
-    was decided.
+    was decided. With `depth` the policy tells the depth of the frames as well.
     """
     outcome = Outcome()
     left_out: list[str] = []
-    decider = Decider(policy)
+    decider = Decider(policy, lambda: depth is not None)
     episode: int | None = None
     number = 0
     try:
@@ -97,6 +110,8 @@ def run(
                     episode, number = chosen.episode, 0
                 if begins or chosen.forget:
                     decider.reset(chosen.instruction)
+                    if depth is not None:
+                        depth.begin()
                 try:
                     decider.check(rgb)
                 except ImageError as error:
@@ -104,11 +119,15 @@ def run(
                     continue
                 if chosen.recorded is not None:
                     number = chosen.recorded.step
-                step = _decide(decider, chosen, number, frame, rgb)
+                answer = decider.decide(rgb)
+                step = _step(answer, chosen, number, frame)
                 number += 1
+                seen = Seen(frame, rgb)
+                if depth is not None and answer.geometry is not None:
+                    seen = Seen(frame, rgb, depth.read(answer.geometry, rgb, frame.stamp))
                 outcome.steps.append(step)
                 for sink in sinks:
-                    sink.add(step, frame, rgb)
+                    sink.add(step, seen)
     except KeyboardInterrupt:
         outcome.interrupted = True
     finally:
@@ -118,8 +137,7 @@ def run(
     return outcome
 
 
-def _decide(decider: Decider, chosen: Chosen, number: int, frame: Frame, rgb: np.ndarray) -> Step:
-    answer = decider.decide(rgb)
+def _step(answer: Answer, chosen: Chosen, number: int, frame: Frame) -> Step:
     return Step(
         DecisionRecord(
             chosen.episode,
@@ -142,7 +160,7 @@ class DecisionFiles:
         self._decisions = (folder / 'decisions.jsonl').open('w', newline='\n')
         self._timing = (folder / 'timing.jsonl').open('w', newline='\n')
 
-    def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:
+    def add(self, step: Step, seen: Seen) -> None:
         """Write one line to each file."""
         print(step.decision.to_line(), file=self._decisions, flush=True)
         print(timing_line(step), file=self._timing, flush=True)
@@ -175,7 +193,7 @@ class ProgressBar:
     def __init__(self, bar: tqdm) -> None:
         self._bar = bar
 
-    def add(self, step: Step, frame: Frame, rgb: np.ndarray) -> None:
+    def add(self, step: Step, seen: Seen) -> None:
         """Advance by one."""
         self._bar.set_postfix_str(
             f'{step.decision.action.lower()}, {1000 * step.timing.total:.0f} ms', refresh=False

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 
 from janusvln_ros.actions import ACTION_NAMES
+from janusvln_ros.imaging.depth import DepthPicture
 from janusvln_ros.recordings.timeline import RecordedAction, RecordedPath
 from janusvln_ros.replay.compare import compare
 from janusvln_ros.replay.decisions import DecisionRecord
+from janusvln_ros.replay.depth import SeenDepth
 from janusvln_ros.replay.report import MAX_PATH_POINTS, ReportHeader, Thumbnails, write_report
-from janusvln_ros.replay.run import Outcome, Step, Timing
+from janusvln_ros.replay.run import Outcome, Seen, Step, Timing
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ NASTY = 'Go to the </script><b onload="x">"red" & \u00e9 chair\' @@DATA@@ <!--'
 BROWSER = shutil.which('chromium') or shutil.which('google-chrome')
 
 
-def outcome(count: int) -> tuple[Outcome, Thumbnails, RecordedPath]:
+def outcome(count: int, deep: bool = False) -> tuple[Outcome, Thumbnails, RecordedPath]:
     rng = np.random.default_rng(0)
     thumbnails, path, steps = Thumbnails(), RecordedPath(), []
     for i in range(count):
@@ -32,14 +34,18 @@ def outcome(count: int) -> tuple[Outcome, Thumbnails, RecordedPath]:
         timing = Timing(0.1 + i / 1e4, {'vision': 0.05}, min(i, 56), 56, 1000 * i)
         step = Step(decision, timing, recorded)
         steps.append(step)
-        thumbnails.add(step, None, rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
+        rgb, depth = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8), None
+        if deep:
+            values = np.full((48, 64), 1.0 + i % 4)
+            depth = SeenDepth(None, None, DepthPicture(values, i >= 50, f'why <{i}> ' * 9))
+        thumbnails.add(step, Seen(None, rgb, depth))
         for j in range(10):
             path.append(stamp + j * 10**8, i + j / 10, np.sin(i / 9), 0.1 * i)
     return Outcome(steps, ['a note: <1>']), thumbnails, path
 
 
-def write(target: Path, count: int, random_weights: bool = False) -> str:
-    result, thumbnails, path = outcome(count)
+def write(target: Path, count: int, random_weights: bool = False, deep: bool = False) -> str:
+    result, thumbnails, path = outcome(count, deep)
     ours = [step.decision for step in result.steps]
     header = ReportHeader(
         'bag <1>',
@@ -76,11 +82,11 @@ def test_pictures_and_path_are_thinned_out_evenly(tmp_path):
     thumbnails = Thumbnails(limit=240)
     rgb = np.zeros((4, 4, 3), np.uint8)
     for i in range(5000):
-        thumbnails.add(None, None, rgb)
+        thumbnails.add(None, Seen(None, rgb))
         assert len(thumbnails.pictures) <= 240
         if i == 239:
-            assert [n for n, _ in thumbnails.pictures] == list(range(240))
-    numbers = [n for n, _ in thumbnails.pictures]
+            assert [n for n, *_ in thumbnails.pictures] == list(range(240))
+    numbers = [n for n, *_ in thumbnails.pictures]
     assert numbers[0] == 0 and len(set(np.diff(numbers))) == 1 and len(numbers) >= 120
     assert numbers[-1] > 4950
     path = RecordedPath()
@@ -160,6 +166,47 @@ def test_in_a_browser(tmp_path, width):
     assert seen['instruction'] == NASTY
     assert (seen['lines'], seen['last']) == (120, 238)
     assert seen['plots'] == [True] * 4 and seen['film'] == 120 and seen['picture'] == 64
+
+
+DEPTH = """
+<script>
+addEventListener('load', () => {
+  if (document.title.startsWith('ERROR')) return;
+  const get = id => document.getElementById(id);
+  const shown = [3, 77].map(number => {
+    get('slider').value = number;
+    get('slider').oninput({target: get('slider')});
+    return {title: get('depth-title').textContent, depth: get('depth').src,
+      marks: [...get('marks').children].map(mark => mark.textContent)};
+  });
+  const inside = [...get('marks').children].every(mark => {
+    const [a, b] = [mark.getBoundingClientRect(), get('player').getBoundingClientRect()];
+    return a.left >= b.left && a.right <= b.right;
+  });
+  const [camera, depth] = ['picture', 'depth'].map(id => get(id).getBoundingClientRect());
+  document.title = 'RESULT ' + JSON.stringify({shown, inside,
+    wide: document.documentElement.scrollWidth > innerWidth,
+    beside: camera.right <= depth.left, below: camera.bottom <= depth.top,
+    same: Math.abs(camera.width - depth.width) < 2});
+});
+</script>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason='needs Chromium')
+@pytest.mark.parametrize('width', [500, 1280])
+def test_depth_in_a_browser(tmp_path, width):
+    page = write(tmp_path / 'r.html', 120, deep=True)
+    assert 'id="depth"' not in write(tmp_path / 's.html', 3)
+    page = page.replace('<head>', f'<head>{PROBE}').replace('</body>', f'{DEPTH}</body>')
+    (tmp_path / 'probe.html').write_text(page, encoding='utf-8')
+    seen = browse(tmp_path / 'probe.html', width, tmp_path / 'profile')
+    relative, metric = seen['shown']
+    assert relative['marks'] == ['nearest', 'farthest']
+    assert metric['marks'] == ['0 m', '1 m', '2 m', '3 m', '4 m', '5 m+']
+    assert 'not in metres: why <3>' in relative['title'] and 'why <77>' in metric['title']
+    assert relative['depth'] != metric['depth']
+    assert seen['inside'] and not seen['wide'] and seen['same']
+    assert (seen['beside'], seen['below']) == (width > 760, width <= 760)
 
 
 @pytest.mark.skipif(BROWSER is None, reason='needs Chromium')

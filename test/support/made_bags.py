@@ -45,7 +45,8 @@ class MadeBag:
 
     legs: the drive. said: (s, instruction). source: 'odometry', 'tf', 'twist', 'stamped' or ''.
     rate, camera_rate: Hz. kind: 'raw', 'jpeg'. skew: s by which the stamps of pictures are late.
-    keeps: tells of (s) whether there is a picture. begin: s after EPOCH.
+    keeps: tells of (s) whether there is a picture. begin: s after EPOCH. hfov: rad, of the lens
+    that camera_info tells of; 0: there is none.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class MadeBag:
         stamp: Callable[[float], float] = lambda now: now,
         begin: float = 0.0,
         first_number: int = 0,
+        hfov: float = 0.0,
     ) -> None:
         self.legs, self.said, self.source, self.rate = legs, list(said), source, rate
         self.camera_rate, self.kind, self.skew, self.keeps = camera_rate, kind, skew, keeps
         self.stamp, self.begin, self.first_number = stamp, begin, first_number
+        self.hfov = hfov
         self.times: dict[int, float] = {}  # s of each picture, by its number
 
     def write(self, path: Path, storage: str = 'mcap') -> Path:
@@ -104,6 +107,8 @@ class MadeBag:
         pixels = np.zeros((24, 32, 3), np.uint8)
         pixels[:] = (number // 16 % 16 * 16, number % 16 * 16, number // 256 * 64)
         header = self._header(when + self.skew, 'camera')
+        if self.hfov:
+            self._lens(header, logged)
         if self.kind == 'raw':
             message = self._of(topics.IMAGE, header=header, height=24, width=32, encoding='rgb8',
                                is_bigendian=0, step=96, data=pixels.ravel())  # fmt: skip
@@ -112,6 +117,16 @@ class MadeBag:
         packed = cv2.imencode('.jpg', pixels[..., ::-1])[1]
         message = self._of(topics.COMPRESSED_IMAGE, header=header, format='jpeg', data=packed)
         self._writer.write_message('/image/compressed', message, logged)
+
+    def _lens(self, header: Any, logged: int) -> None:
+        focal, none = 16 / math.tan(self.hfov / 2), np.zeros(5)
+        region = self._of('sensor_msgs/msg/RegionOfInterest', x_offset=0, y_offset=0, height=0,
+                          width=0, do_rectify=False)  # fmt: skip
+        k = np.array([focal, 0.0, 15.5, 0.0, focal, 11.5, 0.0, 0.0, 1.0])
+        message = self._of(topics.CAMERA_INFO, header=header, height=24, width=32, d=none, k=k,
+                           distortion_model='plumb_bob', r=np.eye(3).ravel(), p=np.zeros(12),
+                           binning_x=0, binning_y=0, roi=region)  # fmt: skip
+        self._writer.write_message('/camera_info', message, logged)
 
     def _vector(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Any:
         return self._of('geometry_msgs/msg/Vector3', x=x, y=y, z=z)
