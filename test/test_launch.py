@@ -266,6 +266,8 @@ TOPICS = {
     '/image',
     '/executed_path',
     '/debug_image',
+    '/depth/image',
+    '/depth/points',
     '/navigation_action',
     '/cmd_vel',
     '/navigator_status',
@@ -279,7 +281,8 @@ def test_rviz_shows_topics_that_exist():
     content = yaml.safe_load((CONFIG / 'navigation.rviz').read_text())
     displays = content['Visualization Manager']['Displays']
     shown = {f'/{display["Topic"]["Value"]}' for display in displays if 'Topic' in display}
-    assert {'/debug_image', '/executed_path', '/odom'} <= shown <= TOPICS
+    assert shown <= TOPICS
+    assert {'/debug_image', '/executed_path', '/odom', '/depth/image', '/depth/points'} <= shown
 
 
 def test_foxglove_layout_is_whole_and_shows_topics_that_exist():
@@ -290,8 +293,9 @@ def test_foxglove_layout_is_whole_and_shows_topics_that_exist():
 
     assert sorted(panels(layout['layout'])) == sorted(layout['configById'])
     text = json.dumps(layout['configById'])
-    shown = set(re.findall(r'"(/[a-z_]+)(?:[."\[])', text)) - {'/reset_e_stop'}
-    assert {'/debug_image', '/instruction', '/e_stop'} <= shown <= TOPICS
+    shown = set(re.findall(r'"(/[a-z_/]+)(?:[."\[])', text)) - {'/reset_e_stop'}
+    assert shown <= TOPICS
+    assert {'/debug_image', '/instruction', '/e_stop', '/depth/image', '/depth/points'} <= shown
 
 
 def test_profile_gives_images_room():
