@@ -18,6 +18,7 @@ from janusvln_ros.imaging.depth_fields import (
 )
 from janusvln_ros.navigation.mission import Mission
 from janusvln_ros.navigation.session import Order
+from janusvln_ros.nodes.camera_tilt import CameraTilt
 from janusvln_ros.nodes.common.conversions import nanoseconds
 from janusvln_ros.nodes.common.qos import SENSOR
 from janusvln_ros.policy.metric_depth import DepthParameters, Measured, MetricDepth
@@ -46,8 +47,13 @@ class DepthOutputs:
     In metres only once the scale is known; depth/relative and depth/confidence at any time.
     """
 
-    def __init__(self, node: Node, parameters: Callable[[], DepthParameters]) -> None:
-        self._node, self._parameters = node, parameters
+    def __init__(
+        self, node: Node, parameters: Callable[[], DepthParameters], level_frame: Callable[[], str]
+    ) -> None:
+        """level_frame: the frame of tf whose z axis is up."""
+        self._node, self._parameters, self._level_frame = node, parameters, level_frame
+        self._tilt = CameraTilt(node)
+        self._gravity: np.ndarray | None = None  # in the last picture's frame, by tf
         self._publishers: dict[str, Any] = {}
         self._inputs: list[Any] = []
         self._info: CameraInfo | None = None
@@ -67,6 +73,7 @@ class DepthOutputs:
                 CameraInfo, 'camera_info', self._on_info, qos_profile_sensor_data
             )
         ]
+        self._tilt.open()
         if points:
             self._inputs.append(
                 self._node.create_subscription(
@@ -82,6 +89,7 @@ class DepthOutputs:
         for subscription in self._inputs:
             self._node.destroy_subscription(subscription)
         self._inputs, self._info, self._mission = [], None, None
+        self._tilt.close()
 
     @property
     def offered(self) -> bool:
@@ -103,6 +111,7 @@ class DepthOutputs:
             'depth scale (m per unit)': scale.value,
             'depth scale spread (m per unit)': scale.spread,
             'depth scale, odometry against height': self._metric.disagreement,
+            'camera tilt from': 'camera_tilt' if self._gravity is None else 'tf',
             'floor inliers': floor.inliers if floor else math.nan,
             'floor tilt (rad)': floor.tilt if floor else math.nan,
         }
@@ -130,7 +139,10 @@ class DepthOutputs:
             self._node.get_logger().warning(f'depth is {self._trouble}', throttle_duration_sec=30)
             note = str(error)
         else:
-            measured = self._metric.measure(geometry, camera, self._place(frame.stamp))
+            self._gravity = self._tilt.gravity(self._level_frame(), header)
+            measured = self._metric.measure(
+                geometry, camera, self._place(frame.stamp), self._gravity
+            )
             note = self._metric.said
         if measured is not None:
             self._publish_metres(measured, rgb, header)

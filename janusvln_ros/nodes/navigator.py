@@ -92,7 +92,9 @@ class Navigator(ManagedNode):
             begin=self._begin,
             cancel=lambda name: self._session.end(Reason.CANCELED, 'canceled by the client', name),
         )
-        self._depth = DepthOutputs(self, lambda: self._declared.value.depth)
+        self._depth = DepthOutputs(
+            self, lambda: self._declared.value.depth, lambda: self._declared.value.node.level_frame
+        )
         self._outputs = NavigatorOutputs(self, goals, self._depth)
         self._goals = goals
         self._rivals = Rivals(self._outputs.session_id)

@@ -33,6 +33,11 @@ class NodeParameters:
         'the first decision takes up to a minute.',
         unit='pixels',
     )
+    level_frame: str = parameter(
+        'base_link',
+        "Frame of tf whose z axis is up, which tells the camera's tilt for depth; odom for a "
+        'robot whose body leans. Empty, or without tf: camera_tilt does.',
+    )
     heartbeat_rate: float = parameter(
         5.0, 'navigator_status messages per second, at least.', low=1.0, high=50.0
     )

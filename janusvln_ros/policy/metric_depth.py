@@ -35,7 +35,11 @@ class DepthParameters:
         high=10.0,
     )
     camera_tilt: float = parameter(
-        0.0, 'Angle by which the camera looks down.', unit='rad', low=-1.2, high=1.2
+        0.0,
+        'Angle by which the camera looks down, where tf does not tell it.',
+        unit='rad',
+        low=-1.2,
+        high=1.2,
     )
     depth_left_out: float = parameter(
         0.1,
@@ -95,19 +99,25 @@ class MetricDepth:
         return self._by_odometry.scale('').value / self._by_height.scale('').value - 1
 
     def measure(
-        self, geometry: FrameGeometry, camera: Pinhole, driven: np.ndarray | None = None
+        self,
+        geometry: FrameGeometry,
+        camera: Pinhole,
+        driven: np.ndarray | None = None,
+        gravity: np.ndarray | None = None,
     ) -> Measured | None:
         """
         Take in a frame; give it in metres, or None as long as the scale is not known.
 
-        camera: the one that took it, not distorted; driven: where it was by odometry, metres.
+        camera: the one that took it, not distorted; driven: where it was by odometry, metres;
+        gravity: its direction in the optical frame, (3,) of length 1, else camera_tilt tells it.
         ValueError where the heads' pixels are not of such a camera.
         """
         seen = camera.seen_by_encoder(geometry.depth.shape[1])
         own = seen.points(geometry.depth.astype(float))
         self.floor = None
         if self.parameters.camera_height:
-            gravity = downward(self.parameters.camera_tilt)
+            if gravity is None:
+                gravity = downward(self.parameters.camera_tilt)
             self.floor = find_floor(own, geometry.depth_confidence, gravity)
             if self.floor is not None:
                 self._by_height.add(self.parameters.camera_height / self.floor.distance)

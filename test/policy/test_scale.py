@@ -6,6 +6,8 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from janusvln_ros.policy.interface import FrameGeometry
+from janusvln_ros.policy.metric_depth import DepthParameters, MetricDepth
 from janusvln_ros.policy.pinhole import (
     as_camera_sees,
     as_encoder_sees,
@@ -235,3 +237,13 @@ def test_depth_is_spread_where_the_camera_looks(size):
     cropped = resized_height(*size, 112) / 112
     assert known.mean() == pytest.approx(min(1.0, 1 / cropped), abs=0.02)
     assert np.array_equal(known, known[::-1])  # as much above as below
+
+
+def test_gravity_that_is_told_counts_before_the_tilt_by_parameter():
+    lens = Pinhole.of_field(112, 84, math.radians(79))  # as the encoder sees it
+    depth = (room(1.25, 0.5, lens, wall=6.0) / 2.5).astype(np.float32)
+    geometry = FrameGeometry(depth, np.full(depth.shape, 2.0, np.float32))
+    metric = MetricDepth(DepthParameters(camera_height=1.25))
+    assert metric.measure(geometry, lens) is None  # level, it would see no floor
+    assert metric.measure(geometry, lens, gravity=downward(0.5)) is not None
+    assert metric.scale.value == pytest.approx(2.5, rel=0.01)
