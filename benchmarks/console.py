@@ -249,7 +249,9 @@ def kills(nodes: Nodes, robot: Robot, count: int) -> list[float]:
         robot.wait(False)
         times.append(robot.changed_at - begin)
         nodes.processes.pop('console').wait()
-        time.sleep(0.5)
+        while robot.node.count_publishers('manual_velocity'):
+            time.sleep(0.5)  # until DDS has missed it, nobody else may drive
+        time.sleep(1.0)
     return times
 
 

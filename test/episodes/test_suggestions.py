@@ -8,6 +8,7 @@ from janusvln_ros.sim.house import free_start
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('seed', range(8))
 def test_suggestions_name_what_is_there(seed):
     house = generate_house(seed, rooms=3)

@@ -135,6 +135,7 @@ def test_wrong_options_are_refused(options):
         benchmark.main(options)
 
 
+@pytest.mark.slow
 def test_a_picture_shows_every_line(tmp_path):
     frames = np.arange(1, 40)
     draw(
@@ -146,6 +147,7 @@ def test_a_picture_shows_every_line(tmp_path):
         draw({}, 'empty', tmp_path / 'a.png')
 
 
+@pytest.mark.slow
 def test_the_heads_cost_and_memory_are_told(capsys):
     options = '--modes windowed --steps 6 --initial 1 --recent 2 --threads 1'.split()
     frames = '--frame-size 96x72 --image-width 84'.split()

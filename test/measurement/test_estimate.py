@@ -15,6 +15,7 @@ PROFILES = sorted((Path(__file__).parents[2] / 'config' / 'computers').glob('*.y
 FULL = {mode: Workload(memory=MemoryConfig(mode)) for mode in ('sampled', 'windowed')}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'memory',
     [

@@ -25,6 +25,7 @@ def test_every_tensor_of_every_step_is_equal(mode):
     assert logits.relative < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mode', ['sampled', 'windowed'])
 def test_bfloat16_takes_the_same_actions(mode):
     report = parity.run_episode(EPISODE, mode, 'cpu', 'bfloat16')
@@ -42,6 +43,7 @@ def test_constrained_and_published_agree_where_the_text_is_an_action():
     assert constrained.unequal == 0
 
 
+@pytest.mark.slow
 def test_command_passes_and_tells(capsys):
     assert parity.main([str(DATA), '--mode', 'windowed']) == 0
     output = capsys.readouterr().out

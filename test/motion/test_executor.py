@@ -12,6 +12,7 @@ from robot import FORWARD, LEFT, RIGHT, Robot, settings, START, STOP, ZERO
 CONTINUOUS = {'execution_mode': 'continuous', 'navigator_timeout': 0.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'base',
     [

@@ -9,10 +9,12 @@ from janusvln_ros.motion.executor import Executor
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.testing import BaseConfig, BaseModel, ClosedLoop
 from janusvln_ros.motion.types import Mode, Request, Result, State
+import pytest
 from robot import settings as configuration
 from robot import ZERO
 from sights import see, wall
 
+pytestmark = pytest.mark.slow
 MODES = st.sampled_from([mode.value for mode in Mode])
 AXES = st.tuples(st.floats(0.1, 1.5), st.floats(0.2, 3.0), st.floats(1.0, 20.0))
 LINEAR = ('max_linear_speed', 'max_linear_acceleration', 'max_linear_jerk')

@@ -15,6 +15,7 @@ from janusvln_ros.motion.types import Result
 import pytest
 from robot import FORWARD, LEFT
 
+pytestmark = pytest.mark.slow
 TestFaults = FaultMachine.TestCase
 TestFaults.settings = settings(max_examples=40, stateful_step_count=12, deadline=None)
 

@@ -15,6 +15,7 @@ LIMITS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(LIMITS, st.lists(st.tuples(st.floats(-5.0, 5.0), st.floats(0.001, 0.2)), max_size=80))
 def test_no_limit_is_ever_passed(limits, commands):

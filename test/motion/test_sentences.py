@@ -162,6 +162,7 @@ WORDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=9).map(' '.join)))
 def test_nothing_but_a_whole_command_moves(text):

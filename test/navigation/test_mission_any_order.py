@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, RuleBasedStateMachine
 from janusvln_ros.navigation.mission import Motion, Result, State
 from mission_robot import EVEN, Robot
+import pytest
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -66,4 +67,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder = pytest.mark.slow(AnyOrder.TestCase)

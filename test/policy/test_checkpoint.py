@@ -65,6 +65,7 @@ def test_every_tensor_of_the_full_checkpoint_has_its_place():
     assert all(tensor.is_meta for tensor in model.state_dict().values())
 
 
+@pytest.mark.slow
 def test_sharded_bfloat16_loads_the_same(folder):
     whole = load(folder)
     shard(folder, torch.bfloat16)

@@ -60,6 +60,7 @@ def test_the_command_fails_on_another_map(tmp_path, capsys):
     assert 'FAIL: depth' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mode', ['sampled', 'windowed'])
 def test_decisions_are_bit_identical_with_heads_and_without(mode):
     plain = walk(policy_with('none', mode), asked=())
@@ -72,6 +73,7 @@ def test_decisions_are_bit_identical_with_heads_and_without(mode):
     ]
 
 
+@pytest.mark.slow
 def test_a_frame_that_nobody_asked_about_is_remembered_all_the_same():
     every = walk(policy_with('points'), asked=range(11))
     last = walk(policy_with('points'), asked=(10,))
@@ -115,6 +117,7 @@ def test_a_checkpoint_without_the_heads_says_so():
         policy_with('depth', folder=GOLDEN.parent / 'tiny_act' / 'checkpoint')
 
 
+@pytest.mark.slow
 def test_sizes_come_from_the_tensors_where_no_configuration_states_them(tmp_path):
     folder = tmp_path / 'checkpoint'
     shutil.copytree(GOLDEN / 'checkpoint', folder)

@@ -156,6 +156,7 @@ def test_step_that_failed_can_be_repeated(golden_policies, make_frames, mode, mo
         assert torch.equal(policy.step(frame).logits, undisturbed[number])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mode', MODES)
 @pytest.mark.parametrize(
     'instruction',
@@ -190,6 +191,7 @@ def test_history_is_sampled_as_published():
         assert history(step, 8) == np.linspace(0, step, 9, dtype=int).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('step', [0, 4])
 def test_free_text_equals_decoding_without_a_memory(random_policy, make_frames, step):
     """Token by token behind the prompt, each time over the whole sequence."""

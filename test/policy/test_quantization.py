@@ -72,6 +72,7 @@ def test_packed_levels_are_those_in_bytes():
     assert sum(x.nbytes for x in linear.buffers()) == quantization.weight_bytes((64, 256), 'int4')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind, tolerance', [('int8', 0.1), ('int4', 0.7)])
 def test_policy_runs_on_them(checkpoint_folder, make_frames, kind, tolerance):
     def logits(weights):

@@ -32,6 +32,7 @@ def test_a_compiled_block_is_the_plain_one(tmp_path, monkeypatch):
     assert torch.allclose(compiled, plain, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_machine_that_cannot_compile_says_why(monkeypatch, tmp_path):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     monkeypatch.setenv(regions.CACHE, '/somewhere/torchinductor_me')

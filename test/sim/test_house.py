@@ -88,6 +88,7 @@ def test_furniture_stands_in_its_room_apart_and_within_reach(seed: int):
         assert clearance(box[None], reachable).min() < ROBOT_RADIUS + 0.35
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(SEEDS)
 def test_rooms_lie_side_by_side_and_doors_in_the_walls_between(seed: int):
@@ -125,6 +126,7 @@ def test_looks_do_not_change():
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == '7e0eec271467c610'
 
 
+@pytest.mark.slow
 def test_corridors_and_all_numbers_of_rooms_appear():
     houses = [generate_house(seed, rooms=(1, 6)) for seed in range(60)]
     assert {sum(r.kind != 'corridor' for r in h.rooms) for h in houses} == {1, 2, 3, 4, 5, 6}

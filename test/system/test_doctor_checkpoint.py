@@ -136,6 +136,7 @@ def test_nothing_is_found_in_a_sound_checkpoint(look):
     assert 's to load; a step takes' in found['loading']['text']
 
 
+@pytest.mark.slow
 def test_random_weights_do_not_speak_in_actions(checkpoint_folder, tmp_path, look):
     copy = Path(shutil.copytree(checkpoint_folder, tmp_path / 'copy'))
     assert 'its weights are random' in look(copy)['answers']['text']

@@ -44,6 +44,7 @@ def _questions(encoder, steps):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'memory',
     [

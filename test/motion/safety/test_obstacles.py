@@ -236,6 +236,7 @@ def test_without_a_stop_distance_nothing_is_looked_for():
     assert says(guard(stop_distance=0.0), 9.0)[0] is Result.NONE
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.sampled_from([math.nan, 0.0, -1.0, 13.0, 0.05]), min_size=BEAMS, max_size=BEAMS)
 )

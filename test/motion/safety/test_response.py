@@ -114,6 +114,7 @@ def test_odometry_that_freezes_on_the_way_lets_the_robot_go_one_step_more(way, t
     assert robot.commanded in (None, ZERO)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mode', MODES.values(), ids=MODES)
 @pytest.mark.parametrize('action', [FORWARD, LEFT, RIGHT])
 @pytest.mark.parametrize(('lie', 'word'), LIES.values(), ids=LIES)

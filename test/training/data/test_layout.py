@@ -182,6 +182,7 @@ def test_the_command_builds_and_names_what_is_wrong(pictures, annotated, tmp_pat
     assert len(target.read_text().splitlines()) == 2 * len(ACTIONS) + 8  # as it was
 
 
+@pytest.mark.slow
 def test_collect_writes_the_layout_from_the_world(tmp_path):
     small = '--episodes 1 --width 160 --height 120'.split()
     arguments = ['collect', str(tmp_path / 'data'), *small]

@@ -41,6 +41,7 @@ def answers(examples: list[dict[str, object]], name: str) -> list[str]:
     return [e['conversations'][1]['value'] for e in examples if e['id'].startswith(f'{name}_')]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason='there is no chromium')
 def test_a_trajectory_is_mended_in_a_browser_and_the_next_command_applies_it(folder, tmp_path):
     page = folder / 'pages' / 'flat_000.html'

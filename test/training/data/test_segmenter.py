@@ -92,6 +92,7 @@ legs = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(legs, min_size=1, max_size=8),
