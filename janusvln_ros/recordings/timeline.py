@@ -252,21 +252,6 @@ def choose_topics(
     )  # fmt: skip
 
 
-def calibration(bag: Bag, camera: str) -> Any | None:
-    """Give the first camera_info of a camera's topic; None where there is none beside it."""
-    place = camera.removesuffix('/compressed').rpartition('/')[0]
-    name = f'{place}/camera_info'
-    if name not in bag.topics or bag.topics[name].msgtype != topics.CAMERA_INFO:
-        return None
-    decode = bag.decoder([name])
-    for message in bag.messages([name]):
-        try:
-            return decode(message)
-        except DamagedMessageError:
-            continue
-    return None
-
-
 def _is_original(topic: str) -> bool:
     """Tell a recorded topic from pictures for people, depth, and what a replay has added."""
     parts = topic.split('/')

@@ -180,10 +180,8 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
     if options.video:
         sinks.append(AnnotatedVideo(output / 'video.mp4'))
     cloud = None
-    if options.points:
-        cloud = WalkCloud(
-            options.points, recording.path, mounted.camera_height, mounted.camera_tilt
-        )
+    if options.points and reader:
+        cloud = WalkCloud(options.points, recording.path, mounted.camera_height, reader.mount)
         sinks.append(cloud)
     copy = None
     if options.output_bag:
@@ -209,6 +207,7 @@ def _replay(options: argparse.Namespace, resources: ExitStack) -> int:
         options.input.resolve().name,
         [
             *_facts(options, choice, policy),
+            *([('camera', reader.camera)] if reader else []),
             ('since recorded', _changes(changes, recording.settings)),
             ('frames', f'{recording.camera}, decided by --every {rule}'),
         ],
@@ -245,7 +244,7 @@ def _depth_reader(
                 '--points needs metres, and depth is only relative: give --camera-height, or, for '
                 'a checkpoint with a point head, --geometry-heads points'
             )
-    return DepthReader(mounted, calibration, recording.path)
+    return DepthReader(mounted, calibration, recording.path, recording.mount())
 
 
 def _choice(options: argparse.Namespace, recorded: Mapping[str, str]) -> PolicyOptions:

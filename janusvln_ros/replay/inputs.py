@@ -12,12 +12,8 @@ from typing import Any
 from janusvln_ros.recordings import frames as sources
 from janusvln_ros.recordings.bag import Bag, is_bag
 from janusvln_ros.recordings.frames import Frame
-from janusvln_ros.recordings.timeline import (
-    calibration,
-    choose_topics,
-    read_timeline,
-    RecordedPath,
-)
+from janusvln_ros.recordings.mounts import calibration, camera_mount, Mount
+from janusvln_ros.recordings.timeline import choose_topics, read_timeline, RecordedPath
 from janusvln_ros.replay.outputs import ResultBag
 from janusvln_ros.replay.selection import (
     AfterMotions,
@@ -50,6 +46,7 @@ class BagRecording:
             self._timeline = read_timeline(self._bag, topics)
         self._reader = sources.ImageReader(self._bag, topics.image)
         self.camera = topics.image
+        self._odometry, self._namespace = topics.odometry, options.namespace
         self.path = self._timeline.path
         self.settings = dict(next(iter(self._timeline.settings), {}))
         self.count = self._bag.counts.get(self.camera)
@@ -111,6 +108,12 @@ class BagRecording:
         """Give the camera_info that lies beside the pictures; None where there is none."""
         return calibration(self._bag, self.camera)
 
+    def mount(self) -> Mount | None:
+        """Find where the camera sits on the robot; None where tf does not tell it."""
+        if self._odometry is None:
+            return None
+        return camera_mount(self._bag, self.camera, self._odometry, self._namespace)
+
     def problems(self) -> list[str]:
         """Tell what was wrong with the bag."""
         problems = [*self._bag.problems, *self._timeline.problems, *self._reader.problems]
@@ -162,6 +165,10 @@ class FileRecording:
 
     def calibration(self) -> Any | None:
         """Give the camera_info: there is none."""
+        return None
+
+    def mount(self) -> Mount | None:
+        """Find where the camera sits: nobody knows."""
         return None
 
     def problems(self) -> list[str]:

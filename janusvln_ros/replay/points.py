@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from janusvln_ros.policy.pinhole import as_encoder_sees, downward
+from janusvln_ros.policy.pinhole import as_encoder_sees
+from janusvln_ros.recordings.mounts import Mount
 from janusvln_ros.recordings.timeline import RecordedPath
 from janusvln_ros.replay.run import Seen, Step
 import numpy as np
@@ -86,9 +87,9 @@ class WalkCloud:
     is not known.
     """
 
-    def __init__(self, path: Path, odometry: RecordedPath, height: float, tilt: float) -> None:
-        """path: of the first walk's file; height, m, and tilt, rad: of the camera."""
-        self._path, self._odometry, self._height, self._tilt = path, odometry, height, tilt
+    def __init__(self, path: Path, odometry: RecordedPath, height: float, mount: Mount) -> None:
+        """path: of the first walk's file; height of the camera, m; mount: on odometry's child."""
+        self._path, self._odometry, self._height, self._mount = path, odometry, height, mount
         self._walks = odometry.walks()
         self._walk = 0
         self._cloud = ThinnedCloud()
@@ -119,6 +120,8 @@ class WalkCloud:
     def close(self) -> None:
         """Write what there is."""
         self._write()
+        if not self.told:
+            self.told.append(f'{self._path} is not written: no frame has points in metres')
         for count, why in (
             (self._relative, 'depth was not known in metres'),
             (self._lost, 'odometry was silent'),
@@ -128,19 +131,12 @@ class WalkCloud:
 
     def _placed(self, points: np.ndarray, pose: tuple[float, float, float]) -> np.ndarray:
         """Place points (N, 3) of the optical frame into that of odometry: float32 (N, 3)."""
-        down = downward(self._tilt)
-        ahead = np.array([0.0, -down[2], down[1]])
+        ahead, left, up = self._mount.rotation @ points.T
+        ahead, left = ahead + self._mount.place[0], left + self._mount.place[1]
         x, y, yaw = pose
-        forward, left = points @ ahead, -points[:, 0]
         cos, sin = np.cos(yaw), np.sin(yaw)
-        return np.stack(
-            [
-                x + cos * forward - sin * left,
-                y + sin * forward + cos * left,
-                self._height - points @ down,
-            ],
-            axis=1,
-        ).astype('<f4')
+        places = x + cos * ahead - sin * left, y + sin * ahead + cos * left, self._height + up
+        return np.stack(places, axis=1).astype('<f4')
 
     def _write(self) -> None:
         """Write the walk's file, if there is anything in it, and begin another cloud."""

@@ -8,9 +8,11 @@ import re
 import av
 from janusvln_ros.policy import JanusPolicy
 from janusvln_ros.policy.interface import FrameGeometry
+from janusvln_ros.policy.metric_depth import DepthParameters
 from janusvln_ros.policy.pinhole import downward, Pinhole
 from janusvln_ros.recordings.frames import Frame
 from janusvln_ros.recordings.timeline import RecordedPath
+from janusvln_ros.replay.depth import DepthReader, level_mount
 from janusvln_ros.replay.points import Points, ThinnedCloud, WalkCloud
 from janusvln_ros.replay.run import Seen
 from made_bags import EPOCH, MadeBag, number_of, poses
@@ -24,8 +26,9 @@ LEGS = [(1.0, 0.5, 0.0, 0.0), (2.0, 0.0, 0.0, 1.0), (1.0, 0.5, 0.0, 0.0)]
 MOUNTED = f'--camera-height={HEIGHT}', f'--camera-tilt={TILT}'
 
 
-def seen_from(x, y, yaw):
+def seen_from(x, y, yaw, ahead_of_base=0.0):
     """Give what a perfect head says in a room: a floor, walls 3 m from where odometry begins."""
+    x, y = x + ahead_of_base * math.cos(yaw), y + ahead_of_base * math.sin(yaw)
     rays = Pinhole.of_field(32, 24, HFOV).seen_by_encoder(WIDTH).rays()
     down = downward(TILT)
     ahead, left = rays @ np.array([0.0, -down[2], down[1]]), -rays[..., 0]
@@ -54,7 +57,8 @@ def room(monkeypatch):
             return decision
         when = drive.times[number_of(rgb)]
         place = [pose for pose in found if pose[0] <= when][-1]
-        return replace(decision, geometry=seen_from(*place[1:4]))
+        ahead_of_base = drive.mount[0] if drive.mount else 0.0
+        return replace(decision, geometry=seen_from(*place[1:4], ahead_of_base))
 
     monkeypatch.setattr(JanusPolicy, 'step', look)
     return drive
@@ -100,6 +104,17 @@ def test_the_cloud_of_a_walk_is_the_room(tmp_path, replay, room, capsys):
         (16, 16 * n, 0) for n in range(16)
     }
     assert b'floor' in (tmp_path / 'walk.ply').read_bytes()[:300]
+
+
+def test_tf_tells_where_the_camera_sits(tmp_path, replay, room, capsys):
+    room.mount = 0.4, TILT
+    height = f'--camera-height={HEIGHT}'
+    bag = room.write(tmp_path / 'bag')
+    status, folder = replay(bag, f'--points={tmp_path / "walk.ply"}', height, '--every=frame')
+    assert status == 0
+    off = off_the_room(vertices(tmp_path / 'walk.ply')[0])
+    assert np.quantile(off, 0.95) < 0.08 and off.max() < 0.3
+    assert 'looks 8.6 degrees down, by tf_static' in (folder / 'report.html').read_text()
 
 
 def test_report_video_and_bag_show_depth(tmp_path, replay, room, capsys):
@@ -194,6 +209,15 @@ def test_points_say_what_they_lack(tmp_path, replay, capsys, bag, options, said)
     assert not (tmp_path / 'walk.ply').exists()
 
 
+def test_a_walk_without_metres_says_that_there_is_no_cloud(tmp_path, replay, capsys):
+    bag = MadeBag(LEGS, camera_rate=1.0, hfov=HFOV).write(tmp_path / 'bag')
+    assert replay(bag, *points(tmp_path))[0] == 0  # random weights see no floor
+    said = capsys.readouterr().out
+    assert 'walk.ply is not written: no frame has points in metres' in said
+    assert '4 frames are not in the cloud: depth was not known in metres' in said
+    assert not (tmp_path / 'walk.ply').exists()
+
+
 def test_depth_without_metres_is_shown_as_relative(tmp_path, replay, room):
     made = MadeBag(LEGS, camera_rate=4.0)  # without camera_info
     made.write(tmp_path / 'bag')
@@ -212,7 +236,7 @@ def test_a_walk_ends_where_odometry_begins_anew(tmp_path):
     for n in range(200):
         later = 5 if n >= 100 else 0  # s of silence
         path.append(EPOCH + n * 10**7 + later * 10**9, n * 0.01 if n < 100 else 0.0, 0.0, 0.0)
-    cloud = WalkCloud(tmp_path / 'walk.ply', path, HEIGHT, TILT)
+    cloud = WalkCloud(tmp_path / 'walk.ply', path, HEIGHT, level_mount(TILT))
     seen = seen_from(0.0, 0.0, 0.0)
     measured = _measured(seen)
     for stamp in (EPOCH + 10**8, EPOCH + 6 * 10**9, EPOCH + 10**12):
@@ -225,15 +249,12 @@ def test_a_walk_ends_where_odometry_begins_anew(tmp_path):
 
 
 def _measured(seen):
-    from janusvln_ros.policy.metric_depth import DepthParameters
-    from janusvln_ros.replay.depth import DepthReader
-
     lens = Pinhole.of_field(32, 24, HFOV)
     info = type('CameraInfo', (), {
         'width': 32, 'height': 24, 'd': [],
         'k': [lens.fx, 0, lens.cx, 0, lens.fy, lens.cy, 0, 0, 1],
     })  # fmt: skip
-    reader = DepthReader(DepthParameters(HEIGHT, TILT), info, RecordedPath())
+    reader = DepthReader(DepthParameters(HEIGHT, TILT), info, RecordedPath(), None)
     return reader.read(seen, np.zeros((24, 32, 3), np.uint8), None)
 
 

@@ -46,7 +46,8 @@ class MadeBag:
     legs: the drive. said: (s, instruction). source: 'odometry', 'tf', 'twist', 'stamped' or ''.
     rate, camera_rate: Hz. kind: 'raw', 'jpeg'. skew: s by which the stamps of pictures are late.
     keeps: tells of (s) whether there is a picture. begin: s after EPOCH. hfov: rad, of the lens
-    that camera_info tells of; 0: there is none.
+    that camera_info tells of; 0: there is none. mount: m ahead and rad down of the camera, which
+    tf_static tells.
     """
 
     def __init__(
@@ -63,11 +64,12 @@ class MadeBag:
         begin: float = 0.0,
         first_number: int = 0,
         hfov: float = 0.0,
+        mount: tuple[float, float] | None = None,
     ) -> None:
         self.legs, self.said, self.source, self.rate = legs, list(said), source, rate
         self.camera_rate, self.kind, self.skew, self.keeps = camera_rate, kind, skew, keeps
         self.stamp, self.begin, self.first_number = stamp, begin, first_number
-        self.hfov = hfov
+        self.hfov, self.mount = hfov, mount
         self.times: dict[int, float] = {}  # s of each picture, by its number
 
     def write(self, path: Path, storage: str = 'mcap') -> Path:
@@ -84,6 +86,8 @@ class MadeBag:
                 found.append((when, '/image', number + self.first_number))
         with BagWriter(path, storage) as writer:
             self._writer = writer
+            if self.mount:
+                self._fixed_frames(*self.mount)
             for when, name, content in sorted(found, key=lambda one: one[0]):
                 logged = EPOCH + round((when + self.begin) * 1e9)
                 getattr(self, '_' + name.strip('/'))(when + self.begin, logged, content)
@@ -117,6 +121,28 @@ class MadeBag:
         packed = cv2.imencode('.jpg', pixels[..., ::-1])[1]
         message = self._of(topics.COMPRESSED_IMAGE, header=header, format='jpeg', data=packed)
         self._writer.write_message('/image/compressed', message, logged)
+
+    def _fixed_frames(self, ahead: float, down: float) -> None:
+        """Put a camera's body on the base, and its optical frame into the body."""
+        half, cos, sin = 0.5, math.cos(down / 2), math.sin(down / 2)
+        parts = [
+            self._of(
+                'geometry_msgs/msg/TransformStamped',
+                header=self._header(0.0, parent),
+                child_frame_id=child,
+                transform=self._of(
+                    'geometry_msgs/msg/Transform',
+                    translation=self._vector(x, 0.0, z),
+                    rotation=self._of('geometry_msgs/msg/Quaternion', **dict(zip('xyzw', turned))),
+                ),
+            )
+            for parent, child, x, z, turned in (
+                ('camera_link', 'camera', 0.0, 0.0, (-half, half, -half, half)),
+                ('base_link', 'camera_link', ahead, 0.9, (0.0, sin, 0.0, cos)),
+            )
+        ]
+        message = self._of(topics.TF, transforms=parts)
+        self._writer.write_message('/tf_static', message, EPOCH)
 
     def _lens(self, header: Any, logged: int) -> None:
         focal, none = 16 / math.tan(self.hfov / 2), np.zeros(5)
