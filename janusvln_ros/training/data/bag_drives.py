@@ -61,9 +61,14 @@ class Drive:
         if len(self.track):
             self.found = segment(self.track)
             self.windows = tuple(_window(self.track, step) for step in self.found.steps)
-            thin = self.track.poses[:: -(-len(self.track) // _SHOWN)]
-            self.shown = tuple((x, y, yaw) for x, y, yaw in thin.tolist())
+            self.shown = thinned(self.track)
         self.track = Track()
+
+
+def thinned(track: Track) -> tuple[tuple[float, float, float], ...]:
+    """Give so many poses of a track as are kept to be looked at."""
+    thin = track.poses[:: -(-len(track) // _SHOWN)]
+    return tuple((x, y, yaw) for x, y, yaw in thin.tolist())
 
 
 def _window(track: Track, step: Step) -> tuple[int, int]:

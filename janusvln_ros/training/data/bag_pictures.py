@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-import math
+from dataclasses import dataclass
 
 from janusvln_ros.actions import Action
 from janusvln_ros.imaging.encodings import ImageError
@@ -11,12 +10,11 @@ from janusvln_ros.recordings.frames import Frame, ImageReader
 from janusvln_ros.recordings.messages import shortened
 from janusvln_ros.training.data.bag_drives import BagOfDrives, Drive
 from janusvln_ros.training.data.layout import AnnotationWriter
-from janusvln_ros.training.data.recorded import Recorded, RecordedCut, RecordedStep
+from janusvln_ros.training.data.recorded import Recorded
 from janusvln_ros.training.data.segmenter import Step
+from janusvln_ros.training.data.stories import best_time, cut_out, Source, tell, why_not
 from tqdm import tqdm
 
-STANDS = 0.5  # s after it came to stand at which a standing robot's picture is taken
-SHORT = 0.5  # m before a drive's end at which its last picture may be that of STOP
 PAUSE = 1.0  # s without a picture that are told
 
 
@@ -81,7 +79,7 @@ class PictureFinder:
             drive, step, (low, high) = self._waiting[0]
             if str(bag.bag.path) not in drive.bags:
                 break
-            best = min(step.leave, step.start + round(STANDS * 1e9))
+            best = best_time(step)
             if after is None and best > bag.last_time:
                 break
             if after is not None and after[0] < best:
@@ -120,66 +118,17 @@ class PictureFinder:
         """Write what goes with the pictures of a drive; the last of them is that of STOP."""
         found, taken = drive.found, self._taken.pop(drive.name)
         assert found is not None
-        began = found.steps[0].start
-        notes = [
-            f'{cut.kind.value} from {(cut.start - began) / 1e9:.1f} to '
-            f'{(cut.end - began) / 1e9:.1f} s, {cut.moved:.2f} m, is cut out'
-            for cut in found.cuts
-        ]
-        lacking = len(found.steps) - len(taken)
-        if lacking:
-            notes.append(
-                f'{lacking} of {len(found.steps)} steps are cut out: there is no picture from '
-                'where they begin, or it is that of the step before'
-            )
-        why = ''
-        if len(found.steps) == 1:
-            notes, why = [], 'the robot does not move by a step'
-        elif len(taken) < 2:
-            why = f'it has {len(taken)} pictures, two are the least'
-        else:
-            short = math.dist(taken[-1].step.pose[:2], found.steps[-1].pose[:2])
-            if short > SHORT:
-                why = f'its pictures end {short:.1f} m before the drive does'
-        self.notes += [f'{drive.name}: {note}' for note in notes]
+        steps = [one.step for one in taken]
+        self.notes += [f'{drive.name}: {note}' for note in cut_out(found, len(taken))]
+        why = why_not(found, steps)
         if why:
             self.notes.append(f'{drive.name} ({drive.instruction!r}) is left out: {why}')
             self._writer.forget(drive.name)
             return
-        drift = found.drift
-        steps = [
-            RecordedStep(
-                int(one.step.action),
-                (one.step.leave - began) / 1e9,
-                one.lag,
-                one.step.pose,
-                one.step.ideal,
-            )
-            for one in taken
-        ]
-        steps[-1] = replace(steps[-1], action=int(Action.STOP))
-        story = Recorded(
-            drive.name,
-            drive.instruction,
-            tuple(drive.bags),
-            drive.camera,
-            drive.motion,
-            began,
-            tuple(steps),
-            tuple(
-                RecordedCut(
-                    cut.kind.value,
-                    (cut.start - began) / 1e9,
-                    (cut.end - began) / 1e9,
-                    cut.moved,
-                    cut.place,
-                )
-                for cut in found.cuts
-            ),
-            drive.shown,
-            tuple(notes),
-            (drift.median, drift.worst, drift.end),
+        source = Source(
+            drive.name, drive.instruction, tuple(drive.bags), drive.camera, drive.motion
         )
+        story = tell(source, found, [(one.step, one.lag) for one in taken], drive.shown)
         story.write(self._writer.folder)
-        self._writer.finish(story.name, story.instruction, story.actions)
+        self._writer.finish(story.name, [story.instruction], story.actions)
         self._stories.append(story)

@@ -151,7 +151,7 @@ class AnnotationWriter:
             raise ValueError(f'{name}: {len(frames)} frames need as many actions, the last STOP')
         for number, frame in enumerate(frames):
             self.picture(name, number, frame)
-        self.finish(name, instruction, actions)
+        self.finish(name, [instruction], actions)
 
     def picture(self, name: str, number: int, frame: np.ndarray) -> None:
         """
@@ -159,25 +159,32 @@ class AnnotationWriter:
 
         They are numbered from 0; with the first, what an interrupted run has left goes.
         """
+        place = self._place(name, number)
+        cv2.imwrite(f'{place}.jpg', frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+
+    def packed(self, name: str, number: int, picture: bytes) -> None:
+        """Write one picture that is packed as PNG or JPEG, as it is."""
+        ending = 'png' if picture.startswith(b'\x89PNG') else 'jpg'
+        Path(f'{self._place(name, number)}.{ending}').write_bytes(picture)
+
+    def _place(self, name: str, number: int) -> Path:
         place = self.folder / 'images' / name / 'rgb'
         if number == 0:
             self.forget(name)
         place.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(
-            str(place / f'{number:03}.jpg'), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]
-        )
+        return place / f'{number:03}'
 
     def forget(self, name: str) -> None:
         """Remove the pictures of a trajectory that is not finished."""
         shutil.rmtree(self.folder / 'images' / name, ignore_errors=True)
 
-    def finish(self, name: str, instruction: str, actions: Sequence[int]) -> None:
+    def finish(self, name: str, instructions: Sequence[str], actions: Sequence[int]) -> None:
         """Add a trajectory whose pictures are written, with the right action at each."""
         self._entries.append(
             {
                 'id': name,
                 'video': f'{self._split}/{name}',
-                'instructions': [instruction],
+                'instructions': list(instructions),
                 'actions': [-1, *(int(action) for action in actions)],
             }
         )

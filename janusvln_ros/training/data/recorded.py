@@ -73,21 +73,48 @@ class Recorded:
         """Write it into a folder of trajectories."""
         path = folder / FOLDER / f'{self.name}.json'
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(asdict(self), ensure_ascii=False), encoding='utf-8')
+        path.write_text(self.text(), encoding='utf-8')
+
+    def text(self) -> str:
+        """Give it as JSON, of which `story_from` makes it again without a loss."""
+        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 def read_recorded(folder: Path) -> Iterator[Recorded]:
     """Read all of a folder; ValueError naming a file that is damaged."""
     for path in sorted((folder / FOLDER).glob('*.json')):
         try:
-            about = json.loads(path.read_text(encoding='utf-8'))
-            steps = tuple(
-                RecordedStep(**{**s, 'pose': tuple(s['pose']), 'ideal': tuple(s['ideal'])})
-                for s in about.pop('steps')
-            )
-            cuts = tuple(RecordedCut(**{**c, 'place': tuple(c['place'])}) for c in about['cuts'])
-            lists = {key: tuple(about.pop(key)) for key in ('bags', 'notes')}
-            pairs = {key: tuple(map(tuple, about.pop(key))) for key in ('track', 'drift')}
-            yield Recorded(**{**about, 'steps': steps, 'cuts': cuts, **lists, **pairs})
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ValueError(f'{path} is damaged or no recorded trajectory: {error}') from error
+            yield story_from(path.read_text(encoding='utf-8'))
+        except (OSError, ValueError) as error:
+            raise _damaged(path, error) from error
+
+
+def story_of(folder: Path, name: str) -> Recorded | None:
+    """Read that of one trajectory, None where there is none; ValueError where it is damaged."""
+    path = folder / FOLDER / f'{name}.json'
+    try:
+        return story_from(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(f'{path} is damaged or no recorded trajectory: {error}')
+
+
+def story_from(text: str) -> Recorded:
+    """Read a recorded trajectory from JSON; ValueError where it is none."""
+    try:
+        about = json.loads(text)
+        steps = tuple(
+            RecordedStep(**{**s, 'pose': tuple(s['pose']), 'ideal': tuple(s['ideal'])})
+            for s in about.pop('steps')
+        )
+        cuts = tuple(RecordedCut(**{**c, 'place': tuple(c['place'])}) for c in about['cuts'])
+        lists = {key: tuple(about.pop(key)) for key in ('bags', 'notes')}
+        pairs = {key: tuple(map(tuple, about.pop(key))) for key in ('track', 'drift')}
+        return Recorded(**{**about, 'steps': steps, 'cuts': cuts, **lists, **pairs})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(repr(error)) from error
