@@ -66,14 +66,6 @@ def _parser() -> argparse.ArgumentParser:
         help='ScaleVLN or DAgger: annotations.json and images/; may be repeated',
     )
     build.add_argument(
-        '--edits',
-        type=existing_file,
-        action='append',
-        default=[],
-        metavar='FILE',
-        help='saved on the pages of recorded trajectories; may be repeated, the last one counts',
-    )
-    build.add_argument(
         '--history',
         type=whole(),
         default=8,
@@ -127,6 +119,21 @@ def _parser() -> argparse.ArgumentParser:
         'look', help='pages on which to look at recorded trajectories, and to mend them'
     )
     look.add_argument('folder', type=existing_folder, help='what from-bag has written')
+
+    lerobot = commands.add_parser(
+        'to-lerobot', help='a LeRobot dataset (v3.0) from trajectories on disk'
+    )
+    lerobot.add_argument('folder', type=existing_folder, help='annotations.json and images/')
+    lerobot.add_argument('dataset', type=output_folder, metavar='OUT')
+    for command in (build, lerobot):
+        command.add_argument(
+            '--edits',
+            type=existing_file,
+            action='append',
+            default=[],
+            metavar='FILE',
+            help='saved on the pages of recorded trajectories; may be repeated, the last counts',
+        )
 
     views = commands.add_parser('views', help='labelled views that pre-train the encoders')
     views.add_argument('folder', type=output_folder)
@@ -288,10 +295,22 @@ def _look(arguments: argparse.Namespace) -> None:
     print(f'{len(pages)} pages; the first: {pages[0]}')
 
 
+def _to_lerobot(arguments: argparse.Namespace) -> None:
+    from janusvln_ros.training.data.lerobot.export import export
+
+    edits = read_edits(arguments.edits)
+    trajectories = edited(read_annotations(arguments.folder), edits)
+    exported = export(trajectories, arguments.folder, arguments.dataset)
+    for note in exported.notes:
+        print(f'note: {note}', file=sys.stderr)
+    print(f'{exported.written} episodes in {arguments.dataset}')
+
+
 _COMMANDS = {
     'build': _build,
     'from-bag': _from_bag,
     'look': _look,
+    'to-lerobot': _to_lerobot,
     'collect': _collect,
     'views': _views,
     'walks': _walks,
