@@ -135,6 +135,13 @@ def _parser() -> argparse.ArgumentParser:
             help='saved on the pages of recorded trajectories; may be repeated, the last counts',
         )
 
+    intake = commands.add_parser(
+        'from-lerobot', help='trajectories from LeRobot datasets (v2.1, v3.0)'
+    )
+    intake.add_argument('dataset', type=existing_folder, help='one, or a folder of several')
+    intake.add_argument('folder', type=output_folder, metavar='OUT')
+    intake.add_argument('--camera', type=text, metavar='NAME', help='default: the only one')
+
     views = commands.add_parser('views', help='labelled views that pre-train the encoders')
     views.add_argument('folder', type=output_folder)
     views.add_argument(
@@ -306,11 +313,21 @@ def _to_lerobot(arguments: argparse.Namespace) -> None:
     print(f'{exported.written} episodes in {arguments.dataset}')
 
 
+def _from_lerobot(arguments: argparse.Namespace) -> None:
+    from janusvln_ros.training.data.lerobot.intake import take_in
+
+    taken = take_in(arguments.dataset, arguments.folder, arguments.camera)
+    for note in taken.notes:
+        print(f'note: {note}', file=sys.stderr)
+    print(f'{taken.written} trajectories in {arguments.folder}')
+
+
 _COMMANDS = {
     'build': _build,
     'from-bag': _from_bag,
     'look': _look,
     'to-lerobot': _to_lerobot,
+    'from-lerobot': _from_lerobot,
     'collect': _collect,
     'views': _views,
     'walks': _walks,
