@@ -168,6 +168,14 @@ async def use(page: Chromium, console, witness: Witness) -> None:
     await page.key('d', True)
     await until(lambda: witness.commanded.angular.z < -0.1, 'it turns')
     await page.screens('drive')
+    await page.resize(390, 844)
+    both = (
+        "['picture', 'stick'].every((id) => { const b = document.getElementById(id)"
+        '.getBoundingClientRect(); return b.top >= 0 && b.bottom <= innerHeight; })'
+    )
+    await page.run('scrollTo(0, 0)')
+    await page.until(both, 'picture and stick on a telephone', lambda seen: seen)
+    await page.resize(1400, 900)
     await page.key('d', False)
     await until(lambda: not witness.moves(), 'it stands after key up')
     await page.key('a', True)

@@ -303,6 +303,7 @@ function buttons(navigator, works, fresh) {
   $('take').hidden = mine;
   $('take').disabled = !operates || hand !== '' || document.body.dataset.danger === 'stopped';
   $('give').hidden = $('give-only').hidden = $('stick').hidden = !mine;
+  $('work').classList.toggle('driving', mine);
   if (mine && shown.taken) wheel.start(); else wheel.end();
   $('give').disabled = !shown.paused;
   $('stick').className = shown.state.drive.lock ? 'locked' : 'live';
