@@ -199,9 +199,10 @@ def test_security_policy_is_what_the_node_needs(name, ros_domain, start_command)
     sensors = {'/scan', '/scan2', '/depth', '/depth_camera_info', '/points', '/tf', '/tf_static'}
     optional = {'/image/compressed', '/clock', '/parameter_events', *sensors}
     optional |= {'/collision_monitor_state'}  # where Nav2 is installed
+    optional |= {'/depth/image', '/depth/camera_info'}  # with heads; with guessed_depth
     optional |= {'/cmd_vel', '/mid_level_command'}  # heard only while others publish there
     if name == 'navigator':
-        tells = ('image', 'camera_info', 'relative', 'confidence', 'points')
+        tells = ('relative', 'confidence', 'points')
         optional |= {'/camera_info', '/odom', *(f'/depth/{each}' for each in tells)}  # with heads
         script = ROOT / 'test' / 'nodes' / 'scripted_navigator.py'
         words = ros_arguments({'checkpoint': 'script', 'autostart': True})

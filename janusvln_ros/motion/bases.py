@@ -93,7 +93,7 @@ class VelocityBase:
         self.parameters = parameters
         self.odometry = odometry
         self.velocity = Velocity()
-        self.open_loop = False
+        self.open_loop = self.held = False  # held: what was begun waits
         self.delay = parameters.actuation_delay  # s; more where more was measured
         self._tracker = Tracker(driving)
         self._history = CommandHistory()
@@ -303,6 +303,7 @@ class CommandBase:
         self._under_way = Request(Command(Kind.STOP))
         self._start = Pose()
         self._waiting: Request | None = None
+        self.held = False  # what is to be sent waits
 
     def configure(
         self, driving: DrivingParameters, parameters: BaseParameters, reverse: bool
@@ -397,10 +398,13 @@ class CommandBase:
 
     def send_stop(self, instruction_id: str = '', step: int = 0) -> None:
         """Say stop before all else."""
+        self.held = False
         self._outbox = Request(Command(Kind.STOP), instruction_id=instruction_id, step=step)
 
     def take_command(self) -> Request | None:
         """Return the command to send, once."""
+        if self.held:
+            return None
         command, self._outbox = self._outbox, None
         return command
 

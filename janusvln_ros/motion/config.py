@@ -10,6 +10,7 @@ from janusvln_ros.motion.commands import StepParameters
 from janusvln_ros.motion.manual import ManualParameters
 from janusvln_ros.motion.safety.clock import ClockParameters
 from janusvln_ros.motion.safety.e_stop import EStopParameters
+from janusvln_ros.motion.safety.guess import GuessParameters
 from janusvln_ros.motion.safety.link import LinkParameters
 from janusvln_ros.motion.safety.masters import MasterParameters
 from janusvln_ros.motion.safety.obstacles import ObstacleParameters
@@ -44,3 +45,4 @@ class ExecutorConfig:
     age: AgeParameters = group(AgeParameters, changes=Changes.ALWAYS)
     manual: ManualParameters = group(ManualParameters, changes=Changes.ALWAYS)
     obstacles: ObstacleParameters = group(ObstacleParameters, changes=Changes.ALWAYS)
+    guess: GuessParameters = group(GuessParameters, changes=Changes.ALWAYS)

@@ -26,6 +26,7 @@ from janusvln_ros.motion.safety.clock import Clock
 from janusvln_ros.motion.safety.collision_monitor import CollisionMonitor
 from janusvln_ros.motion.safety.e_stop import EStop, Origin
 from janusvln_ros.motion.safety.guard import Stop, Verdict
+from janusvln_ros.motion.safety.guess import Guess
 from janusvln_ros.motion.safety.link import Link
 from janusvln_ros.motion.safety.masters import Masters
 from janusvln_ros.motion.safety.navigators import Navigators, Owner
@@ -51,8 +52,8 @@ class Executor:
     """
     See the module's docstring. Not thread-safe: one thread gives inputs and updates.
 
-    Its parts are public: obstacles, monitor, link, masters, navigators and owner are fed, e_stop
-    is reset, activity is switched, manual makes requests, odometry and base are asked.
+    Its parts are public: obstacles, guess, monitor, link, masters, navigators and owner are fed,
+    e_stop is reset, activity is switched, manual makes requests, odometry and base are asked.
     config is what is in force; `configure` changes it.
     """
 
@@ -67,6 +68,7 @@ class Executor:
         )
         sensors = config.sensors
         self.obstacles = Obstacles(sensors.body, sensors.sensors, self.base)
+        self.guess = Guess(sensors.guessed_depth, sensors.body, self.base)
         self.monitor = CollisionMonitor()
         self.link = Link(config.link)
         self.masters = Masters(config.masters)
@@ -91,6 +93,7 @@ class Executor:
                 self.response,
                 self.travel,
                 self.obstacles,
+                self.guess,
                 self.link,
                 self.owner,
             ),
@@ -128,9 +131,9 @@ class Executor:
         self.response.configure(config.response, config.base.actuation_delay, fastest, braking)
         self.link.parameters, self.link.needed = config.link, mode is Mode.CONTINUOUS
         self.clock.parameters, self.e_stop.parameters = config.clock, config.e_stop
-        self.obstacles.configure(
-            config.obstacles, driving.min_linear_speed, fastest.linear, braking.linear
-        )
+        speeds = driving.min_linear_speed, fastest.linear, braking.linear
+        self.obstacles.configure(config.obstacles, *speeds)
+        self.guess.configure(config.guess, *speeds)
         self.masters.parameters, self.manual.parameters = config.masters, config.manual
         self.supervisor.parameters = config.supervisor
         self._admission.parameters, self._admission.age = config.admission, config.age
@@ -146,6 +149,7 @@ class Executor:
         problem = problem or self.odometry.on_odometry(stamp, x, y, yaw, now)
         if problem:
             self.obstacles.forget()  # what was seen is placed by odometry
+            self.guess.forget()
             self._halt(self.supervisor.fail(problem, now), now)
 
     def on_e_stop(self, pressed: bool, now: float, origin: Origin = _UNKNOWN) -> None:
@@ -228,9 +232,12 @@ class Executor:
         dt = self._tick(now)
         self._supervise(now)
         if self._phase is _Phase.MOVING:
+            self.base.held = self.guess.waits(now)
+        if self._phase is _Phase.MOVING and not self.base.held:
             room = self.obstacles.room(now)
             fastest = self.travel.fastest(self.base.delay)
-            linear = min(fastest.linear, self.obstacles.fastest(room))
+            linear = min(fastest.linear, self.obstacles.fastest(room), self.guess.fastest(now))
+            room = min(room, self.guess.room(now))
             if self.base.drive(now, dt, room, Velocity(linear, fastest.angular)):
                 self._ending = (Result.SUCCEEDED, '')
                 self._enter(_Phase.SETTLING, now)
@@ -348,12 +355,14 @@ class Executor:
         if self.stands:
             self.response.begin(command.kind, now)
             self.monitor.begin(now)
+            self.guess.begin(now)
         waits = self.base.begin(request, now, mode, self.stands, self._motion_end)
         if waits is not None:
             self._request = waits
             return
         self._moving = request
         self._corrections = 0
+        self.base.held = self.guess.waits(now)
         goes_on = self.manual.drives or mode is Mode.CONTINUOUS
         self.travel.begin(command, now, goes_on=goes_on, from_rest=self.stands)
         self._enter(_Phase.MOVING, now)

@@ -230,6 +230,7 @@ class ExecutorOutputs:
                 'navigator age (s)': navigator_age,
                 'actions per second': self.rates['action'].hertz,
                 'obstacle readings per second': self.rates['obstacle'].hertz,
+                'guess of the way': core.guess.told(now),
                 'refused actions': self.refused,
                 'last error': self.last_error,
             },

@@ -36,6 +36,8 @@ from janusvln_ros.nodes.common.process import run
 from janusvln_ros.nodes.common.qos import BUTTON, LATCHED, LATEST, RELIABLE, SENSOR
 from janusvln_ros.nodes.executor_neighbours import ExecutorNeighbours
 from janusvln_ros.nodes.executor_outputs import ExecutorOutputs, MessageParameters
+from janusvln_ros.nodes.guessed_depth import GuessedDepth
+from janusvln_ros.nodes.mounts import Mounts
 from janusvln_ros.nodes.obstacle_sensors import ObstacleSensors
 from janusvln_ros.parameters import Changes, group, parameter
 from nav_msgs.msg import Odometry
@@ -117,12 +119,12 @@ class MotionExecutor(ManagedNode):
         self.create_subscription(String, 'sentence', self._on_sentence, RELIABLE)
         self.create_subscription(TwistStamped, 'manual_velocity', self._on_manual, SENSOR)
         self.create_subscription(MidLevelCommand, 'mid_level_done', self._on_done, RELIABLE)
+        sensors = parameters.executor.sensors
+        mounts = Mounts(self, sensors)
         self._obstacles = ObstacleSensors(
-            self,
-            parameters.executor.sensors,
-            lambda: self._core.obstacles.in_use,
-            self._on_obstacles,
+            self, sensors, mounts, lambda: self._core.obstacles.in_use, self._on_obstacles
         )
+        self._guess = GuessedDepth(self, sensors.guessed_depth, mounts, self._core.guess)
         if CollisionMonitorState:
             self.create_subscription(
                 CollisionMonitorState, 'collision_monitor_state', self._on_monitor, RELIABLE

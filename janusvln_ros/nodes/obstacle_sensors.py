@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 import math
-from typing import Any
 
 from janusvln_ros.motion.safety.rays import cloud_rays, depth_rays, Lens, Mount, Rays, scan_rays
 from janusvln_ros.motion.safety.sensors import SensorParameters
 from janusvln_ros.nodes.common.conversions import seconds
 from janusvln_ros.nodes.common.qos import SENSOR
+from janusvln_ros.nodes.mounts import Mounts
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2, PointField
 
-try:
-    import tf2_ros
-except ImportError:  # ROS 2 from wheels has no tf2
-    tf2_ros = None
-
 _DEPTH = {'16UC1': ('u2', 0.001), 'mono16': ('u2', 0.001), '32FC1': ('f4', 1.0)}
-_FIXED = ('odom', 'map', 'world')
 _NUMBERS = {PointField.FLOAT32: 'f4', PointField.FLOAT64: 'f8'}
 
 # Name, frame, stamp (s), and what makes the rays; returns what is wrong with the message, or ''.
@@ -34,19 +27,20 @@ class ObstacleSensors:
     """
     Subscribes to the sensors that obstacle_sensor names, and reports what comes.
 
-    wanted: whether anybody wants to know; where not, messages are not looked at. ValueError when
-    mounts are to come from tf, and there is no tf2_ros.
+    wanted: whether anybody wants to know; where not, messages are not looked at.
     """
 
     def __init__(
-        self, node: Node, parameters: SensorParameters, wanted: Callable[[], bool], report: Report
+        self,
+        node: Node,
+        parameters: SensorParameters,
+        mounts: Mounts,
+        wanted: Callable[[], bool],
+        report: Report,
     ) -> None:
-        self._node, self._parameters = node, parameters
+        self._node, self._parameters, self._mounts = node, parameters, mounts
         self._wanted, self._report = wanted, report
         self._info: CameraInfo | None = None
-        if parameters.sensor_mounts == 'tf' and tf2_ros is None:
-            raise ValueError('sensor_mounts is tf, and tf2_ros is not installed')
-        self._uses_tf = parameters.sensor_mounts != 'parameters' and tf2_ros is not None
         kinds = {'scan': LaserScan, 'scan2': LaserScan, 'depth': Image, 'points': PointCloud2}
         read = {LaserScan: self._scan, Image: self._depth, PointCloud2: self._points}
         for name in parameters.sensors:
@@ -72,38 +66,11 @@ class ObstacleSensors:
         header = message.header
 
         def rays() -> Rays:
-            return read(message, self._mount(name, header.frame_id))
+            return read(message, self._mounts.of(name, header.frame_id))
 
         problem = self._report(name, header.frame_id, seconds(header.stamp), rays)
         if problem:
             self._node.get_logger().warning(f'{name}: {problem}', throttle_duration_sec=5.0)
-
-    @cached_property
-    def _tf(self) -> Any:
-        """Listen to tf, from the first time on that somebody asks."""
-        buffer = tf2_ros.Buffer()
-        self._listener = tf2_ros.TransformListener(buffer, self._node)
-        return buffer
-
-    def _mount(self, name: str, frame: str) -> Mount:
-        """Return where a sensor sits; ValueError when that cannot be known."""
-        parameters = self._parameters
-        if frame in _FIXED:
-            raise ValueError(f'its frame "{frame}" does not move with the robot')
-        if not self._uses_tf:
-            mount = parameters.mounts.of(name)
-            return mount.optical if name == 'depth' else mount
-        try:
-            found = self._tf.lookup_transform(parameters.base_frame, frame, Time()).transform
-        except tf2_ros.TransformException as error:
-            raise ValueError(
-                f'tf has no way from {parameters.base_frame} to its frame "{frame}" ({error}):'
-                ' publish it, or set sensor_mounts to parameters'
-            ) from None
-        place, turn = found.translation, found.rotation
-        return Mount.of_transform(
-            (place.x, place.y, place.z + parameters.base_height), (turn.x, turn.y, turn.z, turn.w)
-        )
 
     def _scan(self, scan: LaserScan, mount: Mount) -> Rays:
         return scan_rays(
@@ -130,15 +97,20 @@ class ObstacleSensors:
             if not hfov:
                 raise ValueError('nothing has come on depth_camera_info: set it, or depth_hfov')
             return Lens.of_view(hfov, width, height)
-        lens = Lens(info.k[0], info.k[4], info.k[2], info.k[5])
-        if (info.width, info.height) != (width, height):
-            raise ValueError(
-                f'its camera_info is for {info.width} x {info.height} pixels, not for'
-                f' {width} x {height}'
-            )
-        if not (min(lens.focal_x, lens.focal_y) > 0.0 and all(map(math.isfinite, info.k))):
-            raise ValueError('its camera_info has no focal length: is the camera calibrated?')
-        return lens
+        return lens_of(info, height, width)
+
+
+def lens_of(info: CameraInfo, height: int, width: int) -> Lens:
+    """Return the lens of images of a size; ValueError when their camera_info does not fit."""
+    lens = Lens(info.k[0], info.k[4], info.k[2], info.k[5])
+    if (info.width, info.height) != (width, height):
+        raise ValueError(
+            f'its camera_info is for {info.width} x {info.height} pixels, not for'
+            f' {width} x {height}'
+        )
+    if not (min(lens.focal_x, lens.focal_y) > 0.0 and all(map(math.isfinite, info.k))):
+        raise ValueError('its camera_info has no focal length: is the camera calibrated?')
+    return lens
 
 
 def depth_metres(image: Image) -> np.ndarray:

@@ -11,6 +11,7 @@ from janusvln_ros.motion.safety.footprint import BodyParameters
 from janusvln_ros.motion.safety.guard import Driven, Stop, Verdict
 from janusvln_ros.motion.safety.rays import Rays
 from janusvln_ros.motion.safety.sight import BACKWARD, FORWARD, look, strips, View, Way
+from janusvln_ros.motion.safety.stream import Stream
 from janusvln_ros.motion.types import Result
 from janusvln_ros.parameters import parameter
 import numpy as np
@@ -18,7 +19,6 @@ import numpy as np
 _NAMES = {FORWARD: 'ahead', BACKWARD: 'behind'}
 _BRAKES = 0.8  # of the braking that is planned with
 _TEXT = 200  # characters of what came in that are repeated
-_AHEAD_OF_TIME = 0.1  # s that a stamp may be in the future: clocks of two computers
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ObstacleParameters:
 
 
 @dataclass
-class _Sensor:
+class _Sensor(Stream):
     """
     What one sensor has said.
 
@@ -65,8 +65,6 @@ class _Sensor:
     not blind.
     """
 
-    frame: str | None = None
-    stamp: float = -math.inf
     at: float = -math.inf
     measured_at: float = -math.inf
     views: list[tuple[float, View, Pose]] = field(default_factory=list)  # when, what, from where
@@ -104,7 +102,7 @@ class Obstacles:
         frame, stamp: of its header. rays: makes rays of it; ValueError when it contradicts itself.
         """
         sensor = self._sensors[name]
-        problem = self._disorder(sensor, frame, stamp, now)
+        problem = sensor.disorder(frame, stamp, now, self.parameters.obstacle_timeout)
         if not problem:
             try:
                 self._take(sensor, rays(), stamp, now)
@@ -153,25 +151,6 @@ class Obstacles:
             sensor.seen.clear()
 
     # ---- messages ----
-
-    def _disorder(self, sensor: _Sensor, frame: str, stamp: float, now: float) -> str:
-        age, longest = now - stamp, self.parameters.obstacle_timeout
-        if sensor.frame is None:
-            sensor.frame = frame
-        if frame != sensor.frame:
-            return (
-                f'it comes from the frame "{frame[:40]}", not from "{sensor.frame[:40]}" any more:'
-                ' do two sensors publish there? Restart motion_executor if that is right'
-            )
-        if not stamp:
-            return 'it has no stamp'
-        if not -_AHEAD_OF_TIME <= age <= longest:
-            told = f'{age:.2f} s before' if age > 0.0 else f'{-age:.2f} s after'
-            return f'it is stamped {told} it arrives: do the clocks agree, is the network slow?'
-        if stamp < sensor.stamp:
-            back = sensor.stamp - stamp
-            return f'its stamps go back by {back:.2f} s: do two sensors publish there?'
-        return ''
 
     def _take(self, sensor: _Sensor, rays: Rays, stamp: float, now: float) -> None:
         """Take a view; keep those before it that saw what it does not see, while fresh."""

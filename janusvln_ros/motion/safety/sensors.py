@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 import math
 from typing import Any
@@ -12,6 +13,14 @@ from janusvln_ros.motion.safety.rays import Mount
 from janusvln_ros.parameters import group, parameter
 
 SENSORS = ('scan', 'scan2', 'depth', 'points')  # names of their topics
+
+
+class Use(Enum):
+    """What a guess of the way does to the robot."""
+
+    NONE = 'none'
+    SLOW = 'slow'
+    STOP = 'stop'
 
 
 def _place(default: float, description: str) -> Any:
@@ -50,6 +59,12 @@ class MountParameters:
     points_roll: float = _angle('Frame of the points; 3.1416: it is upside down.')
     points_pitch: float = _angle('Frame of the points; positive looks down.')
     points_yaw: float = _angle('Frame of the points in base_link, to the left.')
+    camera_x: float = _place(0.0, 'Camera of guessed_depth in base_link, forward.')
+    camera_y: float = _place(0.0, 'Camera of guessed_depth in base_link, to the left.')
+    camera_z: float = _place(1.25, 'Camera of guessed_depth above the floor.')
+    camera_roll: float = _angle('Camera of guessed_depth; 3.1416: it hangs upside down.')
+    camera_pitch: float = _angle('Camera of guessed_depth; positive looks down.')
+    camera_yaw: float = _angle('Camera of guessed_depth in base_link, to the left.')
 
     def of(self, sensor: str) -> Mount:
         """Return where a sensor sits; a camera's is that of its body, x ahead."""
@@ -84,6 +99,12 @@ class SensorParameters:
         unit='rad',
         low=0.0,
         high=2.8,
+    )
+    guessed_depth: Use = parameter(
+        Use.NONE,
+        "What depth/image does, which the navigator's network guesses from the camera, besides"
+        ' the sensors: slow the robot down, or stop it as well. It is weaker than any sensor. With'
+        ' stop the robot drives ahead only while it comes.',
     )
     mounts: MountParameters = group(MountParameters)
     body: BodyParameters = group(BodyParameters)
