@@ -18,6 +18,10 @@ COMMANDS = {
     'replay': ('replay.command', 'a rosbag, video or folder of frames through the policy'),
     'evaluate': ('evaluation.command', 'episodes -> NE, OS, SR, SPL, nDTW, SDTW'),
     'depth': ('evaluation.depth', "a checkpoint's depth head against the simulator's truth"),
+    'depth_guard': (
+        'evaluation.depth_guard',
+        "whether the executor stops in time by a checkpoint's depth alone",
+    ),
     'train': ('training.command', 'the training stages'),
     'data': ('training.data.command', 'collect and build training data'),
     'benchmark': (

@@ -28,10 +28,10 @@ MAY_IMPORT = {
     'sim': set(),
     'navigation': {'policy.interface', 'motion.types', 'motion.geometry', 'imaging'},
     'recordings': {'imaging'},
-    'episodes': {'sim', 'motion'},
+    'episodes': {'sim', 'motion', 'motion.safety'},
     'measurement': {'policy', 'policy.network', 'sim'},
     'replay': {'recordings', 'navigation.decider', 'policy', 'policy.network', 'imaging'},
-    'evaluation': {'episodes', 'policy', 'policy.network', 'sim', 'imaging'},
+    'evaluation': {'episodes', 'motion.types', 'policy', 'policy.network', 'sim', 'imaging'},
     'console': set(),
     'nodes': {
         'navigation',

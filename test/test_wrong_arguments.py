@@ -223,6 +223,15 @@ WRONG = {
         'TINY --device tpu': 'tpu',
         'GOLDEN': 'config.json',
     },
+    'depth_guard': {
+        '': 'CHECKPOINT',
+        '--nosuch x': '--nosuch',
+        '/nosuch': '/nosuch',
+        "'a file'": 'a file',
+        'TINY --split mars': 'mars',
+        'TINY --drives 0': 'at least 1',
+        'TINY --device tpu': 'tpu',
+    },
     'doctor': {
         '--no-robot': 'nothing to look at: give CHECKPOINT',
         '--nosuch x': '--nosuch',

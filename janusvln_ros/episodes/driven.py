@@ -7,27 +7,31 @@ wheels slip, a robot that runs into something pushes until odometry says that it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from janusvln_ros.actions import Action, FORWARD_STEP, TURN_STEP
 from janusvln_ros.motion.commands import Command
 from janusvln_ros.motion.config import ExecutorConfig
 from janusvln_ros.motion.executor import Executor
-from janusvln_ros.motion.types import Mode, Request, Result, State
+from janusvln_ros.motion.safety.rays import Lens, Mount
+from janusvln_ros.motion.safety.standing import Picture
+from janusvln_ros.motion.types import Mode, Request, Result, State, Status
 from janusvln_ros.parameters import build
 from janusvln_ros.sim.camera import CameraModel
 from janusvln_ros.sim.house import House
 from janusvln_ros.sim.physics import PhysicsWorld, WheelOdometry
 from janusvln_ros.sim.world import KinematicWorld
+import numpy as np
 
 PERIOD = 0.02  # s, between two updates of the executor
 THINKING = 0.2  # s, from where a motion ended to the next action: picture and decision
 LONGEST = 60.0  # s, of an action
 # The simulator's robot has no obstacle sensor, as config/robot_simulator.yaml says.
-_CONFIG = {
-    mode: build(ExecutorConfig, {'stop_distance': 0.0, 'execution_mode': mode.value, **more})
-    # Nobody tells the executor here that the navigator lives.
-    for mode, more in ((Mode.STEP, {}), (Mode.CONTINUOUS, {'navigator_timeout': 0.0}))
+# Nobody tells the executor here that the navigator lives.
+_PARAMETERS: dict[Mode, dict[str, Any]] = {
+    Mode.STEP: {'stop_distance': 0.0},
+    Mode.CONTINUOUS: {'stop_distance': 0.0, 'navigator_timeout': 0.0},
 }
 
 
@@ -36,8 +40,9 @@ class DrivenWorld(KinematicWorld):
     A KinematicWorld whose robot is driven in physics while `driven` is set, from reset() on.
 
     wheel_error: see PhysicsWorld. mode: of the executor. period: in continuous mode, s from one
-    picture to the next; None: the next is taken when the goal before is reached. `watch` is called
-    with the odometry at each of the executor's updates, also while a person steers.
+    picture to the next; None: the next is taken when the goal before is reached. parameters: more
+    of the executor's. `watch` is called with the odometry at each of the executor's updates, also
+    while a person steers.
     """
 
     def __init__(
@@ -50,9 +55,12 @@ class DrivenWorld(KinematicWorld):
         wheel_error: float = 0.0,
         mode: Mode = Mode.STEP,
         period: float | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> None:
         self.driven, self._wheel_error = driven, wheel_error
         self._mode, self._period = mode, period
+        values = {'execution_mode': mode.value, **_PARAMETERS[mode], **(parameters or {})}
+        self._config = build(ExecutorConfig, values)
         self.watch: Callable[[WheelOdometry], None] = lambda seen: None
         super().__init__(house, camera=camera, seed=seed)
 
@@ -61,7 +69,7 @@ class DrivenWorld(KinematicWorld):
         super().reset(x, y, yaw)
         if self.driven:
             self._base = PhysicsWorld(self.house, self.pose, wheel_error=self._wheel_error)
-            self._executor = Executor(_CONFIG[self._mode])
+            self._executor = Executor(self._config)
 
     def step(self, action: int) -> bool:
         """
@@ -85,6 +93,30 @@ class DrivenWorld(KinematicWorld):
         self._x, self._y, self._yaw = base.pose
         good = (Result.SUCCEEDED,) if self._mode is Mode.STEP else (Result.SUCCEEDED, Result.NONE)
         return executor.status.result not in good or base.in_contact
+
+    @property
+    def status(self) -> Status:
+        """Give what the executor tells of the last action."""
+        return self._executor.status
+
+    @property
+    def touches(self) -> bool:
+        """Tell whether the body touches something."""
+        return self._base.in_contact
+
+    def show_depth(
+        self, depth: np.ndarray, focal: tuple[float, float], centre: tuple[float, float]
+    ) -> str:
+        """
+        Let the executor have the depth of the camera's picture of now; return what is wrong.
+
+        depth: (H, W) m, NaN: not known; focal, centre: of these pixels, x and y.
+        """
+        mount = Mount.of(z=self.camera.elevation, pitch=self.camera.tilt).optical
+        now = self._base.time
+        return self._executor.guess.on_picture(
+            'camera', now, now, lambda: Picture(depth, Lens(*focal, *centre), mount)
+        )
 
     def _under_way(self, picture: float) -> bool:
         """Tell whether the next picture is still to come, after the one taken then (s)."""
