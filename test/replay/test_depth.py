@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
+pytestmark = pytest.mark.slow
 HFOV, HEIGHT, TILT, UNIT, WALL = 1.4, 1.25, 0.15, 2.5, 3.0
 WIDTH = 84  # pixels that the policy sees
 LEGS = [(1.0, 0.5, 0.0, 0.0), (2.0, 0.0, 0.0, 1.0), (1.0, 0.5, 0.0, 0.0)]
@@ -229,6 +230,17 @@ def test_depth_without_metres_is_shown_as_relative(tmp_path, replay, room):
     with AnyReader([folder / 'bag']) as bag:
         topics = set(bag.topics)
     assert '/replay/depth/relative' in topics and '/replay/depth/image' not in topics
+
+
+def test_recorded_depth_is_not_taken_for_the_camera(tmp_path, replay, drive):
+    pictures = [(time, image) for topic, time, image in drive.messages if topic == '/image']
+    messages = [
+        ('/front/image_raw' if topic == '/image' else topic, time, message)
+        for topic, time, message in drive.messages
+    ]
+    messages += [('/depth/image', *picture) for picture in pictures[:3]]
+    bag = replace(drive, messages=messages).write(tmp_path / 'bag')
+    assert replay(bag, '--compare', 'live')[0] == 0
 
 
 def test_a_walk_ends_where_odometry_begins_anew(tmp_path):

@@ -35,7 +35,7 @@ def demo(start_command, marked, tmp_path):
 
 
 def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
-    process, running, text = demo('--max-steps', '3', '--count', '2')
+    process, running, text = demo('--max-steps', '3', '--count', '2', '--depth')
     wait_for(lambda: process.poll() is not None, 'end of the demo', PATIENCE)
     printed = text.read_text()
     assert process.returncode == 0, printed
@@ -49,8 +49,8 @@ def test_demo_runs_to_its_end_and_leaves_its_results(demo, tmp_path):
         assert run['outcome'] in ('SUCCEEDED', 'TIMEOUT') and 1 <= run['steps'] <= 3
         assert run['goal_left_m'] > 0 and run['decision_time_p50_s'] > 0
     with av.open(str(tmp_path / 'out' / 'video.mp4')) as video:
-        frames = sum(1 for _ in video.decode(video=0))
-    assert frames > 5
+        sizes = [(one.width, one.height) for one in video.decode(video=0)]
+    assert len(sizes) > 5 and set(sizes) == {(1280, 596)}  # depth beside the camera
     assert (tmp_path / 'out' / 'map.png').stat().st_size > 10000
     import rosbags.highlevel as rosbags
 
