@@ -2,12 +2,14 @@
 
 from contextlib import ExitStack
 from functools import partial
+import signal
 
 from janusvln_ros.msg import NavigatorStatus
 from lifecycle_msgs.msg import Transition
 import pytest
 from ros import Peers, spinning
 from waiting import wait_for
+from watcher import Watcher
 
 pytestmark = pytest.mark.ros
 NAMES = 'a', 'b'
@@ -80,3 +82,39 @@ def test_a_policy_that_hangs_ends_the_process_and_stops_both(crew, start_navigat
         wait_for(lambda peers=peers: peers.actions and peers.actions[-1].action == 0, 'STOP')
     assert process.wait(20) == 1
     assert first.status().reason == NavigatorStatus.REASON_POLICY_ERROR
+
+
+def test_robots_do_not_notice_that_the_processes_of_one_are_killed(
+    ros_domain, start_command, start_navigator
+):
+    processes = {}
+    for name in NAMES:
+        there = '--ros-args', '-r', f'__ns:=/{name}'
+        room = 'rooms:=1', 'house_seed:=4', 'image_width:=64', 'image_height:=48'
+        words = [word for one in room for word in ('-p', one)]
+        processes[name] = [
+            start_command('sim_robot', *there, *words),
+            start_command('motion_executor', *there),
+        ]
+    with ExitStack() as stack:
+        dead, alive = [
+            stack.enter_context(spinning(partial(Watcher, namespace=name), ros_domain))
+            for name in NAMES
+        ]
+        navigator = start_navigator('robots:=[a, b]')
+        for watcher in (dead, alive):
+            watcher.wait(watcher.ready, 'nodes', 150)
+        start = alive.poses[-1]
+        dead.say('F F F F F F')
+        alive.say('L R L R L R F F S')
+        dead.wait_speed()
+        for process in processes['a']:
+            process.send_signal(signal.SIGKILL)
+        dead.wait_end(NavigatorStatus.REASON_INPUT_LOST)
+        alive.wait_end(NavigatorStatus.REASON_SUCCEEDED)
+        assert len(alive.actions) == 9
+        assert abs(alive.distance(start) - 0.5) < 0.05
+        alive.say('F S')
+        alive.wait(lambda: len(alive.actions) == 11, 'the next instruction')
+        alive.wait_end(NavigatorStatus.REASON_SUCCEEDED)
+        assert navigator.poll() is None
