@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import json
 import os
 from pathlib import Path
+import re
 import shutil
 
 import cv2
@@ -25,6 +26,7 @@ import numpy as np
 
 ANNOTATIONS = 'annotations.json'
 _ENDINGS = {f'_{action.name.lower()}': int(action) for action in Action}
+_DIGITS = re.compile(r'(\d+)')
 _PICTURES = ('.png', '.jpg', '.jpeg')
 
 
@@ -113,13 +115,19 @@ def _annotated(folder: Path, entry: object, where: str) -> Trajectory:
     place = folder / 'images' / name / 'rgb'
     if not place.is_dir():
         raise ValueError(f'{where}: no folder {place}')
-    pictures = tuple(sorted(p for p in os.listdir(place) if p.lower().endswith(_PICTURES)))
+    found = (p for p in os.listdir(place) if p.lower().endswith(_PICTURES))
+    pictures = tuple(sorted(found, key=_in_order))
     labels = tuple(actions[1 : len(pictures)])
     if len(labels) != len(pictures) - 1 or actions[len(pictures) :] not in ([], [0]):
         raise ValueError(
             f'{where}: {len(actions)} actions for {len(pictures)} pictures in {place}'
         )
     return Trajectory(str(entry['id']), tuple(told), place, pictures, (*labels, int(Action.STOP)))
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """Sort names by the numbers in them: 999.jpg comes before 1000.jpg."""
+    return [(int(part) if i % 2 else 0, part) for i, part in enumerate(_DIGITS.split(name))]
 
 
 def _existing(folder: Path) -> Path:

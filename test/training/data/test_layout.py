@@ -192,3 +192,13 @@ def test_collect_writes_the_layout_from_the_world(tmp_path):
     stamp = (trajectory.folder / '000.jpg').stat().st_mtime_ns
     assert data_command.main(arguments) == 0
     assert (trajectory.folder / '000.jpg').stat().st_mtime_ns == stamp
+
+
+def test_more_than_a_thousand_pictures_stay_in_order(tmp_path):
+    writer = AnnotationWriter(tmp_path, 'train')
+    actions = [1, 2] * 501 + [0]
+    writer.write('long', 'Go on.', [_picture(0)[:2, :2]] * len(actions), actions)
+    (long,) = read_annotations(tmp_path)
+    assert [Path(name).stem for name in long.pictures[998:]] == [
+        '998', '999', '1000', '1001', '1002'
+    ]  # fmt: skip
