@@ -28,6 +28,7 @@ from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.tasks import FORMS
 from janusvln_ros.training.data.edits import edited, read_edits
 from janusvln_ros.training.data.layout import (
+    ANNOTATIONS,
     AnnotationWriter,
     build_examples,
     read_annotations,
@@ -303,11 +304,16 @@ def _look(arguments: argparse.Namespace) -> None:
 
 
 def _to_lerobot(arguments: argparse.Namespace) -> None:
+    from janusvln_ros.training.data.lerobot.card import write_card
     from janusvln_ros.training.data.lerobot.export import export
 
     edits = read_edits(arguments.edits)
     trajectories = edited(read_annotations(arguments.folder), edits)
     exported = export(trajectories, arguments.folder, arguments.dataset)
+    words = ['to-lerobot', str(arguments.folder), str(arguments.dataset)]
+    words += [word for path in arguments.edits for word in ('--edits', str(path))]
+    inputs = [arguments.folder / ANNOTATIONS, *arguments.edits]
+    write_card(arguments.dataset, words, inputs)
     for note in exported.notes:
         print(f'note: {note}', file=sys.stderr)
     print(f'{exported.written} episodes in {arguments.dataset}')

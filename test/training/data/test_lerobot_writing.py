@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
+import sys
 
 from janusvln_ros.training.data.command import main
 from janusvln_ros.training.data.layout import read_annotations, read_picture
@@ -103,3 +105,44 @@ def test_a_folder_of_something_else_is_not_written_into(tmp_path, capfd):
     (tmp_path / 'none/annotations.json').write_text('[]')
     notes = data(capfd, 'to-lerobot', tmp_path / 'none', tmp_path / 'new', status=2)
     assert 'there is no trajectory' in notes
+
+
+def test_without_pyarrow_a_line_says_what_is_needed(tmp_path, capfd, monkeypatch):
+    room = 'janusvln_ros.training.data.lerobot'
+    for name in [name for name in sys.modules if name.startswith(room)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, 'pyarrow', None)
+    for words in (['to-lerobot', tmp_path, tmp_path / 'set'], ['from-lerobot', tmp_path, '/x']):
+        error = data(capfd, *words, status=2)
+        assert error == (
+            f'janusvln data {words[0]}: LeRobot datasets need pyarrow; get it by: pip install '
+            'pyarrow\n'
+        )
+
+
+def test_a_card_tells_what_it_was_made_from(tmp_path, capfd):
+    folder, root = trajectories(tmp_path / 'own'), tmp_path / 'set'
+    bag, edits = tmp_path / 'küche', tmp_path / 'edits.json'
+    bag.mkdir()
+    (bag / 'küche_0.mcap').write_bytes(b'drives')
+    edits.write_text('{"edits": {}}')
+    for path in (folder / 'recorded').iterdir():
+        told = path.read_text(encoding='utf-8')
+        path.write_text(told.replace('a/küche', str(bag)), encoding='utf-8')
+    trajectories(folder, (5, 3, 9, 4), recorded=False)
+    data(capfd, 'to-lerobot', folder, root, '--edits', edits)
+    card = (root / 'CARD.md').read_text(encoding='utf-8')
+    assert '4 episodes with 21 steps and 5 instructions' in card
+    assert f'    janusvln data to-lerobot {folder} {root} --edits {edits}\n' in card
+    assert (
+        f'| {bag} | 3 |' in card and '| (not recorded: pictures and actions alone) | 1 |' in card
+    )
+    for path in (bag / 'küche_0.mcap', edits, folder / 'annotations.json'):
+        assert f'| {path} | {hashlib.sha256(path.read_bytes()).hexdigest()} |' in card
+    video = f'videos/{CAMERA}/chunk-000/file-000.mp4'
+    assert f'| {video} | {hashlib.sha256((root / video).read_bytes()).hexdigest()} |' in card
+    (bag / 'küche_0.mcap').unlink()
+    bag.rmdir()
+    data(capfd, 'to-lerobot', folder, root)
+    again = (root / 'CARD.md').read_text(encoding='utf-8')
+    assert f'| {bag} | it is no longer there |' in again and '| CARD.md |' not in again
