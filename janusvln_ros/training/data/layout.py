@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 import json
+import mmap
 import os
 from pathlib import Path
 import re
@@ -146,10 +147,14 @@ class AnnotationWriter:
     def __init__(self, folder: Path, split: str) -> None:
         self.folder, self._split = folder, split
         folder.mkdir(parents=True, exist_ok=True)
-        self._entries = []
-        if (folder / ANNOTATIONS).exists():
-            self._entries = json.loads((folder / ANNOTATIONS).read_text(encoding='utf-8'))
-        self.names = {entry['id'] for entry in self._entries}
+        self._path = folder / ANNOTATIONS
+        self.names: set[str] = set()
+        if self._path.exists():
+            try:
+                entries = json.loads(self._path.read_text(encoding='utf-8'))
+            except ValueError as error:
+                raise ValueError(f'{self._path} is not readable as JSON: {error}') from error
+            self.names = {entry['id'] for entry in entries}
 
     def write(
         self, name: str, instruction: str, frames: Sequence[np.ndarray], actions: Sequence[int]
@@ -188,18 +193,36 @@ class AnnotationWriter:
 
     def finish(self, name: str, instructions: Sequence[str], actions: Sequence[int]) -> None:
         """Add a trajectory whose pictures are written, with the right action at each."""
-        self._entries.append(
-            {
-                'id': name,
-                'video': f'{self._split}/{name}',
-                'instructions': list(instructions),
-                'actions': [-1, *(int(action) for action in actions)],
-            }
-        )
+        entry = {
+            'id': name,
+            'video': f'{self._split}/{name}',
+            'instructions': list(instructions),
+            'actions': [-1, *(int(action) for action in actions)],
+        }
+        text = json.dumps(entry, ensure_ascii=False).encode()
+        if self.names:
+            self._append(text)
+        else:
+            part = self._path.with_suffix('.part')
+            part.write_bytes(b'[' + text + b']')
+            part.replace(self._path)
         self.names.add(name)
-        part = self.folder / (ANNOTATIONS + '.part')
-        part.write_text(json.dumps(self._entries, ensure_ascii=False), encoding='utf-8')
-        part.replace(self.folder / ANNOTATIONS)
+
+    def _append(self, entry: bytes) -> None:
+        """Put an entry before the closing bracket, at once: a list may have 100,000 of them."""
+        with self._path.open('r+b', buffering=0) as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            end = content.rfind(b']')
+            content.close()
+            file.seek(end)
+            try:
+                if file.write(b', ' + entry + b']') != len(entry) + 3:
+                    raise OSError(f'{self._path} cannot grow: is the disk full?')
+            except OSError:
+                file.truncate(end)
+                file.seek(end)
+                file.write(b']')
+                raise
 
 
 def build_examples(trajectories: Iterable[Trajectory], target: Path, frames: int = 8) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import resource
 
 import cv2
 from janusvln_ros.episodes.vln_ce import Episode, Instruction, write_episodes
@@ -202,3 +203,20 @@ def test_more_than_a_thousand_pictures_stay_in_order(tmp_path):
     assert [Path(name).stem for name in long.pictures[998:]] == [
         '998', '999', '1000', '1001', '1002'
     ]  # fmt: skip
+
+
+def test_a_full_disk_leaves_the_list_whole(tmp_path):
+    writer, path = AnnotationWriter(tmp_path, 'train'), tmp_path / 'annotations.json'
+    writer.finish('a', ['Go on.', '去吧'], [1, 0])
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limit[1]))
+    try:
+        with pytest.raises(OSError, match='cannot grow'):
+            writer.finish('b', ['Stop.'], [1, 0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert path.read_bytes() == before and writer.names == {'a'}
+    writer.finish('b', ['Stop.'], [1, 0])
+    AnnotationWriter(tmp_path, 'train').finish('c', ['Turn.'], [2, 0])
+    assert [entry['id'] for entry in json.loads(path.read_text(encoding='utf-8'))] == list('abc')
