@@ -11,6 +11,7 @@ import cv2
 from janusvln_ros.imaging.video import VideoWriter
 from janusvln_ros.training.data.layout import AnnotationWriter
 from janusvln_ros.training.data.recorded import Recorded, RecordedCut, RecordedStep
+from made_pictures import picture
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,12 +23,6 @@ SENTENCES = (
     'اذهب إلى الباب',
 )
 CAMERA = 'observation.images.front'
-
-
-def picture(number: int, width: int = 64, height: int = 48) -> np.ndarray:
-    """Draw a picture that tells its own number by its colour, uint8 (H, W, 3)."""
-    across = np.linspace(0, 60, width)[None, :, None] + np.zeros((height, 1, 1))
-    return (across + (number * 12 % 190, 70, 190 - number * 12 % 190)).astype(np.uint8)
 
 
 def actions(count: int) -> list[int]:

@@ -198,11 +198,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; 2 for bad data, which the message names, 130 for Ctrl-C."""
+    """Run the command; 2 for bad data or a full disk, which is named, 130 for Ctrl-C."""
     arguments = _parser().parse_args(argv)
     try:
         _COMMANDS[arguments.command](arguments)
-    except (ValueError, FileNotFoundError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f'janusvln data {arguments.command}: {one_line(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

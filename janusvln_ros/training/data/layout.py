@@ -172,20 +172,17 @@ class AnnotationWriter:
 
         They are numbered from 0; with the first, what an interrupted run has left goes.
         """
-        place = self._place(name, number)
-        cv2.imwrite(f'{place}.jpg', frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        packed = cv2.imencode('.jpg', frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+        self.packed(name, number, packed.tobytes())
 
     def packed(self, name: str, number: int, picture: bytes) -> None:
         """Write one picture that is packed as PNG or JPEG, as it is."""
         ending = 'png' if picture.startswith(b'\x89PNG') else 'jpg'
-        Path(f'{self._place(name, number)}.{ending}').write_bytes(picture)
-
-    def _place(self, name: str, number: int) -> Path:
         place = self.folder / 'images' / name / 'rgb'
         if number == 0:
             self.forget(name)
         place.mkdir(parents=True, exist_ok=True)
-        return place / f'{number:03}'
+        (place / f'{number:03}.{ending}').write_bytes(picture)
 
     def forget(self, name: str) -> None:
         """Remove the pictures of a trajectory that is not finished."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from janusvln_ros.training.data.command import main
 from janusvln_ros.training.data.layout import read_annotations, read_picture, Trajectory
 from made_bags import poses
-from made_lerobot import actions, CAMERA, old_dataset, picture, SENTENCES, trajectories
+from made_lerobot import actions, CAMERA, old_dataset, SENTENCES, trajectories
+from made_pictures import picture
 import numpy as np
 import pytest
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import json
 import os
 from pathlib import Path
+import resource
 import signal
 
 import cv2
 from janusvln_ros.training.data.command import main
 from janusvln_ros.training.data.layout import AnnotationWriter, read_annotations, read_picture
-from made_lerobot import actions, picture, trajectories
+from made_lerobot import actions, trajectories
+from made_pictures import picture
 import numpy as np
 import pytest
 
@@ -130,3 +134,59 @@ def test_odd_pictures_lose_their_last_row(tmp_path, capfd):
     data(capfd, 'from-lerobot', tmp_path / 'set', tmp_path / 'back')
     (one,) = read_annotations(tmp_path / 'back')
     assert read_picture(one.folder / one.pictures[0]).shape == (46, 62, 3)
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let writing fail as on a full disk where a file grows beyond so many bytes."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+@pytest.mark.parametrize('size', [300, 6_000, 60_000])
+def test_a_full_disk_costs_the_open_files_alone(tmp_path, capfd, monkeypatch, size):
+    small_files(monkeypatch)
+    root, noise = tmp_path / 'set', np.random.default_rng(1)
+    folder = trajectories(tmp_path / 'own', (5, 3))
+    writer = AnnotationWriter(folder, 'recorded')
+    frames = [noise.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(30)]
+    data(capfd, 'to-lerobot', folder, root)
+    writer.write('noise', 'go', frames, [1] * 29 + [0])
+    with files_of_at_most(size):
+        error = data(capfd, 'to-lerobot', folder, root, status=2)
+    assert 'janusvln data to-lerobot: ' in error and error.count('\n') == 1
+    data(capfd, 'from-lerobot', root, tmp_path / 'half')
+    assert [one.name for one in read_annotations(tmp_path / 'half')] == ['drive_0', 'drive_1']
+    with files_of_at_most(200):
+        error = data(capfd, 'from-lerobot', root, tmp_path / 'none', status=2)
+    assert 'File too large' in error and error.count('\n') == 1
+    data(capfd, 'to-lerobot', folder, root)
+    data(capfd, 'from-lerobot', root, tmp_path / 'back')
+    assert [one.name for one in read_annotations(tmp_path / 'back')][2:] == ['noise']
+
+
+def test_ctrl_c_while_reading_keeps_what_was_done(tmp_path, capfd, monkeypatch):
+    from janusvln_ros.training.data.lerobot.dataset import Dataset
+
+    folder, root = trajectories(tmp_path / 'own'), tmp_path / 'set'
+    data(capfd, 'to-lerobot', folder, root)
+    pictures = Dataset.pictures
+
+    def interrupted(self, episode, numbers):
+        for number, rgb in enumerate(pictures(self, episode, numbers)):
+            if (episode.index, number) == (1, 2):
+                os.kill(os.getpid(), signal.SIGINT)
+            yield rgb
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Dataset, 'pictures', interrupted)
+        assert 'the same command goes on' in data(
+            capfd, 'from-lerobot', root, tmp_path / 'back', status=130
+        )
+    assert [one.name for one in read_annotations(tmp_path / 'back')] == ['drive_0']
+    data(capfd, 'from-lerobot', root, tmp_path / 'back')
+    same(folder, tmp_path / 'back')

@@ -135,7 +135,11 @@ class LeRobotWriter(AbstractContextManager['LeRobotWriter']):
                 self._tell()  # so that this is known for ours, whatever happens
             height, width = rgb.shape[:2]
             self._video = VideoWriter(self._partial, form.FPS, (width, height), form.KEY_FRAMES)
-        self._video.write(rgb)
+        try:
+            self._video.write(rgb)
+        except OSError:
+            self._video = None  # what is in this file is lost, and no file tells of it
+            raise
         self._shown += 1
 
     def _numbers(self, trajectory: Trajectory, motion: Motion) -> dict[str, Any]:
@@ -187,11 +191,15 @@ class LeRobotWriter(AbstractContextManager['LeRobotWriter']):
         }
 
     def close(self) -> None:
-        """Finish the open files; what tells of them comes last, info.json at the very end."""
-        if self._video is None:
+        """
+        Finish the open files; what tells of them comes last, info.json at the very end.
+
+        After an OSError of any method the dataset is as it was before these files.
+        """
+        video, self._video, self._shown = self._video, None, 0
+        if video is None:
             return
-        self._video.close()
-        self._video, self._shown = None, 0
+        video.close()
         if not self._about:
             self._partial.unlink()
             return
