@@ -3,6 +3,8 @@ What the lerobot library says of a dataset, as JSON; run by a Python that has le
 
 python lerobot_opens.py open ROOT    the dataset, frame by frame, and statistics computed anew
 python lerobot_opens.py convert ROOT upstream's own converter, from v2.1 to v3.0, in place
+python lerobot_opens.py pictures JPEG ...    statistics of an episode's pictures
+python lerobot_opens.py record ROOT DRIVES   a dataset of drives, as the library records them
 """
 
 from __future__ import annotations
@@ -81,6 +83,38 @@ def convert(root: Path) -> dict:
     return {}
 
 
+def record(root: Path, drives: Path) -> dict:
+    """Record [[task, [[x, y, yaw], ...]], ...] at 10 frames a second, the video as it likes."""
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+    from made_pictures import picture
+    import numpy as np
+
+    sizes = {'state': ['x', 'y', 'yaw'], 'speed': ['v', 'w']}
+    features = {
+        key: {'dtype': 'float32', 'shape': (len(sizes[name]),), 'names': sizes[name]}
+        for key, name in (('observation.state', 'state'), ('action', 'speed'))
+    }
+    features['observation.images.front'] = {
+        'dtype': 'video',
+        'shape': (96, 128, 3),
+        'names': ['height', 'width', 'channels'],
+    }
+    dataset = LeRobotDataset.create('own/recorded', 10, features, root=root)
+    for task, poses in json.loads(drives.read_text(encoding='utf-8')):
+        for number, pose in enumerate(poses):
+            dataset.add_frame(
+                {
+                    'observation.state': np.array(pose, np.float32),
+                    'action': np.zeros(2, np.float32),
+                    'observation.images.front': picture(number, 128, 96),
+                    'task': task,
+                }
+            )
+        dataset.save_episode()
+    dataset.finalize()
+    return {'codec': dataset.meta.features['observation.images.front']['info']['video.codec']}
+
+
 def _plain(stats: dict) -> dict:
     return {k: {n: v.tolist() for n, v in numbers.items()} for k, numbers in stats.items()}
 
@@ -90,5 +124,6 @@ if __name__ == '__main__':
     if what == 'pictures':
         answer = pictures(words)
     else:
-        answer = {'open': opened, 'convert': convert}[what](Path(words[0]))
+        job = {'open': opened, 'convert': convert, 'record': record}[what]
+        answer = job(*map(Path, words))
     print(json.dumps(answer))

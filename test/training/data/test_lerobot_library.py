@@ -12,7 +12,9 @@ from typing import Any
 
 from janusvln_ros.training.data.command import main
 from janusvln_ros.training.data.layout import read_annotations, read_picture
+from made_bags import poses
 from made_lerobot import actions, CAMERA, old_dataset, SENTENCES, trajectories
+from made_pictures import picture
 import numpy as np
 import pytest
 
@@ -130,3 +132,23 @@ def test_its_converter_makes_of_version_2_1_what_we_read_the_same(tmp_path, writ
         for place in (root, written / 'set')
     )
     assert ours - theirs == {'janusvln/name', 'janusvln/recorded'} and theirs <= ours
+
+
+def test_what_it_records_is_read_and_cut_into_steps(tmp_path):
+    stand, ahead, turn = (1.0, 0.0, 0.0, 0.0), (2.5, 0.4, 0.0, 0.0), (2.618, 0.0, 0.0, 0.6)
+    way = [stand, ahead, stand, turn, stand]
+    drives = [
+        (sentence, [pose[1:4] for pose in poses(legs, 10.0)])
+        for sentence, legs in ((SENTENCES[0], way), (SENTENCES[1], way[2:]))
+    ]
+    (tmp_path / 'drives.json').write_text(json.dumps(drives), encoding='utf-8')
+    codec = lerobot('record', tmp_path / 'set', tmp_path / 'drives.json')['codec']
+    assert main(['from-lerobot', str(tmp_path / 'set'), str(tmp_path / 'out')]) == 0
+    found = list(read_annotations(tmp_path / 'out'))
+    assert [one.instructions for one in found] == [(SENTENCES[0],), (SENTENCES[1],)]
+    assert [list(one.actions) for one in found] == [[1] * 4 + [2] * 6 + [0], [2] * 6 + [0]]
+    told = json.loads((tmp_path / 'out/recorded/set_000000.json').read_text(encoding='utf-8'))
+    for step, name in list(zip(told['steps'], found[0].pictures))[1:4]:  # it does not stand there
+        number = round((step['time'] + step['lag']) * 10)
+        off = read_picture(found[0].folder / name).astype(int) - picture(number, 128, 96)
+        assert np.abs(off).mean() < 6, codec

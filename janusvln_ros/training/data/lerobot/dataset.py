@@ -138,7 +138,8 @@ class Dataset:
                     about = json.loads(line)
                     index, tasks = int(about['episode_index']), tuple(map(str, about['tasks']))
                     length = int(about['length'])
-                    place = {'episode_chunk': index // self._chunk, 'episode_index': index}
+                    chunk = index // self._chunk
+                    place = {'episode_chunk': chunk, 'chunk_index': chunk, 'episode_index': index}
                     video = self.root / self._video.format(video_key=self.camera, **place)
                     data = self.root / self._data.format(**place)
                 except (ValueError, KeyError, TypeError) as error:
