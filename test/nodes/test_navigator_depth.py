@@ -5,11 +5,13 @@ import math
 import cv2
 from depth_room import HEIGHT, room, UNIT
 from janusvln_ros.imaging.depth import scale_colours, stripes
+from janusvln_ros.nodes.depth_outputs import to_cloud
 import numpy as np
 import pytest
 from rclpy.qos import qos_profile_sensor_data
 from ros import Peers, spinning
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
 from waiting import stays, wait_for
 
 pytestmark = pytest.mark.ros
@@ -107,6 +109,17 @@ def test_metres_from_the_mounted_height(walking):
     assert float(listener.value('depth scale (m per unit)')) == pytest.approx(UNIT, rel=0.03)
     assert 0 < float(listener.value('depth scale spread (m per unit)')) < UNIT
     assert listener.value('depth') == 'metres'
+
+
+def test_another_library_reads_the_points():
+    pypcd4 = pytest.importorskip('pypcd4')
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(5, 7, 3)).astype(np.float32)
+    points[2, 3] = np.nan
+    rgb = rng.integers(0, 256, (5, 7, 3), np.uint8)
+    found = pypcd4.PointCloud.from_msg(to_cloud(points, rgb, Header()))
+    assert np.array_equal(found.numpy(('x', 'y', 'z')), points.reshape(-1, 3), equal_nan=True)
+    assert np.array_equal(pypcd4.PointCloud.decode_rgb(found.pc_data['rgb']), rgb.reshape(-1, 3))
 
 
 def test_without_a_lens_depth_is_relative_and_says_so(walking):
