@@ -20,7 +20,8 @@ _POINTS = 1500  # of a picture, at most, that a plane is sought in
 _TRIES = 150
 _STEEP = math.radians(10.0)  # that a floor may seem to lean
 _THICK = 0.03  # of its distance: half the thickness of a floor
-_BELOW = 1.15  # times as far as another plane
+_BELOW = 1.15  # times as far as a plane: well below it
+_UNDER = 0.03  # share of the points that may lie below a floor: under a table top there are more
 _LEAST = 0.15  # share of the points that a floor has at least
 _UNSURE = 0.2  # share of the pixels, the least certain ones, that are left out
 _DRIVEN = 0.3  # m between two frames, at least
@@ -41,7 +42,8 @@ def find_floor(points: np.ndarray, confidence: np.ndarray, gravity: np.ndarray) 
     Find the floor in the lower half of a picture.
 
     points: (H, W, 3) units, optical frame; confidence: (H, W); gravity: (3,), optical frame, of
-    length 1. None where no plane that is about level has enough points.
+    length 1. None where no plane that is about level, and has hardly anything below it, has
+    enough points.
     """
     half = slice(len(points) // 2, None)
     points, confidence = points[half].reshape(-1, 3), confidence[half].ravel()
@@ -63,7 +65,10 @@ def find_floor(points: np.ndarray, confidence: np.ndarray, gravity: np.ndarray) 
     normals, distances = normals[level], distances[level]
     if not len(normals):
         return None
-    best = _lowest(_on(points, normals, distances), distances)
+    lowest = (normals @ points.T > _BELOW * distances[:, None]).mean(axis=1) <= _UNDER
+    if not lowest.any():
+        return None
+    best = int((_on(points, normals, distances).sum(axis=1) * lowest).argmax())
     normal, distance = normals[best], distances[best]
     for _ in range(3):
         inliers = points[_on(points, normal[None], np.array([distance]))[0]]
@@ -77,16 +82,6 @@ def find_floor(points: np.ndarray, confidence: np.ndarray, gravity: np.ndarray) 
     if share < _LEAST or along < math.cos(_STEEP) or distance <= 0:
         return None
     return Floor(distance, normal, share, math.acos(min(1.0, along)))
-
-
-def _lowest(on: np.ndarray, distances: np.ndarray) -> int:
-    """Choose a plane of which points lie on it, bool (P, N): the fullest, or one well below."""
-    best = int(on.sum(axis=1).argmax())
-    while True:  # table tops lie above the floor
-        others = (on & ~on[best]).mean(axis=1) * (distances > _BELOW * distances[best])
-        if others.max() < _LEAST:
-            return best
-        best = int(others.argmax())
 
 
 def _on(points: np.ndarray, normals: np.ndarray, distances: np.ndarray) -> np.ndarray:

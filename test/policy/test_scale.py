@@ -72,6 +72,12 @@ def test_a_table_top_is_not_the_floor(top, seed):
     assert 1.25 / floor_of(depth, 0.3).distance == pytest.approx(1, rel=0.03)
 
 
+def test_below_a_floor_is_nothing():
+    depth = room(1.25, 0.3, table=(0.75, 0.5, 2.0))  # of the floor behind it a little is seen
+    assert (depth > 0.99 * room(1.25, 0.3))[24:].mean() < 0.2
+    assert floor_of(depth, 0.3) is None
+
+
 @few
 @given(st.integers(0, 99))
 def test_no_floor_is_made_up(seed):
