@@ -105,7 +105,7 @@ def test_metres_from_the_mounted_height(walking):
     assert np.allclose(y[lowest], HEIGHT, rtol=0.03)  # the floor
     assert {'rgb'} < set(offsets)
 
-    assert listener.value('depth scale from') == 'height'
+    wait_for(lambda: listener.value('depth scale from') == 'height', 'diagnostics since then')
     assert float(listener.value('depth scale (m per unit)')) == pytest.approx(UNIT, rel=0.03)
     assert 0 < float(listener.value('depth scale spread (m per unit)')) < UNIT
     assert listener.value('depth') == 'metres'
