@@ -36,6 +36,12 @@ def is_checkpoint(value: str, values: Mapping[str, str]) -> None:
         raise ValueError('there is no checkpoint: no config.json in such a folder')
 
 
+def is_adapter(value: str, values: Mapping[str, str]) -> None:
+    """Check that a value is an adapter's folder, or empty."""
+    if value and not (Path(value) / 'adapter_config.json').is_file():
+        raise ValueError('there is no adapter: no adapter_config.json in such a folder')
+
+
 ARGUMENTS = (
     Argument(
         'checkpoint',
@@ -43,6 +49,13 @@ ARGUMENTS = (
         'Folder of the checkpoint (Hugging Face layout); has to be given. random: small random '
         'weights that do not follow the instruction, to try the plumbing.',
         check=is_checkpoint,
+    ),
+    Argument(
+        'adapter',
+        '',
+        "Folder of a low-rank adapter (PEFT's layout) that is added to the checkpoint's weights; "
+        'empty: none. Counts instead of what a file says.',
+        check=is_adapter,
     ),
     Argument(
         'computer',
@@ -104,6 +117,7 @@ def generate_launch_description() -> LaunchDescription:
             ParameterFile(LaunchConfiguration('navigator_params')),
             from_arguments(
                 checkpoint=str,
+                adapter=str,
                 execution_mode=str,
                 image_transport=str,
                 autostart=bool,

@@ -62,7 +62,8 @@ def test_navigator_files_hold_only_what_differs(path):
         (benchmark.parser, set(flatten(PolicyOptions)) - {'image_width', 'dtype', 'threads'}),
         (
             evaluate.parser,
-            {'checkpoint', 'device', 'language_weights', 'geometry_heads', 'decoding', 'threads'},
+            {'checkpoint', 'adapter', 'device', 'language_weights', 'geometry_heads', 'decoding'}
+            | {'threads'},
         ),
     ],
 )
@@ -74,7 +75,8 @@ def test_commands_offer_what_the_node_offers(make, without):
             continue
         assert f'{one.name} (default {one.default!r}) {one.text}' in node
         assert f'--{one.name.replace("_", "-")} ' in options
-        assert f'{re.sub(r"- ", "-", one.text)} (default: {one.default})' in options
+        default = '' if one.default == '' else f' (default: {one.default})'
+        assert f'{re.sub(r"- ", "-", one.text)}{default}' in options
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ WRONG = [
     ('collision_monitor', f'collision_params:={CONFIG}/twist_mux.yaml', 'collision_monitor'),
     ('workstation', '', 'checkpoint is missing'),
     ('all', 'checkpoint:=/nosuch', 'no config.json'),
+    ('navigator', 'checkpoint:=random adapter:=/nosuch', 'no adapter_config.json'),
     # One is named: without rosbag2 the first, else the second.
     ('all', f'checkpoint:=random record:=true record_to:={ROOT}', 'record'),
     ('all', 'checkpoint:=random computer:=abacus', 'laptop_cpu'),

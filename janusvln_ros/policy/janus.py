@@ -29,6 +29,7 @@ from janusvln_ros.policy.interface import Decision, FrameGeometry, MemoryUsage
 from janusvln_ros.policy.load import choose_device, choose_dtype
 from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig
 from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.adapter import read_adapter
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.network.heads import HEADS_OF, Levels
 from janusvln_ros.policy.network.layers import GatedMLP
@@ -132,6 +133,7 @@ class JanusPolicy:
         language_weights: str | None = None,
         geometry_heads: str = 'none',
         model: JanusModel | None = None,
+        adapter: str | Path | None = None,
     ) -> JanusPolicy:
         """
         Load a checkpoint in the published layout.
@@ -143,6 +145,7 @@ class JanusPolicy:
         language_weights: 'int8', 'fp8' or 'int4' quantise the language model's; torchao does it.
         geometry_heads: 'depth' or 'points' (and depth) load these heads too, for `step`.
         model: the network of another policy of this checkpoint, to be shared.
+        adapter: folder of a low-rank adapter in PEFT's layout, added to the weights.
         Raises CheckpointError for a folder that is missing, partial or foreign.
         """
         if language_weights not in (None, *KINDS):
@@ -157,7 +160,10 @@ class JanusPolicy:
         if model is None:
             host = frozenset({EMBEDDINGS})
             heads = HEADS_OF[geometry_heads]
-            model = checkpoint.load(path, config, device, dtype, language_weights, host, heads)
+            added = read_adapter(adapter) if adapter is not None else None
+            model = checkpoint.load(
+                path, config, device, dtype, language_weights, host, heads, added
+            )
         return cls(
             model,
             encoder,

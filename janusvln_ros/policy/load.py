@@ -61,6 +61,7 @@ def load_policy(options: PolicyOptions, model: JanusModel | None = None) -> Janu
             else options.language_weights,
             geometry_heads=options.geometry_heads,
             model=model,
+            adapter=options.adapter or None,
         )
 
 

@@ -22,6 +22,11 @@ class PolicyOptions:
         'Folder of the checkpoint (Hugging Face layout), or "random" for small random weights '
         'to try the plumbing with: the robot then does not follow the instruction.',
     )
+    adapter: str = parameter(
+        '',
+        "Folder of a low-rank adapter (PEFT's layout) of the language model, added to the "
+        "checkpoint's weights as they are loaded; empty: none.",
+    )
     device: str = parameter(
         'auto',
         'Where the policy runs; auto takes CUDA if there is any.',
@@ -84,7 +89,14 @@ class PolicyOptions:
     @property
     def network(self) -> tuple[str, ...]:
         """Tell what the weights in memory are; policies that agree in it can share them."""
-        return self.checkpoint, self.device, self.dtype, self.language_weights, self.geometry_heads
+        return (
+            self.checkpoint,
+            self.adapter,
+            self.device,
+            self.dtype,
+            self.language_weights,
+            self.geometry_heads,
+        )
 
     def memory(self) -> MemoryConfig:
         """Return what is remembered; ValueError for choices that contradict each other."""

@@ -40,6 +40,9 @@ def settings_of(options: PolicyOptions, policy: Policy) -> dict[str, str]:
     if Path(options.checkpoint).is_dir():
         settings['checkpoint'] = Path(options.checkpoint).resolve()
     settings['checkpoint_hash'] = checkpoint_hash(options.checkpoint)
+    if options.adapter:
+        settings['adapter'] = Path(options.adapter).resolve()
+        settings['adapter_hash'] = checkpoint_hash(options.adapter)
     settings['janusvln_ros'] = janusvln_ros.version()
     for name in _LIBRARIES:
         try:

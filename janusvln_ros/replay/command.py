@@ -254,7 +254,10 @@ def _choice(options: argparse.Namespace, recorded: Mapping[str, str]) -> PolicyO
         raise UsageError(_MODEL)
     if not options.model and checkpoint != 'random' and not Path(checkpoint).is_dir():
         raise UsageError(f'{_MODEL}: the bag was recorded with {checkpoint}, which is not here')
-    values = options_of(recorded) | given(PolicyOptions, options)
+    values = options_of(recorded)
+    if options.model:
+        values.pop('adapter', None)  # it was made for the recorded checkpoint
+    values |= given(PolicyOptions, options)
     if (options.depth or options.points) and values.get('geometry_heads', 'none') == 'none':
         values['geometry_heads'] = 'depth'
     return build(PolicyOptions, values | {'checkpoint': checkpoint})

@@ -16,6 +16,7 @@ import shutil
 from typing import Any
 
 from janusvln_ros.policy.network import quantization
+from janusvln_ros.policy.network.adapter import Adapter
 from janusvln_ros.policy.network.config import (
     CheckpointError,
     GeometryConfig,
@@ -52,6 +53,7 @@ def load(
     language_weights: str | None = None,
     host: frozenset[str] = frozenset(),
     heads: Iterable[str] = (),
+    adapter: Adapter | None = None,
 ) -> JanusModel:
     """
     Load a folder's tensors straight to the device in `dtype`, one by one.
@@ -59,6 +61,7 @@ def load(
     language_weights: one of `quantization.KINDS`; each weight is quantised as it arrives, so that
     there is never room needed for all of them. host: names of tensors that stay in host memory.
     heads: dense heads that are loaded too, in float32, as the published code runs them.
+    adapter: is added to the weights as they arrive, before they are quantised.
     Raises CheckpointError that names every missing, unexpected and misshapen key.
     """
     files = tensor_files(folder)
@@ -67,6 +70,8 @@ def load(
     model = build(config, heads)
     wanted = shapes(model)
     check(wanted, files, origin=str(folder))
+    if adapter is not None:
+        adapter.check(wanted)
 
     def tensors() -> Iterator[tuple[str, torch.Tensor]]:
         for path, names in files.items():
@@ -74,6 +79,8 @@ def load(
                 for name in filter(wanted.__contains__, names):
                     tensor = (host_shard if name in host else shard).get_tensor(name)
                     kind = torch.float32 if name.startswith(HEAD_PREFIXES) else dtype
+                    if adapter is not None:
+                        tensor = adapter.add(name, tensor)
                     yield name, tensor.to(kind, copy=True)
 
     return fill(model, tensors(), language_weights)
