@@ -214,20 +214,22 @@ class Scene(Bench):
             self._images.publish(image)
 
     def start_sensors(self, **messages: Any) -> None:
-        """Publish messages of obstacle sensors again and again, by topic."""
+        """Publish messages of obstacle sensors again and again, all with one stamp, by topic."""
+        publishers = {}
         for topic, message in messages.items():
-            self.sensors[topic] = message
             publisher = self.node.create_publisher(type(message), topic, qos_profile_sensor_data)
-            self.node.create_timer(0.1, lambda topic=topic, by=publisher: self._sense(topic, by))
             wait_for(publisher.get_subscription_count, f'{topic} to be heard', _START)
+            self.sensors[topic], publishers[topic] = message, publisher
+        self.node.create_timer(0.1, lambda: self._sense(publishers))
         time.sleep(1.0)
 
-    def _sense(self, topic: str, publisher: Any) -> None:
-        message = self.sensors[topic]
-        if message is not None:
-            now = self.node.get_clock().now().nanoseconds * 1e-9
-            message.header.stamp = to_stamp(now + self.sensors_late)
-            publisher.publish(message)
+    def _sense(self, publishers: dict[str, Any]) -> None:
+        now = self.node.get_clock().now().nanoseconds * 1e-9
+        for topic, publisher in publishers.items():
+            message = self.sensors[topic]
+            if message is not None:
+                message.header.stamp = to_stamp(now + self.sensors_late)
+                publisher.publish(message)
 
     # ---- what is asked of it ----
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 from obstacle_messages import ahead, cloud, depth_image, room, scan
+from pictures import depth_of, LENS
+from sensor_msgs.msg import CameraInfo
 
 from matrix.row import AT_ONCE, Row
-from matrix.scene import LEFT, Scene
+from matrix.scene import FORWARD, LEFT, Scene
 
 READY = 'ready; INPUT_LOST until it sees'
 SPEAKS = 'ready; INPUT_LOST until all its messages have been good for `obstacle_timeout`'
@@ -92,6 +94,30 @@ def points(name: str, message: Any, says: str, then: str = READY) -> Row:
     )
 
 
+def guess(name: str, begin: Callable[[Scene], None], says: str, then: str) -> Row:
+    """Return a row about a robot that trusts the navigator's depth alone to stop it."""
+    k = [LENS.focal_x, 0.0, LENS.centre_x, 0.0, LENS.focal_y, LENS.centre_y, 0.0, 0.0, 1.0]
+    info = CameraInfo(width=112, height=84, k=k)
+    return Row(
+        name,
+        AT_ONCE,
+        then,
+        0.7,
+        begin,
+        says,
+        parameters=('guessed_depth:=stop', 'guess_timeout:=0.5', 'sensor_mounts:=parameters'),
+        prepare=lambda scene: scene.start_sensors(
+            **{'depth/image': guessed((5.0, 2.0)), 'depth/camera_info': info}
+        ),
+        wishes=(FORWARD,),
+    )
+
+
+def guessed(*things: tuple[float, float]) -> Any:
+    """Return the navigator's depth of things ahead: how far, how high (m)."""
+    return depth_image(depth_of(*things), '32FC1')
+
+
 SENSORS = (
     row('scan silent', looks('scan', None), 'scan silent'),
     row('scan of an obstacle', looks('scan', scan(ranges=[0.35] * 360)), 'obstacle', BLOCKED),
@@ -133,4 +159,22 @@ SENSORS = (
     points('cloud of NaN', cloud(np.full((500, 3), math.nan)), 'blind'),
     points('cloud of no points', cloud(np.zeros((0, 3))), 'no points', SPEAKS),
     points('cloud of an obstacle', cloud(room(0.3)), 'obstacle', BLOCKED),
+    guess(
+        "the navigator's depth silent (`guessed_depth` stop, `guess_timeout` 0.5 s)",
+        looks('depth/image', None),
+        'no guess of the way',
+        'ready; INPUT_LOST until it sees; turns are still possible',
+    ),
+    guess(
+        "the navigator's depth of an obstacle (`guessed_depth` stop)",
+        looks('depth/image', guessed((0.5, 2.0))),
+        "network's guess",
+        BLOCKED,
+    ),
+    guess(
+        "the navigator's depth of NaN (`guessed_depth` stop, `guess_timeout` 0.5 s)",
+        looks('depth/image', depth_image(np.full((84, 112), math.nan), '32FC1')),
+        'are needed',
+        'ready; INPUT_LOST until it sees; turns are still possible',
+    ),
 )
