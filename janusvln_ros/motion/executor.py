@@ -146,10 +146,12 @@ class Executor:
 
         problem: what odometry.on_frames has said.
         """
+        was_silent = self.odometry.is_silent(now)
         problem = problem or self.odometry.on_odometry(stamp, x, y, yaw, now)
-        if problem:
-            self.obstacles.forget()  # what was seen is placed by odometry
+        if problem or was_silent:  # what was seen is placed by odometry, which may begin elsewhere
+            self.obstacles.forget()
             self.guess.forget()
+        if problem:
             self._halt(self.supervisor.fail(problem, now), now)
 
     def on_e_stop(self, pressed: bool, now: float, origin: Origin = _UNKNOWN) -> None:

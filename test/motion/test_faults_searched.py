@@ -35,6 +35,16 @@ def test_each_fault_on_the_way(name, mode):
         machine.teardown()
 
 
+@pytest.mark.parametrize('actions', [(LEFT, FORWARD), (FORWARD, LEFT, LEFT)])
+@pytest.mark.parametrize('every', [0.3, 0.8])
+def test_slow_turns_between_drives_are_counted(every, actions):
+    machine = FaultMachine()
+    machine.start('continuous', delay=0.05, odometry_delay=0.05, every=5, scale=1.0)
+    machine.breaks('yaw frozen', 0.0)
+    machine.alternates(actions, every, seconds=30)
+    assert machine.robot.executor.stands
+
+
 @pytest.mark.parametrize('mode', ['step', 'continuous'])
 @pytest.mark.parametrize('name', ['about a half', 'too little', 'left wheel dead', 'frozen'])
 @pytest.mark.parametrize(('on', 'off'), [(0.2, 0.1), (0.3, 0.6)])

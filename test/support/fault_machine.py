@@ -19,6 +19,7 @@ ACTIONS = st.sampled_from([FORWARD, LEFT, RIGHT])
 SHARES = st.integers(0, 20).map(lambda twentieths: twentieths / 20.0)
 SECONDS = st.integers(0, 30).map(lambda tenths: tenths / 10.0)
 TENTHS = st.integers(1, 9).map(lambda tenths: tenths / 10.0)
+LONG = st.integers(1, 30)  # s
 PARTS = st.one_of(
     st.builds(Command, st.just(Kind.MOVE), st.sampled_from([0.1, 0.25, 0.6, 3.0])),
     st.builds(
@@ -94,6 +95,15 @@ class FaultMachine(RuleBasedStateMachine):
             self._run(on)
             self.robot.act(0)
             self._run(off)
+
+    @rule(actions=st.lists(ACTIONS, min_size=2, max_size=3), every=TENTHS, seconds=LONG)
+    def alternates(self, actions: list[int], every: float, seconds: int) -> None:
+        """Ask for one action after the other, before the one before has ended."""
+        end = self.robot.base.time + seconds
+        while self.robot.base.time < end:
+            for action in actions:
+                self._ask_action(action)
+                self._run(every)
 
     @rule(parts=st.lists(PARTS, min_size=1, max_size=3), seconds=SECONDS)
     def says(self, parts: list[Command], seconds: float) -> None:

@@ -14,7 +14,7 @@ from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.safety.odometry import Odometry
 from janusvln_ros.motion.types import Result, Velocity
 
-_LEAST = 0.65  # of what was commanded: starting and stopping, a robot slips more
+_LEAST = 0.75  # of what was commanded: a robot slips by a fifth
 _STUCK = 0.1  # of what was commanded: less counts as standing still
 _TURNS = 0.1  # m/rad: whoever drives more than this only steers, against what wheels do
 

@@ -61,7 +61,8 @@ class Standing:
         """
         Take in a picture that was taken from a pose; return what share of the way it knows.
 
-        That is of the pixels that look through the plane across the way, `distance` (m) ahead.
+        That is of the pixels that look through the plane across the way, `distance` (m) ahead, and
+        do not end within the robot. What ends there ahead of the half of its front is in the way.
         What the picture sees through goes, also where it sees the same thing farther away; what it
         does not show stays.
         """
@@ -71,15 +72,18 @@ class Standing:
             low = max(self._body.floor_height, _LOW * float(rays.origin[2]))
             solid = (low < ends[:, 2]) & (ends[:, 2] < self._body.robot_height)
             solid &= np.hypot(ends[:, 0], ends[:, 1]) < _REACH
-        ends = ends[solid]
-        ends = ends[~self._body.outline.covers(ends[:, :2])]
+            inside = self._body.outline.covers(ends[:, :2])
+            itself = inside & (ends[:, 0] <= self._body.outline.extent(1) / 2.0)
+        ends = ends[solid & ~itself]
         here = self._from(pose)
         with np.errstate(invalid='ignore'):
             gone = picture.behind(here) > _BEHIND
         kept = ~gone & (np.hypot(here[:, 0], here[:, 1]) < _REACH)
         every = np.concatenate([_in_cells(_placed(ends, pose)), self._points[kept]])
         self._points = every[np.unique(_cells(every), return_index=True)[1]]  # the newest
-        known = ~np.isnan(rays.ranges)[self._looks(rays.origin, rays.directions, distance)]
+        known = ~(np.isnan(rays.ranges) | inside)[
+            self._looks(rays.origin, rays.directions, distance)
+        ]
         return float(known.mean()) if known.size else 0.0
 
     def ahead(self, pose: Pose) -> float:

@@ -13,7 +13,7 @@ from janusvln_ros.motion.types import Result, State
 import numpy as np
 from pictures import depth_of, HEIGHT, LENS, picture
 import pytest
-from robot import FORWARD, LEFT, Robot
+from robot import FORWARD, LEFT, Robot, START
 from sights import see, wall
 
 FRONT = 0.2  # m, of the default body
@@ -306,3 +306,31 @@ def test_it_clears_nothing_that_a_sensor_reports_and_replaces_none():
     robot.act(FORWARD)
     robot.run_until_standing(0.5)
     assert robot.status.result is Result.BLOCKED and 'guess' not in robot.status.message
+
+
+@pytest.mark.parametrize('share', [1.0, 0.5, 0.3, 0.1])
+def test_what_seems_to_be_within_the_robot_is_in_its_way_or_not_known(share):
+    robot = Robot(guessed_depth='stop')
+    depth = np.minimum(depth_of((0.62, 2.0)), 9.0) * share
+    near = Picture(depth, LENS, Mount.of(z=HEIGHT).optical)
+    for _ in range(4):
+        show(robot.executor.guess, near, robot.now)
+        robot.act(FORWARD)
+        robot.run_until_standing()
+    assert robot.status.result in (Result.BLOCKED, Result.INPUT_LOST)
+    assert robot.base.pose.seen_from(START)[0] < 0.05
+
+
+def test_odometry_that_may_begin_elsewhere_after_a_silence_makes_it_forget():
+    robot = Robot(guessed_depth='stop')
+    look(robot, (0.5, 2.0))
+    assert robot.act(FORWARD) == ''
+    robot.run_until_standing()
+    assert robot.status.result is Result.BLOCKED
+    flows, robot.odometry = robot.odometry, lambda stamp, pose: None
+    robot.run(0.7)
+    robot.odometry = flows
+    robot.run(1.2)
+    robot.act(FORWARD)
+    robot.run_until_standing()
+    assert robot.status.result is Result.INPUT_LOST
