@@ -24,7 +24,7 @@ _STEERS = 0.05  # of top speed: less steering need not be told by odometry
 _LONG = 1.0  # s of commands without any odometry that moves
 _SLOWS = 0.85  # of what may be unconfirmed: the robot slows down to end there
 _ANSWERS = 0.6  # s after the last command: what odometry tells later is no answer to it
-_COMPARES = 0.3  # s in which odometry that has come shows that it tells a half, or twice
+_COMPARES = 0.34  # s in which odometry that has come shows that it tells a half, or twice
 
 
 @dataclass(frozen=True)
