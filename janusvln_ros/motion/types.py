@@ -7,6 +7,8 @@ from enum import Enum, IntEnum
 
 from janusvln_ros.motion.commands import Command
 
+_STEERS = 0.1  # m/rad: who drives more than this does not turn on the spot
+
 
 class State(IntEnum):
     """What the base is doing; values equal MotionStatus.STATE_*."""
@@ -45,6 +47,11 @@ class Velocity:
 
     linear: float = 0.0
     angular: float = 0.0
+
+    @property
+    def steers(self) -> bool:
+        """Whether a turn only keeps it to its line; one on the spot does not."""
+        return abs(self.linear) > _STEERS * abs(self.angular)
 
 
 @dataclass(frozen=True)

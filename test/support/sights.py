@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.safety.obstacles import Obstacles
 from janusvln_ros.motion.safety.rays import Mount, Rays, scan_rays
 import numpy as np
@@ -11,6 +12,22 @@ import numpy as np
 BEAMS = 720
 ANGLES = -math.pi + np.arange(BEAMS) * math.tau / BEAMS  # rad
 HEIGHT = 0.2  # m, of a laser
+
+
+class Driver:
+    """A robot that stands somewhere and wants to go ahead, or what it is told (m, rad)."""
+
+    pose = Pose()
+    wants = (0.25, 0.0)
+
+    def pose_at(self, stamp: float) -> Pose:
+        return self.pose
+
+    def predicted(self, now: float) -> Pose:
+        return self.pose
+
+    def ahead(self, now: float) -> tuple[float, float]:
+        return self.wants
 
 
 def wall(distance: float, behind: float = math.inf) -> np.ndarray:

@@ -14,9 +14,8 @@ from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.safety.odometry import Odometry
 from janusvln_ros.motion.types import Result, Velocity
 
-_LEAST = 0.75  # of what was commanded: a robot slips by a fifth
+LEAST = 0.75  # of what was commanded, that odometry has to tell: a robot slips by a fifth
 _STUCK = 0.1  # of what was commanded: less counts as standing still
-_TURNS = 0.1  # m/rad: whoever drives more than this only steers, against what wheels do
 
 
 class _Account:
@@ -46,7 +45,7 @@ class _Account:
         self._told += moved
         while self._pending and self._pending[0][0] <= due:
             self._answered += self._pending.popleft()[1]
-        if _LEAST * (self._commanded - self._floor[0]) < self._told - self._floor[1]:
+        if LEAST * (self._commanded - self._floor[0]) < self._told - self._floor[1]:
             self._floor = self._commanded, self._told
 
     @property
@@ -77,8 +76,8 @@ class Balance:
             self.reset()
             return
         total, due = self._odometry.total, self._odometry.moved.stamp - self._late
-        turns = abs(velocity.linear) <= _TURNS * abs(velocity.angular)
-        ways = velocity.linear * duration, turns * velocity.angular * duration
+        turn = 0.0 if velocity.steers else velocity.angular  # steering hides what wheels do
+        ways = velocity.linear * duration, turn * duration
         moved = total.x - self._seen.x, total.yaw - self._seen.yaw
         self._seen = total
         for (axis, sign), account in self._accounts.items():
@@ -91,7 +90,7 @@ class Balance:
             name, scale, margin = units[axis]
             commanded, told = account.sums
             is_stuck = stands[axis] or told <= _STUCK * commanded
-            if not is_stuck and _LEAST * commanded - told > margin:
+            if not is_stuck and LEAST * commanded - told > margin:
                 text = (
                     f'commanded {commanded * scale:.2f} {name} bit by bit, odometry says'
                     f' {told * scale:.2f} {name}: does the robot slip, is a wheel radius wrong?'

@@ -12,7 +12,7 @@ import math
 
 from janusvln_ros.motion.commands import Kind
 from janusvln_ros.motion.geometry import Pose, PoseBuffer
-from janusvln_ros.motion.safety.balance import Balance
+from janusvln_ros.motion.safety.balance import Balance, LEAST
 from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.safety.odometry import Odometry
 from janusvln_ros.motion.types import Result, Velocity
@@ -21,7 +21,7 @@ from janusvln_ros.parameters import parameter
 _WINDOWS = 0.1, 0.4, 0.8  # s of odometry that are compared: jerks, quick changes, slow ones
 _LATE = 0.3  # s that the answer may come later than the base's delay says
 _LAG = 0.2  # s that the sum of all answers may lag besides
-_LEAST, _MOST = 0.75, 1.5  # of what was commanded
+_MOST = 1.5  # of what was commanded
 _RECENT = 0.3  # s at the end of the window: what stood still there has met something
 _STUCK = 0.15  # of what was commanded: less counts as standing still
 _NOTHING = 1e-3  # m or rad: no more than this is no command
@@ -215,8 +215,8 @@ def _compare(
 ) -> Verdict | None:
     """Judge one axis: possible answers, at once to late, the way made, whether it stands now."""
     low, high = min(answers), max(answers)
-    least = (_LEAST if low > 0.0 else _MOST) * low - margin
-    most = (_MOST if high > 0.0 else _LEAST) * high + margin
+    least = (LEAST if low > 0.0 else _MOST) * low - margin
+    most = (_MOST if high > 0.0 else LEAST) * high + margin
     if least <= moved <= most:
         return None
     wanted = answers[0]

@@ -19,7 +19,6 @@ _STEER, _STEER_PER_M = 0.15, 0.3  # rad, and rad/m, that a move may turn to keep
 _RESOLUTION, _RESOLUTION_ANGLE = 0.01, 0.02  # m, rad: odometry that moves less may be noise
 _PAYS = 1.3  # times the way that odometry tells is paid back: a robot may slip by a fifth
 _NEW_WAY = 0.25  # m of debt that a confirmed turn of 1 rad pays: there may be a way now
-_TURNS = 0.1  # m/rad: who drives more than this steers
 _STEERS = 0.05  # of top speed: less steering need not be told by odometry
 _LONG = 1.0  # s of commands without any odometry that moves
 _SLOWS = 0.85  # of what may be unconfirmed: the robot slows down to end there
@@ -203,8 +202,7 @@ class Travel:
         self._velocity = velocity
         place, watched = self._odometry.total, self._odometry.in_use
         drives = watched and velocity.linear != 0.0
-        steers = abs(velocity.linear) > _TURNS * abs(velocity.angular)
-        least = _STEERS * self._fastest.angular if steers else 0.0
+        least = _STEERS * self._fastest.angular if velocity.steers else 0.0
         turns = watched and abs(velocity.angular) > least
         self._way.count(velocity.linear * duration, duration, place.x, drives)
         turned = self._heading.count(velocity.angular * duration, duration, place.yaw, turns)

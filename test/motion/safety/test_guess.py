@@ -14,26 +14,10 @@ import numpy as np
 from pictures import depth_of, HEIGHT, LENS, picture
 import pytest
 from robot import FORWARD, LEFT, Robot, START
-from sights import see, wall
+from sights import Driver, see, wall
 
 FRONT = 0.2  # m, of the default body
 STOOL = 0.5  # m high: out of view within 1.2 m
-
-
-class Driver:
-    """A robot that stands somewhere and wants to go ahead (m, rad)."""
-
-    pose = Pose()
-    wants = (0.25, 0.0)
-
-    def pose_at(self, stamp):
-        return self.pose
-
-    def predicted(self, now):
-        return self.pose
-
-    def ahead(self, now):
-        return self.wants
 
 
 def guard(use=Use.STOP, slowest=0.0, **values):

@@ -4,7 +4,6 @@ import math
 
 from hypothesis import given
 from hypothesis import strategies as st
-from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.safety.footprint import BodyParameters
 from janusvln_ros.motion.safety.obstacles import ObstacleParameters, Obstacles
 from janusvln_ros.motion.safety.rays import cloud_rays, Mount, scan_rays
@@ -12,27 +11,11 @@ from janusvln_ros.motion.safety.sensors import MountParameters, SensorParameters
 from janusvln_ros.motion.types import Result
 import numpy as np
 import pytest
-from sights import ANGLES, BEAMS, scan, see, wall
+from sights import ANGLES, BEAMS, Driver, scan, see, wall
 
 FREE = np.full(BEAMS, math.inf)
 BLIND = np.full(BEAMS, math.nan)
 AHEAD = np.abs(ANGLES) < 1.0
-
-
-class Driver:
-    """A robot that stands at the origin and wants to go somewhere (m, rad)."""
-
-    pose = Pose()
-    wants = (0.25, 0.0)
-
-    def pose_at(self, stamp):
-        return self.pose
-
-    def predicted(self, now):
-        return self.pose
-
-    def ahead(self, now):
-        return self.wants
 
 
 def guard(*sensors, **values):
