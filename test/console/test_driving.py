@@ -2,9 +2,11 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+import json
 import time
 
 from browser import hear, say
+from janusvln_ros.console.pictures import HEADER
 from janusvln_ros.console.wheel import Wheel
 import pytest
 
@@ -17,8 +19,9 @@ def moves(robot):
 
 @asynccontextmanager
 async def driver(browser, looks=True):
-    """Give the socket of somebody who has the wheel and sees pictures as they come."""
+    """Give the socket of one who has the wheel and sees pictures, and the states it is told."""
     socket, robot = await browser.socket(), browser.console.robots['r1']
+    states: list[dict] = []
     going = True
 
     async def see() -> None:
@@ -28,18 +31,21 @@ async def driver(browser, looks=True):
             await asyncio.sleep(0.05)
 
     async def read() -> None:
-        while True:
-            await say(socket, type='seen', number=await hear(socket, 'picture', 60.0))
+        while (message := await socket.read_message()) is not None:
+            if isinstance(message, bytes):
+                await say(socket, type='seen', number=HEADER.unpack_from(message)[0])
+            elif (told := json.loads(message))['type'] == 'state':
+                states.append(told)
 
-    tasks = []
     await say(socket, type='take', id=1)
     assert (await hear(socket, 'answer'))['done']
+    tasks = [asyncio.ensure_future(read())]
     if looks:
         await say(socket, type='look', size='large')
-        tasks = [asyncio.ensure_future(see()), asyncio.ensure_future(read())]
+        tasks.append(asyncio.ensure_future(see()))
         await asyncio.sleep(0.3)
     try:
-        yield socket
+        yield socket, states
     finally:
         going = False
         for task in tasks:
@@ -61,7 +67,7 @@ def test_who_has_the_wheel_drives_and_nobody_else(browser):
     robot = browser.console.robots['r1']
 
     async def drive() -> None:
-        async with driver(browser) as first:
+        async with driver(browser) as (first, _):
             assert robot.asked[0] == ('take', '')
             second = await browser.socket()
             await say(second, type='take', id=7)
@@ -85,7 +91,7 @@ def test_closing_the_page_lets_go_and_silence_sends_nothing(browser):
     robot = browser.console.robots['r1']
 
     async def drive() -> None:
-        async with driver(browser) as socket:
+        async with driver(browser) as (socket, _):
             await hold(socket, 0.2)
             count = len(robot.driven)
             await asyncio.sleep(0.25)  # the executor halts by itself meanwhile
@@ -107,7 +113,7 @@ def test_driving_is_locked_while_the_driver_sees_nothing_new(browser, trouble):
     robot = browser.console.robots['r1']
 
     async def drive() -> None:
-        async with driver(browser, looks=trouble != 'no picture') as socket:
+        async with driver(browser, looks=trouble != 'no picture') as (socket, states):
             if trouble == 'old picture':
                 robot.clock = lambda: time.time() + 1.0
             elif trouble == 'frozen':
@@ -123,8 +129,8 @@ def test_driving_is_locked_while_the_driver_sees_nothing_new(browser, trouble):
             await hold(socket, 0.3)
             words = {'no picture': 'not there', 'frozen': 'does not change'}
             word = words.get(trouble, trouble.split()[0])
-            while word not in (await hear(socket, 'state'))['drive']['lock']:
-                pass
+            while word not in states[-1]['drive']['lock']:
+                await asyncio.sleep(0.05)
 
     if trouble in ('no picture', 'silent'):
         robot._heard.clear()
