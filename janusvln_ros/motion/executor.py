@@ -366,7 +366,8 @@ class Executor:
         self._corrections = 0
         self.base.held = self.guess.waits(now)
         goes_on = self.manual.drives or mode is Mode.CONTINUOUS
-        self.travel.begin(command, now, goes_on=goes_on, from_rest=self.stands)
+        from_rest = self.base.velocity == Velocity()
+        self.travel.begin(command, now, goes_on=goes_on, from_rest=from_rest)
         self._enter(_Phase.MOVING, now)
 
     # ---- phases ----

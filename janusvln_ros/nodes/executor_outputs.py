@@ -28,7 +28,6 @@ from rclpy.publisher import Publisher
 _MODES = {Mode.STEP: MotionStatus.MODE_STEP, Mode.CONTINUOUS: MotionStatus.MODE_CONTINUOUS}
 _LONGEST_PATH = 10000  # poses
 _REMEMBERED = 100  # commands
-_LATE = 0.25  # s, older odometry makes motions inexact
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,6 @@ class ExecutorOutputs:
         self.session_id = uuid.uuid4().hex  # of this run
         self.rates = {name: Rate() for name in ('control', 'odometry', 'action', 'obstacle')}
         self.odometry_frame = 'odom'
-        self.odometry_delay = math.nan  # s, from a pose's stamp to its arrival
         self.refused = 0  # actions and sentences
         self.last_error = ''
         self.priority = 'none'
@@ -186,11 +184,8 @@ class ExecutorOutputs:
             warnings.append('no sign of life of the navigator')
         if doubts := core.obstacles.doubts(now):
             warnings.append(doubts)
-        if abs(self.odometry_delay) > _LATE:
-            warnings.append(
-                f'odometry is stamped {self.odometry_delay:.2f} s before it arrives:'
-                ' do the clocks agree?'
-            )
+        if core.odometry.doubt:
+            warnings.append(core.odometry.doubt)
         if core.masters.warning:
             warnings.append(core.masters.warning)
         if len(self.navigators) > 1:
@@ -226,7 +221,7 @@ class ExecutorOutputs:
                 'real-time priority': self.priority,
                 'odometry rate (Hz)': self.rates['odometry'].hertz,
                 'odometry age (s)': odometry_age,
-                'odometry delay (s)': self.odometry_delay,
+                'odometry delay (s)': core.odometry.delay,
                 'navigator age (s)': navigator_age,
                 'actions per second': self.rates['action'].hertz,
                 'obstacle readings per second': self.rates['obstacle'].hertz,

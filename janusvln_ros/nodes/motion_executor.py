@@ -148,7 +148,6 @@ class MotionExecutor(ManagedNode):
             return
         frame, child = message.header.frame_id[:_LONGEST_NAME], message.child_frame_id
         self._outputs.odometry_frame = frame or self._outputs.odometry_frame
-        self._outputs.odometry_delay = now - stamp
         problem = self._core.odometry.on_frames(
             frame, child[:_LONGEST_NAME], [message.pose.covariance[7 * axis] for axis in (0, 1, 5)]
         )

@@ -46,6 +46,16 @@ def test_slow_turns_between_drives_are_counted(every, actions):
 
 
 @pytest.mark.parametrize('mode', ['step', 'continuous'])
+@pytest.mark.parametrize(('every', 'odometry_delay'), [(1, 0.05), (10, 0.02)])
+def test_one_try_after_the_other_is_one_step_together(every, odometry_delay, mode):
+    for share in (0.0, 0.4, 0.6):
+        machine = FaultMachine()
+        machine.start(mode, 0.05, odometry_delay, every, scale=1.1)
+        machine.breaks('too little', share)
+        machine.alternates([FORWARD], 0.1, seconds=12)
+
+
+@pytest.mark.parametrize('mode', ['step', 'continuous'])
 @pytest.mark.parametrize('name', ['about a half', 'too little', 'left wheel dead', 'frozen'])
 @pytest.mark.parametrize(('on', 'off'), [(0.2, 0.1), (0.3, 0.6)])
 def test_short_motions_add_up(on, off, name, mode):

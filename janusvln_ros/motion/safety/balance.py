@@ -15,7 +15,7 @@ from janusvln_ros.motion.safety.odometry import Odometry
 from janusvln_ros.motion.types import Result, Velocity
 
 LEAST = 0.75  # of what was commanded, that odometry has to tell: a robot slips by a fifth
-_STUCK = 0.1  # of what was commanded: less counts as standing still
+STILL = 0.05  # of what was commanded: less counts as standing still
 
 
 class _Account:
@@ -89,7 +89,7 @@ class Balance:
         for (axis, _), account in self._accounts.items():
             name, scale, margin = units[axis]
             commanded, told = account.sums
-            is_stuck = stands[axis] or told <= _STUCK * commanded
+            is_stuck = stands[axis] or told <= STILL * commanded
             if not is_stuck and LEAST * commanded - told > margin:
                 text = (
                     f'commanded {commanded * scale:.2f} {name} bit by bit, odometry says'

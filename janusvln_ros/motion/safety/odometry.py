@@ -12,6 +12,7 @@ from janusvln_ros.motion.types import Result, Velocity
 from janusvln_ros.parameters import parameter
 
 _FORGETS = 0.05  # of what lags less than it did, with every message
+_DOUBTFUL = 0.3  # of the delay that stops the robot: stamps this far off are told
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Odometry:
     The last poses, and whether they can be trusted.
 
     fastest: the greatest velocities that the robot is given. lag: how old (s) the newest pose was
-    at most lately, before the next one came. in_use: whether a motion in closed loop is under way;
-    such a one never goes on without odometry.
+    at most lately, before the next one came. delay: from the newest stamp to its arrival (s).
+    in_use: whether a motion in closed loop is under way; such a one never goes on without it.
     """
 
     def __init__(self, parameters: OdometryParameters, open_loop: OpenLoopParameters) -> None:
@@ -63,6 +64,7 @@ class Odometry:
         self.fastest = Velocity()
         self.in_use = False
         self.lag = 0.0
+        self.delay = math.nan
         self.poses = PoseBuffer()
         self.total = Pose()  # m forward, m to the left, rad: the sum of all small steps
         self.moved = PoseBuffer()  # that sum at the stamps of the poses
@@ -99,7 +101,7 @@ class Odometry:
 
         Return what is wrong with it, or ''.
         """
-        pose = Pose(x, y, yaw)
+        pose, self.delay = Pose(x, y, yaw), now - stamp
         if not pose.is_finite():
             return 'odometry is not finite, or turned as no robot that stands'
         if self.is_silent(now):
@@ -109,11 +111,8 @@ class Odometry:
             dt = stamp - self.poses.stamp
             if dt <= 0.0:
                 return ''
-        if abs(now - stamp) > self.parameters.odometry_delay:
-            return (
-                f'odometry is stamped {now - stamp:.2f} s before it arrives: do the clocks agree,'
-                ' is the network slow?'
-            )
+        if abs(self.delay) > self.parameters.odometry_delay:
+            return self.doubt
         if last is not None:
             age = max(0.0, now - self.poses.stamp)
             self.lag = max(age, self.lag + _FORGETS * (age - self.lag))
@@ -144,6 +143,23 @@ class Odometry:
         if self._heard_at is None:
             message = 'no odometry yet'
         return Verdict(Stop.HALT, Result.INPUT_LOST, message)
+
+    @property
+    def doubt(self) -> str:
+        """Tell that its stamps are far from the clock, or ''."""
+        if not abs(self.delay) > _DOUBTFUL * self.parameters.odometry_delay:
+            return ''
+        when = 'before' if self.delay > 0.0 else 'after'
+        return (
+            f'odometry is stamped {abs(self.delay):.2f} s {when} it arrives: do the clocks agree,'
+            ' is the network slow?'
+        )
+
+    def doubted(self, verdict: Verdict | None) -> Verdict | None:
+        """Add to a verdict that rests on odometry what its stamps may have to do with it."""
+        if verdict is None or not self.doubt:
+            return verdict
+        return replace(verdict, message=f'{verdict.message} Besides, {self.doubt}')
 
     def forget(self) -> None:
         """Drop all poses."""

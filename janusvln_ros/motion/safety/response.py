@@ -12,7 +12,7 @@ import math
 
 from janusvln_ros.motion.commands import Kind
 from janusvln_ros.motion.geometry import Pose, PoseBuffer
-from janusvln_ros.motion.safety.balance import Balance, LEAST
+from janusvln_ros.motion.safety.balance import Balance, LEAST, STILL
 from janusvln_ros.motion.safety.guard import Stop, Verdict
 from janusvln_ros.motion.safety.odometry import Odometry
 from janusvln_ros.motion.types import Result, Velocity
@@ -21,6 +21,7 @@ from janusvln_ros.parameters import parameter
 _WINDOWS = 0.1, 0.4, 0.8  # s of odometry that are compared: jerks, quick changes, slow ones
 _LATE = 0.3  # s that the answer may come later than the base's delay says
 _LAG = 0.2  # s that the sum of all answers may lag besides
+_OWES = 0.7  # of the margin, that a sum of ways may owe: a dead wheel turns the robot meanwhile
 _MOST = 1.5  # of what was commanded
 _RECENT = 0.3  # s at the end of the window: what stood still there has met something
 _STUCK = 0.15  # of what was commanded: less counts as standing still
@@ -70,7 +71,7 @@ class Response:
         self._way = min(parameters.response_margin, 0.1 * fastest.linear)
         self._angle = min(parameters.response_margin_angle, 0.1 * fastest.angular)
         self._delay = delay
-        self._balance.configure(Velocity(self._way, self._angle), delay + _LAG)
+        self._balance.configure(Velocity(_OWES * self._way, self._angle), delay + _LAG)
 
     def begin(self, kind: Kind, now: float) -> None:
         """Compare nothing from before: a motion begins from rest."""
@@ -104,11 +105,9 @@ class Response:
             return None
         verdicts = (self._compared(window, recent) for window in _WINDOWS)
         latest = self._answer(_RECENT, 0.0)
-        stands = (
-            abs(recent.x) < _STUCK * abs(latest.x),
-            abs(recent.yaw) < _STUCK * abs(latest.yaw),
-        )
-        return next(filter(None, verdicts), None) or self._balance.verdict(stands)
+        stands = (abs(recent.x) < STILL * abs(latest.x), abs(recent.yaw) < STILL * abs(latest.yaw))
+        verdict = next(filter(None, verdicts), None) or self._balance.verdict(stands)
+        return self._odometry.doubted(verdict)
 
     def reset(self) -> None:
         """Forget what did not add up: a person has looked."""

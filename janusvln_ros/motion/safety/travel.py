@@ -153,7 +153,7 @@ class Travel:
 
     def __init__(self, odometry: Odometry) -> None:
         self._odometry = odometry
-        self._way, self._heading = Account(_RESOLUTION, 0.65), Account(_RESOLUTION_ANGLE, 0.45)
+        self._way, self._heading = Account(_RESOLUTION, 0.55), Account(_RESOLUTION_ANGLE, 0.45)
         self._velocity = Velocity()
         self._deadline = 0.0
 
@@ -233,7 +233,7 @@ class Travel:
             angular, self._braking.angular, 'degrees', math.degrees(1.0)
         )
         if verdict is not None:
-            return verdict
+            return self._odometry.doubted(verdict)
         if now <= self._deadline:
             return None
         message = 'the time allowance of the motion ran out'

@@ -63,6 +63,18 @@ def test_fault_refuses_actions_until_it_is_over():
     robot.assert_stands()
 
 
+@pytest.mark.parametrize('action', [FORWARD, LEFT])
+@pytest.mark.parametrize('rate', [-0.1, -0.01, 0.01, 0.1])
+def test_a_clock_that_runs_too_slow_or_fast_is_named(rate, action):
+    robot = Robot()
+    robot.odometry = lambda stamp, pose: (stamp + rate * stamp, pose)
+    while robot.status.state is not State.FAULT:
+        robot.act(action)
+        robot.run(0.5)
+        assert robot.now < 60.0
+    assert 'do the clocks agree' in robot.status.message
+
+
 def test_without_any_odometry_the_robot_does_not_move():
     robot = ClosedLoop(Executor(settings()), BaseModel())
     robot.odometry = lambda stamp, pose: None
