@@ -1,5 +1,6 @@
 """Run by torchrun: every process holds its part of a network that was read from a checkpoint."""
 
+import json
 from pathlib import Path
 import sys
 
@@ -8,13 +9,16 @@ from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.training.export import export
 from janusvln_ros.training.imitation import ImitationNetwork, PARTS
-from janusvln_ros.training.parallel import processes, read_weights, shard, world
+from janusvln_ros.training.parallel import agree, processes, rank, read_weights, shard, world
 import torch
 
 
-def main(source: Path, target: Path, shard_bytes: int) -> None:
-    """Read a checkpoint, compare what is held with what is in it, and write it again."""
-    checkpoint.SHARD_BYTES = shard_bytes
+def main(source: Path, target: Path, sizes: list[int]) -> None:
+    """
+    Read a checkpoint, compare what is held with what is in it, and write it again and again.
+
+    sizes: of its files, bytes. Prints the names of the files that are there after each time.
+    """
     with processes('cpu') as device:
         config = JanusConfig.from_folder(source)
         network = ImitationNetwork(
@@ -27,10 +31,16 @@ def main(source: Path, target: Path, shard_bytes: int) -> None:
         whole = checkpoint.load(source, config, device, torch.float32).state_dict()
         for name, tensor in network.model.state_dict().items():
             assert torch.equal(tensor.full_tensor(), whole[name]), name
-        export(network, target, source)
-        again = checkpoint.load(target, config, device, torch.float32).state_dict()
-        assert all(torch.equal(again[name], value) for name, value in whole.items())
+        for size in sizes:
+            checkpoint.SHARD_BYTES = size
+            export(network, target, source)
+            again = checkpoint.load(target, config, device, torch.float32).state_dict()
+            assert all(torch.equal(again[name], value) for name, value in whole.items())
+            assert checkpoint.tensor_files(target).keys() == {*target.glob('*.safetensors')}
+            if rank() == 0:
+                print(json.dumps([path.name for path in target.iterdir()]))
+            agree()  # nobody writes before all have read
 
 
 if __name__ == '__main__':
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), [int(size) for size in sys.argv[3:]])
