@@ -181,7 +181,7 @@ class Picture(Handler):
     """The picture of a decision."""
 
     def get(self) -> None:
-        """Send a JPEG."""
+        """Send a JPEG, or nothing of a decision without one."""
         self.entered()
         robot = self.console.robots.get(self.get_query_argument('robot', ''))
         number = self.get_query_argument('number', '')
@@ -189,8 +189,11 @@ class Picture(Handler):
             raise HTTPError(404, reason='there is no such picture')
         with robot.lock:
             decision = robot.timeline.find(int(number))
-        if decision is None or decision.picture is None:
-            raise HTTPError(404, reason='there is no such picture any more')
+        if decision is None:
+            raise HTTPError(404, reason='there is no such decision any more')
+        if decision.picture is None:
+            self.set_status(204)  # nobody looked, or it is not kept any more
+            return
         self.set_header('Content-Type', 'image/jpeg')
         self.finish(decision.picture)
 

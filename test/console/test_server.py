@@ -145,7 +145,8 @@ def test_decisions_are_kept_with_their_pictures_and_told_once(browser):
     wait_for(lambda: robot.timeline.find(0).picture, 'a picture')
     picture = browser.ask('GET', '/picture?robot=r1&number=0')
     assert picture.headers['Content-Type'] == 'image/jpeg' and picture.body[:2] == b'\xff\xd8'
-    assert browser.ask('GET', '/picture?robot=r1&number=1').status == 404
+    assert browser.ask('GET', '/picture?robot=r1&number=1').status == 204  # it has none
+    assert browser.ask('GET', '/picture?robot=r1&number=7').status == 404
 
 
 def test_what_is_kept_is_bounded():

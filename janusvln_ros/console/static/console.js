@@ -375,7 +375,7 @@ $('time').addEventListener('input', async () => {
   render();
   const answer = decision ? await fetch(`/picture?robot=${encodeURIComponent(shown.name)}&number=${decision.number}`).catch(() => null) : null;
   if (past !== at) return;
-  if (answer && answer.ok) { picture(stage, await createImageBitmap(await answer.blob()), decision); return; }
+  if (answer && answer.status === 200) { picture(stage, await createImageBitmap(await answer.blob()), decision); return; }
   stage.getContext('2d').clearRect(0, 0, stage.width, stage.height);
 });
 $('live').addEventListener('click', () => { live(); render(); });
