@@ -46,6 +46,6 @@ setup(
     data_files=[(f'share/janusvln_ros/{folder}', files) for folder, files in shared().items()],
     python_requires='>=3.10,<3.14',
     install_requires=required('torch') + required('python'),
-    extras_require={'lerobot': required('lerobot'), 'test': required('test')},
+    extras_require={name: required(name) for name in ('lerobot', 'lora', 'test')},
     entry_points={'console_scripts': ['janusvln = janusvln_ros.cli:main']},
 )

@@ -34,13 +34,15 @@ class AgentSpec:
     """
     What makes an agent, the same in every process.
 
-    policy: one of BASELINES, or a checkpoint's folder. memory: fields of MemoryConfig. lam: weight
+    policy: one of BASELINES, or a checkpoint's folder. adapter: folder of one that is added to its
+    weights. memory: fields of MemoryConfig. lam: weight
     of geometry, None for the checkpoint's; 0 is without geometry. forget_spatial,
     forget_semantic: that memory is emptied before every step. shuffled: each episode comes with
     the instruction of another one, so that a policy that listens fails.
     """
 
     policy: str
+    adapter: str | None = None
     device: str = 'cpu'
     dtype: str = 'float32'
     image_width: int | None = None
@@ -137,6 +139,7 @@ class CheckpointAgent:
         self._spec = spec
         self.policy = JanusPolicy.from_pretrained(
             spec.policy,
+            adapter=spec.adapter,
             device=spec.device,
             dtype=spec.dtype,
             image_width=spec.image_width,

@@ -99,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
         default='auto',
         help="auto, cuda, cuda:1 or cpu; auto is this rank's GPU if there is one",
     )
-    add_options(model, PolicyOptions, 'dtype', 'image_width', *_MEMORY)
+    add_options(model, PolicyOptions, 'adapter', 'dtype', 'image_width', *_MEMORY)
     model.add_argument('--lam', type=real(0.0), help='weight of geometry; 0 is without geometry')
     model.add_argument(
         '--ablations',
@@ -210,6 +210,7 @@ def _agent(options: argparse.Namespace) -> AgentSpec:
     model = build(PolicyOptions, settings)  # checks them all
     spec = AgentSpec(
         options.policy,
+        model.adapter or None,
         seed=options.seed,
         lam=options.lam,
         image_width=model.image_width or None,

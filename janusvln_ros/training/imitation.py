@@ -91,6 +91,7 @@ class ImitationBatches:
         self._per_batch, self._questions = walks_per_batch, questions
         self._batches, self._sampled_every, self._free = batches, sampled_every, free
         self._lengths = walks.lengths()
+        self._epoch = len(walks.order(np.random.default_rng(0)))  # walks
         self._order: tuple[int, np.ndarray] = -1, np.empty(0)
         self._suffix = lru_cache(maxsize=100_000)(encoder.suffix)
         self._answers = [
@@ -100,7 +101,7 @@ class ImitationBatches:
 
     def chosen(self, number: int) -> np.ndarray:
         """Give the walks of a batch of the endless row of shuffled epochs."""
-        epoch, place = divmod(number, -(-len(self._walks) // self._per_batch))
+        epoch, place = divmod(number, -(-self._epoch // self._per_batch))
         if self._order[0] != epoch:
             self._order = epoch, self._shuffle(epoch)
         return self._order[1][place]
@@ -113,7 +114,7 @@ class ImitationBatches:
         """
         rng = np.random.default_rng([self._seed, 1, epoch])
         size = self._per_batch
-        order = rng.permutation(len(self._walks))
+        order = self._walks.order(rng)
         order = np.resize(order, -(-len(order) // size) * size)
         for start in range(0, len(order), _ALIKE * size):
             some = order[start : start + _ALIKE * size]

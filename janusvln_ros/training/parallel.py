@@ -129,8 +129,9 @@ def estimate(
     """
     Estimate the memory of one process in GiB, by part.
 
-    tokens: of the language model in one forward pass. Weights, gradients and AdamW's two moments
-    are float32 and sharded; activations are bfloat16. The network may be on the meta device.
+    tokens: of the language model in one forward pass. Weights, in their dtypes, float32 gradients
+    and AdamW's two moments are sharded; activations are bfloat16. The network may be on the meta
+    device.
     """
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     frozen = sum(p.numel() for p in network.parameters() if not p.requires_grad)
@@ -149,7 +150,7 @@ def estimate(
     )
     logits = 64 * language.vocab_size * 4 * 3
     parts = {
-        'weights': 4 * (trained + frozen) / processes,
+        'weights': sum(p.numel() * p.element_size() for p in network.parameters()) / processes,
         'gradients and moments': 12 * trained / processes,
         'gathered block and rest': 2 * (2 * max(units, default=0) + rest) if processes > 1 else 0,
         'activations': layers + logits,

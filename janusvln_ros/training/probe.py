@@ -13,16 +13,21 @@ from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, Run
 
 
 def closed_loop(
-    checkpoint: Path, folder: Path, probe: Mapping[str, Any], processes: int
+    checkpoint: Path, adapter: Path | None, folder: Path, probe: Mapping[str, Any], processes: int
 ) -> dict[str, float]:
     """
     Let a checkpoint walk some episodes, recorded in `folder`; give its mean scores.
 
-    probe: split, episodes, categories, max_steps, and mode of the memory, each with a default.
+    adapter: is added to its weights. probe: split, episodes, categories, max_steps, and mode of
+    the memory, each with a default.
     """
     run = Run(
         folder,
-        AgentSpec(str(checkpoint), memory={'mode': probe.get('mode', 'windowed')}),
+        AgentSpec(
+            str(checkpoint),
+            str(adapter) if adapter else None,
+            memory={'mode': probe.get('mode', 'windowed')},
+        ),
         EnvironmentSpec(
             find_split(probe.get('split', 'val_seen')).full_name,
             max_steps=probe.get('max_steps', 100),

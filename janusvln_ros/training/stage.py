@@ -13,6 +13,7 @@ from janusvln_ros.training.parallel import world
 import torch
 
 CHECKPOINT = 'checkpoint'
+ADAPTER = 'adapter'
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ class StageContext:
             'them first, or give it a start'
         )
 
-    def load(self, folder: Path) -> JanusModel:
+    def load(self, folder: Path, dtype: torch.dtype = torch.float32) -> JanusModel:
         """Load a checkpoint to train it; its weights come later where processes share them."""
         config = JanusConfig.from_folder(folder)
         if world() > 1:
             return checkpoint.build(config)
-        return checkpoint.load(folder, config, self.device, torch.float32)
+        return checkpoint.load(folder, config, self.device, dtype)
 
 
 class Stage(Protocol):

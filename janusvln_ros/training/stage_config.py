@@ -5,7 +5,7 @@ The configuration file of a run.
     stages:
       NAME: {kind: KIND, …}
 
-    KIND: fresh, words, views, walks, rollouts, pretrain, heads, imitate, dagger or ship
+    KIND: fresh, words, views, walks, rollouts, pretrain, heads, imitate, lora, dagger or ship
 
 Further fields of a stage are those of its class in `stages`.
 """

@@ -11,7 +11,7 @@ no simulator.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 import math
 from pathlib import Path
@@ -20,10 +20,13 @@ from typing import Any
 
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.adapter import read_adapter
 from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import PromptEncoder
-from janusvln_ros.training import dense, tiny_model
+from janusvln_ros.training import dense, lora, tiny_model
+from janusvln_ros.training.card import adapter_card
 from janusvln_ros.training.collecting import CollectRollouts, CollectWalks, DrawViews
 from janusvln_ros.training.data.layout import read_annotations, read_pictures
 from janusvln_ros.training.data.sources import (
@@ -46,7 +49,8 @@ from janusvln_ros.training.parallel import (
     world,
 )
 from janusvln_ros.training.pretrain import PretrainingNetwork, ViewBatches
-from janusvln_ros.training.stage import CHECKPOINT, Stage, StageContext
+from janusvln_ros.training.stage import ADAPTER, CHECKPOINT, Stage, StageContext
+import numpy as np
 import torch
 from torch.nn.attention import sdpa_kernel, SDPBackend
 
@@ -146,7 +150,7 @@ class Heads:
 class Imitate:
     """Train on walks, trajectories or examples; the stages base and extra."""
 
-    data: tuple[Mapping[str, str], ...]
+    data: tuple[Mapping[str, Any], ...]  # a kind and its folder or file; a share of an epoch
     loop: LoopConfig
     trained: tuple[str, ...]
     start: str = ''
@@ -166,13 +170,17 @@ class Imitate:
     def run(self, context: StageContext) -> bool:
         """Train."""
         start = context.start(self.start)
-        model = context.load(start)
+        model = context.load(start, self._dtype)
         encoder = PromptEncoder(start)
         width = self.image_width or model.config.image_width
-        source = ConcatWalks([self._source(context, entry, width) for entry in self.data])
+        sources = [self._source(context, entry, width) for entry in self.data]
+        shares = [entry['share'] for entry in self.data if 'share' in entry]
+        source = ConcatWalks(sources, shares or None)
         loop = self.loop
         if self.epochs:
-            of_an_epoch = len(source) / (self.walks_per_batch * loop.batches)
+            of_an_epoch = len(source.order(np.random.default_rng(0))) / (
+                self.walks_per_batch * loop.batches
+            )
             loop = replace(loop, steps=math.ceil(self.epochs * of_an_epoch))
         data = ImitationBatches(
             source,
@@ -184,21 +192,38 @@ class Imitate:
             sampled_every=self.sampled_every,
             free=self.free,
         )
-        network = ImitationNetwork(
+        network = self._network(model)
+        if rank() == 0:
+            print(self._describe(network, encoder, width))
+        if self.checkpoint_activations:
+            checkpoint_activations(network)
+        return self._train(context, network, data, loop, start)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.float32
+
+    def _network(self, model: JanusModel) -> ImitationNetwork:
+        return ImitationNetwork(
             model,
             trained=self.trained,
             memory=self.memory,
             scales=dict(self.scales),
             auxiliary=self.auxiliary,
         )
-        if rank() == 0:
-            print(self._describe(network, encoder, width))
-        if self.checkpoint_activations:
-            checkpoint_activations(network)
+
+    def _train(
+        self,
+        context: StageContext,
+        network: ImitationNetwork,
+        data: Data,
+        loop: LoopConfig,
+        start: Path,
+    ) -> bool:
         return _train(context, network, data, loop, start, self.probe)
 
-    def _source(self, context: StageContext, entry: Mapping[str, str], width: int) -> WalkDataset:
-        (kind, place), *more = entry.items()
+    def _source(self, context: StageContext, entry: Mapping[str, Any], width: int) -> WalkDataset:
+        (kind, place), *more = ((key, entry[key]) for key in entry if key != 'share')
         path = context.path(place)
         if kind == 'walks':
             return WalkFiles([path])
@@ -235,6 +260,70 @@ class Imitate:
             f'{world()} processes, estimated: {sum(parts.values()):.2f} GiB'
         )
         return '\n'.join([head, *(f'  {name:<24}{size:9.3f} GiB' for name, size in parts.items())])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora(Imitate):
+    """
+    Train a low-rank adapter of the language model on one GPU or a CPU; all else stays as it is.
+
+    The adapter is OUTPUT/NAME/adapter. base: dtype in which what stays is held. merge: whether the
+    checkpoint with the adapter added is written as well.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    targets: tuple[str, ...] = lora.TARGETS
+    base: str = 'float32'
+    merge: bool = False
+    trained: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what an adapter can be."""
+        lora.lora_config(self.rank, self.alpha, self.dropout, self.targets)
+        if self.trained or self.scales or self.auxiliary:
+            raise ValueError('an adapter has no trained, scales or auxiliary: it alone learns')
+        if self.base not in ('float32', 'bfloat16'):
+            raise ValueError(f"base is 'float32' or 'bfloat16', not {self.base!r}")
+
+    def run(self, context: StageContext) -> bool:
+        """Train, and merge; ValueError where several processes would."""
+        if world() > 1:
+            raise ValueError('an adapter is trained by one process')
+        if not super().run(context):
+            return False
+        if self.merge:
+            start = context.start(self.start)
+            added = read_adapter(context.folder / ADAPTER)
+            config, device = JanusConfig.from_folder(start), torch.device('cpu')
+            model = checkpoint.load(start, config, device, self._dtype, adapter=added)
+            replace_checkpoint(model, context.folder / CHECKPOINT, start)
+        return True
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return getattr(torch, self.base)
+
+    def _network(self, model: JanusModel) -> lora.LoraNetwork:
+        torch.manual_seed(self.loop.seed)
+        config = lora.lora_config(self.rank, self.alpha, self.dropout, self.targets)
+        return lora.LoraNetwork(model, config, self.memory)
+
+    def _train(
+        self,
+        context: StageContext,
+        network: ImitationNetwork,
+        data: Data,
+        loop: LoopConfig,
+        start: Path,
+    ) -> bool:
+        card = adapter_card(start, vars(self), context.path)
+
+        def write(network: lora.LoraNetwork, target: Path, start: Path) -> None:
+            lora.write_adapter(network, target, start, card)
+
+        return _train(context, network, data, loop, start, self.probe, write)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +372,7 @@ KINDS: dict[str, type[Stage]] = {
     'pretrain': Pretrain,
     'heads': Heads,
     'imitate': Imitate,
+    'lora': Lora,
     'dagger': Dagger,
     'ship': Ship,
 }
@@ -313,8 +403,13 @@ def _train(
     loop: LoopConfig,
     start: Path,
     probe: Mapping[str, Any] | None = None,
+    write: Callable[[Any, Path, Path], None] | None = None,
 ) -> bool:
-    """Train a network in the stage's folder, and write its checkpoint there."""
+    """
+    Train a network in the stage's folder, and write its checkpoint there.
+
+    write: writes, instead, an adapter of the checkpoint that was begun with.
+    """
     folder, device = context.folder, context.device
     if world() == 1:
         network.to(device)
@@ -326,17 +421,19 @@ def _train(
         shard(network, device, loop.dtype)
         read_weights(network, device, start)
     network.train()
-    exported = -1
+    exported, target = -1, folder / (ADAPTER if write else CHECKPOINT)
+    write = write or export
 
     def measure(step: int) -> dict[str, float]:
         nonlocal exported
-        export(network, folder / CHECKPOINT, start)
+        write(network, target, start)
         exported, scores = step, {}
         if probe and rank() == 0:
             from janusvln_ros.training.probe import closed_loop
 
             place = folder / 'probes' / f'{step:08}'
-            scores = closed_loop(folder / CHECKPOINT, place, probe, context.cores)
+            base, adapter = (target, None) if target.name == CHECKPOINT else (start, target)
+            scores = closed_loop(base, adapter, place, probe, context.cores)
         agree()
         return scores
 
@@ -349,5 +446,5 @@ def _train(
     with sdpa_kernel(backends):
         finished = train(network, data, loop, folder, device=device, probe=measure)
     if exported < loop.steps:
-        export(network, folder / CHECKPOINT, start)
+        write(network, target, start)
     return finished

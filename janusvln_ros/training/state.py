@@ -16,12 +16,18 @@ from janusvln_ros.training.parallel import rank, world
 import torch
 from torch import nn
 from torch.distributed import checkpoint
-from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict import (
+    get_state_dict,
+    set_state_dict,
+    StateDictOptions,
+)
 
 # One process is what `no_dist` says; torch warns of it at every save.
 warnings.filterwarnings('ignore', 'torch.distributed is disabled, unavailable or uninitialized')
 
 LATEST = 'latest'
+# What is not trained is read from where it came from.
+_TRAINED = StateDictOptions(ignore_frozen_params=True, strict=False)
 # Files and threads of a process that saves: one thread is busier with sums of bytes than a disk.
 _WRITERS = 8
 
@@ -30,7 +36,7 @@ def save_state(
     network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path, step: int
 ) -> None:
     """Write a checkpoint to a new folder, then name it as the latest, then drop the one before."""
-    model, moments = get_state_dict(network, optimiser)
+    model, moments = get_state_dict(network, optimiser, options=_TRAINED)
     target = folder / f'step_{step:08}'
     if rank() == 0:
         shutil.rmtree(target, ignore_errors=True)
@@ -52,12 +58,16 @@ def load_state(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Pat
     """Load the latest checkpoint, if there is one; give the number of steps done."""
     if not (folder / LATEST).exists():
         return 0
-    model, moments = get_state_dict(network, optimiser)
+    model, moments = get_state_dict(network, optimiser, options=_TRAINED)
     state: dict[str, Any] = {'network': model, 'optimiser': moments, 'step': 0}
     checkpoint.load(
         state, checkpoint_id=folder / (folder / LATEST).read_text(), no_dist=world() == 1
     )
     set_state_dict(
-        network, optimiser, model_state_dict=state['network'], optim_state_dict=state['optimiser']
+        network,
+        optimiser,
+        model_state_dict=state['network'],
+        optim_state_dict=state['optimiser'],
+        options=_TRAINED,
     )
     return state['step']

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import json
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +32,10 @@ class WalkDataset(Protocol):
 
     def lengths(self) -> np.ndarray:
         """Tell how long the walks are, int64 (len,), in any unit: batches are of alike ones."""
+
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        """Shuffle the walks of an epoch: int64, always as many."""
+        return rng.permutation(len(self))
 
 
 class WalkFiles(WalkDataset):
@@ -163,11 +167,24 @@ def _walk(name: str, instruction: str, frames: np.ndarray, actions: np.ndarray) 
 
 
 class ConcatWalks(WalkDataset):
-    """Several sources one after another."""
+    """
+    Several sources one after another.
 
-    def __init__(self, sources: Iterable[WalkDataset]) -> None:
+    shares: of an epoch, which then has all walks of the first source, and of the others as many
+    as that takes, drawn anew in every epoch.
+    """
+
+    def __init__(
+        self, sources: Iterable[WalkDataset], shares: Sequence[float] | None = None
+    ) -> None:
         self._sources = list(sources)
         self._ends = np.cumsum([len(source) for source in self._sources])
+        self._counts = [len(source) for source in self._sources]
+        if shares is not None:
+            if len(shares) != len(self._sources) or min(shares) <= 0.0:
+                raise ValueError('every source of data needs a share above 0, or none has one')
+            whole = self._counts[0] / shares[0]
+            self._counts = [round(whole * share) for share in shares]
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -179,3 +196,14 @@ class ConcatWalks(WalkDataset):
     def lengths(self) -> np.ndarray:
         """Give those of all sources."""
         return np.concatenate([source.lengths() for source in self._sources])
+
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        """Shuffle the walks of an epoch, by the shares."""
+        if sum(self._counts) == len(self):
+            return rng.permutation(len(self))
+        starts = (0, *self._ends[:-1])
+        chosen = [
+            start + np.resize(rng.permutation(len(source)), count)
+            for start, source, count in zip(starts, self._sources, self._counts)
+        ]
+        return rng.permutation(np.concatenate(chosen))

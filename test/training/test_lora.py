@@ -1,0 +1,127 @@
+"""Adapters are trained, alone, and are what PEFT and the policy take."""
+
+import json
+from pathlib import Path
+import warnings
+
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.adapter import read_adapter
+from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.training import log
+from janusvln_ros.training.command import main
+from janusvln_ros.training.imitation import ImitationBatches
+import pytest
+from safetensors.torch import load_file
+import torch
+import yaml
+
+peft = pytest.importorskip('peft')
+pytestmark = pytest.mark.slow
+
+
+def config_file(folder: Path, fresh: Path, walks: Path, loop=None, **fields) -> Path:
+    loop = {'steps': 12, 'learning_rate': 1e-2, 'log_every': 1, **(loop or {})}
+    stage = {
+        'kind': 'lora',
+        'start': str(fresh),
+        'data': [{'walks': str(walks), 'share': 0.5}, {'walks': str(walks), 'share': 0.5}],
+        'walks_per_batch': 1,
+        'questions': 6,
+        'rank': 4,
+        **fields,
+        'loop': loop,
+    }
+    folder.mkdir(exist_ok=True)
+    path = folder / 'config.yaml'
+    path.write_text(yaml.safe_dump({'output': str(folder / 'run'), 'stages': {'own': stage}}))
+    return path
+
+
+def test_an_adapter_learns_and_is_taken_by_who_reads_it(fresh, walks, tmp_path):
+    config = config_file(tmp_path, fresh, walks, merge=True, dropout=0.0)
+    assert main(['own', '--config', str(config), '--device', 'cpu']) == 0
+    stage = tmp_path / 'run' / 'own'
+    losses = [value for _, value in log.read(stage / 'log.csv')['loss']]
+    assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
+
+    janus = JanusConfig.from_folder(fresh)
+    where = janus, torch.device('cpu'), torch.float32
+    plain = checkpoint.load(fresh, *where).state_dict()
+    added = checkpoint.load(fresh, *where, adapter=read_adapter(stage / 'adapter')).state_dict()
+    merged = checkpoint.load(stage / 'checkpoint', *where).state_dict()
+    assert all(torch.equal(added[name], merged[name]) for name in plain)
+    changed = {name for name in plain if not torch.equal(plain[name], added[name])}
+    assert len(changed) == 7 * janus.language.num_layers
+    assert all('_proj' in name and name.startswith('model.layers.') for name in changed)
+
+    model = checkpoint.load(fresh, *where)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')  # of keys that it misses
+        theirs = peft.PeftModel.from_pretrained(model, stage / 'adapter').merge_and_unload()
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(value, merged[name])
+
+    card = (stage / 'adapter' / 'README.md').read_text()
+    assert 'licence' in card and str(walks) in card and 'rank | 4' in card
+
+
+def test_it_goes_on_where_it_was(fresh, walks, tmp_path):
+    whole = config_file(tmp_path / 'whole', fresh, walks)
+    assert main(['own', '--config', str(whole), '--device', 'cpu']) == 0
+    first = config_file(tmp_path / 'first', fresh, walks, {'save_every': 0.0})
+    state = tmp_path / 'first' / 'run' / 'own'
+    with pytest.MonkeyPatch.context() as patch:
+        draw = ImitationBatches.batch
+        patch.setattr(ImitationBatches, 'batch', lambda *which: _draw_until(7, draw, *which))
+        with pytest.raises(Cut):
+            main(['own', '--config', str(first), '--device', 'cpu'])
+    saved = sum(file.stat().st_size for file in state.glob('step_*/*'))
+    assert saved < (fresh / 'model.safetensors').stat().st_size
+    assert main(['own', '--config', str(first), '--device', 'cpu']) == 0
+    one, other = (
+        load_file(tmp_path / name / 'run' / 'own' / 'adapter' / 'adapter_model.safetensors')
+        for name in ('whole', 'first')
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+class Cut(Exception):
+    """Stands for a kill."""
+
+
+def _draw_until(last: int, draw, batches: ImitationBatches, step: int, part: int):
+    if step == last:
+        raise Cut
+    return draw(batches, step, part)
+
+
+def test_a_base_in_bfloat16_is_trained_on(fresh, walks, tmp_path, capsys):
+    config = config_file(
+        tmp_path, fresh, walks, {'steps': 2, 'dtype': 'bfloat16'}, base='bfloat16'
+    )
+    assert main(['own', '--config', str(config), '--device', 'cpu']) == 0
+    told = capsys.readouterr().out
+    weights = load_file(tmp_path / 'run' / 'own' / 'adapter' / 'adapter_model.safetensors')
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+    of = sum(value.numel() for value in load_file(fresh / 'model.safetensors').values())
+    assert float(told.split('weights')[1].split()[0]) == pytest.approx(2 * of / 2**30, abs=2e-3)
+    assert json.loads((tmp_path / 'run' / 'own' / 'adapter' / 'adapter_config.json').read_text())
+
+
+@pytest.mark.parametrize(
+    ('fields', 'word'),
+    [
+        ({'rank': 0}, 'rank is at least 1'),
+        ({'targets': ['q']}, 'no targets q; there are q_proj'),
+        ({'targets': []}, 'needs targets'),
+        ({'trained': ['model']}, 'it alone learns'),
+        ({'base': 'int3'}, "'float32' or 'bfloat16'"),
+        ({'data': [{'walks': '{walks}', 'share': 0.5}, {'walks': '{walks}'}]}, 'share above 0'),
+        ({'data': [{'walks': '/nowhere'}]}, 'no walks in /nowhere'),
+    ],
+)
+def test_what_cannot_be_is_named(fresh, walks, tmp_path, capsys, fields, word):
+    config = config_file(tmp_path, fresh, walks, **fields)
+    config.write_text(config.read_text().replace('{walks}', str(walks)))
+    assert main(['own', '--config', str(config), '--device', 'cpu']) == 2
+    assert word in capsys.readouterr().err
