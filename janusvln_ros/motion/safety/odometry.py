@@ -142,6 +142,8 @@ class Odometry:
         message = f'odometry is silent for more than {self.parameters.odometry_timeout:g} s'
         if self._heard_at is None:
             message = 'no odometry yet'
+        elif self.doubt:
+            message = f'{message}; {self.doubt}'
         return Verdict(Stop.HALT, Result.INPUT_LOST, message)
 
     @property

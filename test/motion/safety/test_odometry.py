@@ -75,6 +75,17 @@ def test_a_clock_that_runs_too_slow_or_fast_is_named(rate, action):
     assert 'do the clocks agree' in robot.status.message
 
 
+@pytest.mark.parametrize('late', [1.0, 3600.0])
+def test_silence_of_odometry_that_is_stamped_by_another_clock_says_so(late):
+    robot = Robot.on_the_way()
+    robot.odometry = lambda stamp, pose: (stamp - late, pose)
+    robot.run(0.6)
+    for _ in range(100):
+        robot.tick()
+        assert robot.status.state is State.FAULT
+        assert 'do the clocks agree' in robot.status.message
+
+
 def test_without_any_odometry_the_robot_does_not_move():
     robot = ClosedLoop(Executor(settings()), BaseModel())
     robot.odometry = lambda stamp, pose: None
