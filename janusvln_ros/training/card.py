@@ -26,8 +26,8 @@ README.md says of that:
 
 {licence}
 
-Scores are not known: `janusvln evaluate --policy {base} --adapter FOLDER` measures them. Faces and
-plates in the pictures are the matter of who took them.
+Scores are not known: `janusvln evaluate --policy {base} --adapter FOLDER` measures
+them. Faces and plates in the pictures are the matter of who took them.
 """
 
 
@@ -40,7 +40,7 @@ def adapter_card(base: Path, settings: Mapping[str, Any], place: Callable[[str],
     head = _HEAD.format(
         base=base,
         version=janusvln_ros.version(),
-        command=shlex.join(['janusvln', 'train', *sys.argv[1:]]),
+        command=shlex.join(['janusvln', *sys.argv[1:]]),
         licence=_licence(base),
     )
     return head + _table('setting', 'value', rows) + _table('data', 'SHA-256', hashes)
