@@ -75,17 +75,26 @@ def say(
     slots: nouns and words by slot name; `turn` ('left', 'right') puts a sentence in front that
     says where to turn first. Raises KeyError for a form, language or slot that there is none of.
     """
+    text = put_nouns(PHRASINGS[form][language][phrasing], slots, language)
+    return say_turn(turn, language, turn_phrasing) + text
+
+
+def say_turn(turn: str | None, language: str, phrasing: int) -> str:
+    """Say where to turn first, if at all."""
+    if turn is None:
+        return ''
+    return TURNS[language][phrasing].format(turn=WORDS[language][turn])
+
+
+def put_nouns(template: str, slots: Mapping[str, Noun | str], language: str = 'en') -> str:
+    """Fill the slots of a template; KeyError for one that is not given."""
     words = {}
     for slot, value in slots.items():
         if isinstance(value, Noun):
             words[slot], words[f'{slot}.bare'] = _noun(value, language)
         else:
             words[slot] = WORDS[language][value]
-    template = PHRASINGS[form][language][phrasing]
-    text = re.sub(r'\{([a-z.]+)\}', lambda match: words[match[1]], template)
-    if turn is not None:
-        text = TURNS[language][turn_phrasing].format(turn=WORDS[language][turn]) + text
-    return text
+    return re.sub(r'\{([a-z.]+)\}', lambda match: words[match[1]], template)
 
 
 def choose_phrasing(

@@ -18,29 +18,30 @@ import numpy as np
 
 CAMERA_HEIGHT = 1.25  # m
 HALF_VIEW = math.radians(33)  # of the 39.5 degrees that the camera sees to either side
+ROOMS = {'': (1, 4), 'one_room': (1, 1), 'large': (4, 6)}  # least and most, without a corridor
 _NEXT_TO = (0.19, 0.32)  # m between a thing's footprint and the middle of a robot next to it
 _GOAL_SPACING = 0.3  # m between points that stand for the places around a thing
 
 
-def scene_id(seed: int, seen: bool, one_room: bool) -> str:
-    """Name a house in an episode."""
-    kind = ('seen' if seen else 'unseen') + ('_one_room' if one_room else '')
+def scene_id(seed: int, seen: bool, size: str = '') -> str:
+    """Name a house in an episode; its size is a key of ROOMS."""
+    kind = ('seen' if seen else 'unseen') + (f'_{size}' if size else '')
     return f'janusvln-v{GENERATOR_VERSION}/{kind}/{seed}'
 
 
 def house_of(scene: str) -> House:
     """Build the house that a scene_id names; ValueError for one that is not ours."""
     match = re.fullmatch(
-        rf'janusvln-v{GENERATOR_VERSION}/(seen|unseen)(_one_room)?/([0-9]+)', scene
+        rf'janusvln-v{GENERATOR_VERSION}/(seen|unseen)(?:_(one_room|large))?/([0-9]+)', scene
     )
     if match is None:
         raise ValueError(
             f'scene {scene!r} is not a house of this release '
-            f'(janusvln-v{GENERATOR_VERSION}/seen|unseen[_one_room]/SEED)'
+            f'(janusvln-v{GENERATOR_VERSION}/seen|unseen[_one_room|_large]/SEED)'
         )
     return generate_house(
         int(match[3]),
-        rooms=1 if match[2] else (1, 4),
+        rooms=ROOMS[match[2] or ''],
         pairs=grammar.TRAINING_PAIRS if match[1] == 'seen' else None,
     )
 

@@ -15,7 +15,7 @@ import math
 import zlib
 
 from janusvln_ros.actions import Action
-from janusvln_ros.episodes import grammar
+from janusvln_ros.episodes import grammar, tours
 from janusvln_ros.episodes.handwritten import SENTENCES
 from janusvln_ros.episodes.scene import HALF_VIEW, house_of, Scene, scene_id
 from janusvln_ros.episodes.tasks import FORMS, possible, SUCCESS_RADIUS, Task
@@ -30,17 +30,18 @@ from janusvln_ros.episodes.vln_ce import (
     yaw_to_rotation,
 )
 from janusvln_ros.sim.expert import Expert
-from janusvln_ros.sim.generator import generate_house, GENERATOR_VERSION
+from janusvln_ros.sim.generator import generate_house, GENERATOR_VERSION, MAX_ROOMS
 from janusvln_ros.sim.house import ROBOT_RADIUS
 from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 
 VERSION = f'v{GENERATOR_VERSION}.{grammar.VERSION}'
-MAX_STEPS = 200  # of an episode; the expert needs 90 at most
+MAX_STEPS = 200  # of an episode; the expert needs 90 at most, 150 in `long`
 
 _UNSEEN_SEEDS = 10_000_000  # house seeds of the unseen splits start here
 _FRESH_SEEDS = 20_000_000  # and of the one that nothing was ever chosen by
 _WRITTEN_SEEDS = 30_000_000  # and of the one whose sentences people wrote
+_LONG_SEEDS = 40_000_000  # and of the one of long tours
 _LEAST_WAY = SUCCESS_RADIUS + 1.4  # m, from the start to the goal
 _LEAST_FIRST = 1.4  # m, from the start to what has to be visited first
 _LONGEST_WAY = 14.0  # m
@@ -62,23 +63,29 @@ class Split:
     first_seed: int  # of its houses
     houses: int
     seen: bool  # houses have the pairs of training only, phrasings are those of training
-    one_room: bool = False
+    rooms: str = ''  # a key of scene.ROOMS
     language: str = 'en'
     sentences: tuple[str, ...] = ()  # one for each episode, instead of the grammar's
+    tours: bool = False  # long ones, instead of the grammar's forms
 
     @property
     def full_name(self) -> str:
         """Its name with the generators' versions."""
         return f'{self.name}-{VERSION}'
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Its episodes' categories, in turn."""
+        return tours.CATEGORIES if self.tours else grammar.CATEGORIES
+
 
 def _splits() -> dict[str, Split]:
     base = []
-    for suffix, one_room in (('', False), ('_one_room', True)):
+    for suffix, rooms in (('', ''), ('_one_room', 'one_room')):
         base += [
-            Split(f'train{suffix}', 21_000, 0, 6000, True, one_room),
-            Split(f'val_seen{suffix}', 700, 0, 400, True, one_room),
-            Split(f'val_unseen{suffix}', 700, _UNSEEN_SEEDS, 10_000, False, one_room),
+            Split(f'train{suffix}', 21_000, 0, 6000, True, rooms),
+            Split(f'val_seen{suffix}', 700, 0, 400, True, rooms),
+            Split(f'val_unseen{suffix}', 700, _UNSEEN_SEEDS, 10_000, False, rooms),
         ]
     base += [
         Split('train_small', 2100, 0, 400, True),
@@ -88,7 +95,8 @@ def _splits() -> dict[str, Split]:
     base.append(Split('val_fresh', 700, _FRESH_SEEDS, 10_000, False))
     chinese = [replace(split, name=f'{split.name}_zh', language='zh') for split in base]
     written = Split('handwritten', 200, _WRITTEN_SEEDS, 10_000, False, sentences=SENTENCES)
-    return {split.name: split for split in (*base, *chinese, written)}
+    long = Split('long', 300, _LONG_SEEDS, 10_000, False, rooms='large', tours=True)
+    return {split.name: split for split in (*base, *chinese, written, long)}
 
 
 SPLITS = _splits()
@@ -110,13 +118,13 @@ def find_split(name: str) -> Split:
 
 def forms_of(split: Split, category: str) -> list[str]:
     """Give the forms of a category that a split has; those with doors need several rooms."""
-    return [form for form in FORMS[category] if not (split.one_room and 'door' in form)]
+    return [form for form in FORMS[category] if split.rooms != 'one_room' or 'door' not in form]
 
 
 def numbers_of(split: Split, categories: Collection[str]) -> list[int]:
     """Give the numbers of a split's episodes of some categories."""
-    every = len(grammar.CATEGORIES)
-    return [n for n in range(split.size) if grammar.CATEGORIES[n % every] in categories]
+    every = len(split.categories)
+    return [n for n in range(split.size) if split.categories[n % every] in categories]
 
 
 def build_episode(split: Split, index: int) -> tuple[Episode, GroundTruth]:
@@ -130,12 +138,14 @@ def build_episode(split: Split, index: int) -> tuple[Episode, GroundTruth]:
     # Languages share houses, places and goals.
     drawn_as = split.full_name.replace('_zh-', '-')
     rng = np.random.default_rng([zlib.crc32(drawn_as.encode()), index])
-    category = grammar.CATEGORIES[index % len(grammar.CATEGORIES)]
+    category = split.categories[index % len(split.categories)]
+    if split.tours:
+        return _tour(split, index, category, rng)
     forms = forms_of(split, category)
     form = forms[index // len(grammar.CATEGORIES) % len(forms)]
     for _ in range(_MOST_HOUSES):
         seed = split.first_seed + int(rng.integers(split.houses))
-        house = house_of(scene_id(seed, split.seen, split.one_room))
+        house = house_of(scene_id(seed, split.seen, split.rooms))
         if not possible(house, form):
             continue
         scene = Scene(house)
@@ -147,6 +157,28 @@ def build_episode(split: Split, index: int) -> tuple[Episode, GroundTruth]:
                 if built is not None:
                     return built
     raise RuntimeError(f'{split.full_name}: no {form!r} in {_MOST_HOUSES} houses')
+
+
+def _tour(
+    split: Split, index: int, category: str, rng: np.random.Generator
+) -> tuple[Episode, GroundTruth]:
+    """Build an episode of a split of long tours."""
+    for _ in range(_MOST_HOUSES):
+        seed = split.first_seed + int(rng.integers(split.houses))
+        house = house_of(scene_id(seed, split.seen, split.rooms))
+        if len(house.rooms) > MAX_ROOMS:  # six and a corridor
+            continue
+        scene = Scene(house)
+        for _ in range(_STARTS_PER_HOUSE if len(scene.starts) else 0):
+            x, y = scene.starts[rng.integers(len(scene.starts))]
+            drawn = tours.draw_tour(scene, x, y, category == 'memory', rng)
+            if drawn is None:
+                continue
+            task, text = drawn
+            built = _episode(split, index, (category, 'tour'), scene, x, y, task, rng, text)
+            if built is not None:
+                return built
+    raise RuntimeError(f'{split.full_name}: no tour in {_MOST_HOUSES} houses')
 
 
 def route_of(episode: Episode) -> list[np.ndarray]:
@@ -163,15 +195,17 @@ def _episode(
     y: float,
     task: Task,
     rng: np.random.Generator,
+    tour: str = '',
 ) -> tuple[Episode, GroundTruth] | None:
-    """Make an episode of a task, or None where it is not a good one."""
+    """Make an episode of a task, or None where it is not a good one; `tour` says a long one."""
     category, form = kind
-    held_out = not split.seen and rng.random() < 0.5
+    held_out = not (split.seen or split.tours) and rng.random() < 0.5
     heading, turn = _start_heading(task, x, y, rng)
     # Drawn for every language, so that the languages' draws stay in step.
     phrasings = {
         language: grammar.choose_phrasing(rng, form, language, held_out)
         for language in grammar.LANGUAGES
+        if not tour
     }
     if heading is None:
         return None
@@ -179,25 +213,30 @@ def _episode(
     if route is None:
         return None
     length = route_length(scene, route, x, y)
-    if not length <= _LONGEST_WAY:
+    if not length <= (tours.LONGEST_WAY if tour else _LONGEST_WAY):
         return None
     if len(route) == 1 and _is_trivial(scene, route[0], x, y, heading):
         return None
-    truth = roll_out(scene, route, x, y, heading)
-    if truth is None:
+    least, most = tours.STEPS if tour else (1, _MOST_STEPS)
+    truth = roll_out(scene, route, x, y, heading, most)
+    if truth is None or len(truth.actions) < least:
         return None
     turned = Action.TURN_LEFT if turn == 'left' else Action.TURN_RIGHT
     if turn is not None and truth.actions[:3] != 3 * (turned,):
         return None
-    phrasing, turn_phrasing = phrasings[split.language]
-    text = grammar.say(
-        form,
-        task.slots,
-        language=split.language,
-        phrasing=phrasing,
-        turn=turn,
-        turn_phrasing=turn_phrasing,
-    )
+    if tour:
+        phrasing = 0
+        text = grammar.say_turn(turn, split.language, 0) + tour
+    else:
+        phrasing, turn_phrasing = phrasings[split.language]
+        text = grammar.say(
+            form,
+            task.slots,
+            language=split.language,
+            phrasing=phrasing,
+            turn=turn,
+            turn_phrasing=turn_phrasing,
+        )
     if split.sentences:
         text = split.sentences[index]
     nouns = [noun for noun in task.slots.values() if isinstance(noun, grammar.Noun)]
@@ -215,7 +254,7 @@ def _episode(
     return Episode(
         episode_id=index,
         trajectory_id=index,
-        scene_id=scene_id(scene.house.seed, split.seen, split.one_room),
+        scene_id=scene_id(scene.house.seed, split.seen, split.rooms),
         start_position=to_habitat(round(float(x), 4), round(float(y), 4)),
         start_rotation=yaw_to_rotation(heading),
         instruction=Instruction(
@@ -274,7 +313,7 @@ def reachable(scene: Scene, form: str, task: Task, x: float, y: float) -> list[n
     ways = [min(from_start.distance(*point) for point in place) for place in route]
     if len(route) > 1 and ways[0] < _LEAST_FIRST:
         return None
-    if form != 'there_and_back' and ways[-1] < _LEAST_WAY:
+    if form not in ('there_and_back', 'tour') and ways[-1] < _LEAST_WAY:
         return None
     goal = scene.space.field(route[-1])
     if any(goal.distance(*point) < _CLEARLY_WRONG for point in task.wrong):
@@ -320,16 +359,21 @@ def _is_trivial(scene: Scene, goal: np.ndarray, x: float, y: float, heading: flo
 
 
 def roll_out(
-    scene: Scene, route: list[np.ndarray], x: float, y: float, heading: float
+    scene: Scene,
+    route: list[np.ndarray],
+    x: float,
+    y: float,
+    heading: float,
+    most: int = _MOST_STEPS,
 ) -> GroundTruth | None:
-    """Let the expert walk a route; None where it does not arrive within _MOST_STEPS."""
+    """Let the expert walk a route; None where it does not arrive within `most` steps."""
     world = _bare_world()
     world.load(scene.house)
     world.reset(x, y, heading)
     expert = Expert(scene.space, route)
     locations = [to_habitat(x, y)]
     actions: list[int] = []
-    while len(actions) < _MOST_STEPS:
+    while len(actions) < most:
         action = expert.act(*world.pose)
         actions.append(action)
         if action == Action.STOP:
