@@ -165,7 +165,7 @@ class PromptEncoder:
         """
         if len(self.tokenizer) > MOST_OWN_WORDS:
             return []
-        words = dict.fromkeys(re.findall(r'[^\W\d_]+', instruction))
+        words = dict.fromkeys(re.findall(r"[^\W_]+(?:['’][^\W_]+)*", instruction))
         return [
             word
             for word in words
