@@ -18,6 +18,7 @@ from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.training.imitation import ImitationNetwork
 from safetensors.torch import save_file
 import torch
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import _CHECKPOINT_PREFIX
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -65,7 +66,9 @@ class LoraNetwork(ImitationNetwork):
     def adapter(self) -> dict[str, torch.nn.Parameter]:
         """Give A (r, in) and B (out, r) of each target, by PEFT's names in a file."""
         return {
-            f'base_model.model.model.{name.replace(f".{_NAME}.", ".")}': parameter
+            # Layers that are recomputed stand in a module of torch's, whose name is not PEFT's.
+            'base_model.model.model.'
+            + name.replace(f'.{_NAME}.', '.').replace(_CHECKPOINT_PREFIX, ''): parameter
             for name, parameter in self.model.model.named_parameters()
             if '.lora_' in name
         }
