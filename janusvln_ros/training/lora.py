@@ -30,8 +30,11 @@ _NAME = 'default'  # what PEFT calls an adapter that is given no name
 
 def lora_config(rank: int, alpha: int, dropout: float, targets: Sequence[str]) -> LoraConfig:
     """Describe an adapter as PEFT does; ValueError for what it cannot be, or where PEFT lacks."""
-    if rank < 1 or not 0.0 <= dropout < 1.0:
-        raise ValueError(f'rank is at least 1, dropout 0 to 1; got {rank}, {dropout}')
+    if not isinstance(rank, int) or rank < 1 or not alpha > 0 or not 0.0 <= dropout < 1.0:
+        raise ValueError(
+            'rank is a whole number of at least 1, alpha above 0, dropout 0 to below 1; '
+            f'got {rank}, {alpha}, {dropout}'
+        )
     if unknown := sorted({*targets} - {*TARGETS}):
         raise ValueError(f'no targets {", ".join(unknown)}; there are {", ".join(TARGETS)}')
     if not targets:

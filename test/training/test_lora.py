@@ -9,7 +9,9 @@ from janusvln_ros.policy.network.adapter import read_adapter
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.training import log
 from janusvln_ros.training.command import main
+from janusvln_ros.training.data.sources import ConcatWalks, WalkDataset
 from janusvln_ros.training.imitation import ImitationBatches
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 import torch
@@ -88,6 +90,22 @@ def test_it_goes_on_where_it_was(fresh, walks, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_an_epoch_has_what_the_shares_say():
+    sources = [FakeWalks(4), FakeWalks(10), FakeWalks(6)]  # as many in all as an epoch takes
+    order = ConcatWalks(sources, [0.2, 0.3, 0.5]).order(np.random.default_rng(0))
+    assert np.bincount(np.searchsorted([4, 14, 20], order, side='right')).tolist() == [4, 6, 10]
+
+
+class FakeWalks(WalkDataset):
+    """So many walks."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+
 class Cut(Exception):
     """Stands for a kill."""
 
@@ -114,13 +132,24 @@ def test_a_base_in_bfloat16_is_trained_on(fresh, walks, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('fields', 'word'),
     [
-        ({'rank': 0}, 'rank is at least 1'),
+        ({'rank': 0}, 'whole number of at least 1'),
+        ({'rank': 2.5}, 'whole number of at least 1'),
+        ({'alpha': 0}, 'alpha above 0'),
         ({'targets': ['q']}, 'no targets q; there are q_proj'),
         ({'targets': []}, 'needs targets'),
         ({'trained': ['model']}, 'it alone learns'),
         ({'base': 'int3'}, "'float32' or 'bfloat16'"),
         ({'data': [{'walks': '{walks}', 'share': 0.5}, {'walks': '{walks}'}]}, 'share above 0'),
         ({'data': [{'walks': '/nowhere'}]}, 'no walks in /nowhere'),
+        (
+            {
+                'data': [
+                    {'walks': '{walks}', 'share': 0.5},
+                    {'examples': '/dev/null', 'share': 0.5},
+                ]
+            },
+            'no walks in the source that is number 2',
+        ),
     ],
 )
 def test_what_cannot_be_is_named(fresh, walks, tmp_path, capsys, fields, word):

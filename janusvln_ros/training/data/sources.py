@@ -108,7 +108,7 @@ class ExampleFiles(WalkDataset):
         for path in paths:
             with path.open('rb') as file:
                 ends = np.cumsum([len(line) for line in file])
-            self._files.append((path, np.concatenate(([0], ends[:-1])).astype(np.int64)))
+            self._files.append((path, np.concatenate(([0], ends))[:-1].astype(np.int64)))
         self._ends = np.cumsum([len(starts) for _, starts in self._files])
 
     def __len__(self) -> int:
@@ -179,11 +179,15 @@ class ConcatWalks(WalkDataset):
     ) -> None:
         self._sources = list(sources)
         self._ends = np.cumsum([len(source) for source in self._sources])
-        self._counts = [len(source) for source in self._sources]
+        self._counts: list[int] | None = None  # of an epoch
         if shares is not None:
             if len(shares) != len(self._sources) or min(shares) <= 0.0:
                 raise ValueError('every source of data needs a share above 0, or none has one')
-            whole = self._counts[0] / shares[0]
+            if empty := [n for n, source in enumerate(self._sources, 1) if not len(source)]:
+                raise ValueError(
+                    f'data: there are no walks in the source that is number {empty[0]}'
+                )
+            whole = len(self._sources[0]) / shares[0]
             self._counts = [round(whole * share) for share in shares]
 
     def __len__(self) -> int:
@@ -199,7 +203,7 @@ class ConcatWalks(WalkDataset):
 
     def order(self, rng: np.random.Generator) -> np.ndarray:
         """Shuffle the walks of an epoch, by the shares."""
-        if sum(self._counts) == len(self):
+        if self._counts is None:
             return rng.permutation(len(self))
         starts = (0, *self._ends[:-1])
         chosen = [
