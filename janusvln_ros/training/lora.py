@@ -35,6 +35,8 @@ def lora_config(rank: int, alpha: int, dropout: float, targets: Sequence[str]) -
             'rank is a whole number of at least 1, alpha above 0, dropout 0 to below 1; '
             f'got {rank}, {alpha}, {dropout}'
         )
+    if isinstance(targets, str):
+        raise ValueError(f'targets is a list of names, not {targets!r}: [{targets}]')
     if unknown := sorted({*targets} - {*TARGETS}):
         raise ValueError(f'no targets {", ".join(unknown)}; there are {", ".join(TARGETS)}')
     if not targets:

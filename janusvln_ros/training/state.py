@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.distributed import checkpoint
 from torch.distributed.checkpoint.state_dict import (
+    get_model_state_dict,
     get_state_dict,
     set_state_dict,
     StateDictOptions,
@@ -26,6 +27,7 @@ from torch.distributed.checkpoint.state_dict import (
 warnings.filterwarnings('ignore', 'torch.distributed is disabled, unavailable or uninitialized')
 
 LATEST = 'latest'
+_NETWORK = 'network.'
 # What is not trained is read from where it came from.
 _TRAINED = StateDictOptions(ignore_frozen_params=True, strict=False)
 # Files and threads of a process that saves: one thread is busier with sums of bytes than a disk.
@@ -55,14 +57,18 @@ def save_state(
 
 
 def load_state(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) -> int:
-    """Load the latest checkpoint, if there is one; give the number of steps done."""
+    """
+    Load the latest checkpoint, if there is one; give the number of steps done.
+
+    ValueError where it is of a network that has other parameters.
+    """
     if not (folder / LATEST).exists():
         return 0
     model, moments = get_state_dict(network, optimiser, options=_TRAINED)
+    source = folder / (folder / LATEST).read_text()
+    _check(network, model, source)
     state: dict[str, Any] = {'network': model, 'optimiser': moments, 'step': 0}
-    checkpoint.load(
-        state, checkpoint_id=folder / (folder / LATEST).read_text(), no_dist=world() == 1
-    )
+    checkpoint.load(state, checkpoint_id=source, no_dist=world() == 1)
     set_state_dict(
         network,
         optimiser,
@@ -71,3 +77,21 @@ def load_state(network: nn.Module, optimiser: torch.optim.Optimizer, folder: Pat
         options=_TRAINED,
     )
     return state['step']
+
+
+def _check(network: nn.Module, trained: dict[str, Any], source: Path) -> None:
+    saved = {
+        name.removeprefix(_NETWORK): tuple(getattr(entry, 'size', ()))
+        for name, entry in checkpoint.FileSystemReader(source)
+        .read_metadata()
+        .state_dict_metadata.items()
+        if name.startswith(_NETWORK)
+    }
+    # Runs that were begun by an earlier release saved what is not trained as well.
+    other = saved.keys() - get_model_state_dict(network).keys()
+    other |= {name for name, value in trained.items() if saved.get(name) != tuple(value.shape)}
+    if other:
+        raise ValueError(
+            f'{source} is the state of another network: {min(other)} differs; go on with the '
+            'settings that it was begun with, or give another output'
+        )

@@ -67,7 +67,7 @@ def test_an_adapter_learns_and_is_taken_by_who_reads_it(fresh, walks, tmp_path):
     assert 'licence' in card and str(walks) in card and 'rank | 4' in card
 
 
-def test_it_goes_on_where_it_was(fresh, walks, tmp_path):
+def test_it_goes_on_where_it_was(fresh, walks, tmp_path, capsys):
     whole = config_file(tmp_path / 'whole', fresh, walks)
     assert main(['own', '--config', str(whole), '--device', 'cpu']) == 0
     first = config_file(
@@ -81,6 +81,11 @@ def test_it_goes_on_where_it_was(fresh, walks, tmp_path):
             main(['own', '--config', str(first), '--device', 'cpu'])
     saved = sum(file.stat().st_size for file in state.glob('step_*/*'))
     assert saved < (fresh / 'model.safetensors').stat().st_size
+    for change in {'rank': 8}, {'targets': ['q_proj']}:
+        config_file(tmp_path / 'first', fresh, walks, checkpoint_activations=True, **change)
+        assert main(['own', '--config', str(first), '--device', 'cpu']) == 2
+        assert 'the state of another network' in capsys.readouterr().err
+    config_file(tmp_path / 'first', fresh, walks, {'save_every': 0.0}, checkpoint_activations=True)
     assert main(['own', '--config', str(first), '--device', 'cpu']) == 0
     one, other = (
         load_file(tmp_path / name / 'run' / 'own' / 'adapter' / 'adapter_model.safetensors')
@@ -137,10 +142,16 @@ def test_a_base_in_bfloat16_is_trained_on(fresh, walks, tmp_path, capsys):
         ({'alpha': 0}, 'alpha above 0'),
         ({'targets': ['q']}, 'no targets q; there are q_proj'),
         ({'targets': []}, 'needs targets'),
+        ({'targets': 'q_proj'}, 'a list of names'),
         ({'trained': ['model']}, 'it alone learns'),
         ({'base': 'int3'}, "'float32' or 'bfloat16'"),
         ({'data': [{'walks': '{walks}', 'share': 0.5}, {'walks': '{walks}'}]}, 'share above 0'),
         ({'data': [{'walks': '/nowhere'}]}, 'no walks in /nowhere'),
+        ({'data': []}, 'no source of walks'),
+        (
+            {'data': [{'walks': '{walks}', 'share': s} for s in (0.99, 0.01)]},
+            'share 0.01 is less than half a walk',
+        ),
         (
             {
                 'data': [

@@ -178,6 +178,8 @@ class ConcatWalks(WalkDataset):
         self, sources: Iterable[WalkDataset], shares: Sequence[float] | None = None
     ) -> None:
         self._sources = list(sources)
+        if not self._sources:
+            raise ValueError('data names no source of walks')
         self._ends = np.cumsum([len(source) for source in self._sources])
         self._counts: list[int] | None = None  # of an epoch
         if shares is not None:
@@ -189,6 +191,11 @@ class ConcatWalks(WalkDataset):
                 )
             whole = len(self._sources[0]) / shares[0]
             self._counts = [round(whole * share) for share in shares]
+            if 0 in self._counts:
+                raise ValueError(
+                    f'data: the share {shares[self._counts.index(0)]} is less than half a walk '
+                    f'of an epoch of {whole:.0f}; give it more'
+                )
 
     def __len__(self) -> int:
         return int(self._ends[-1])
