@@ -54,8 +54,13 @@ def make_policy(
     image_width: int | None,
     language_weights: str | None,
     geometry_heads: str = 'none',
+    adapter: str | None = None,
 ) -> JanusPolicy:
-    """Load a checkpoint folder, or make a `tiny` or `full` network with random weights."""
+    """
+    Load a checkpoint folder, or make a `tiny` or `full` network with random weights.
+
+    adapter: folder of one that is added to a checkpoint's weights; none is to `full`.
+    """
     with checkpoint_folder('random' if model in ('tiny', 'full') else model) as folder:
         if model != 'full':
             return JanusPolicy.from_pretrained(
@@ -66,6 +71,7 @@ def make_policy(
                 memory,
                 language_weights=language_weights,
                 geometry_heads=geometry_heads,
+                adapter=adapter,
             )
         encoder = PromptEncoder(folder)
     network = checkpoint.build(FULL_SIZE, HEADS_OF[geometry_heads])
@@ -221,6 +227,7 @@ def measure(
         options.image_width or None,
         language_weights,
         options.geometry_heads if mode != 'recompute' else 'none',
+        options.adapter or None,
     )
     loaded = time.perf_counter()
     steps, full = arguments.steps, memory.initial_frames + memory.recent_frames + 2
@@ -342,7 +349,7 @@ def parser() -> argparse.ArgumentParser:
         default=16,
         help='newest frames that keep all tokens (default: 16)',
     )
-    names = 'image_width', 'kept_fraction', 'device', 'dtype', 'language_weights'
+    names = 'adapter', 'image_width', 'kept_fraction', 'device', 'dtype', 'language_weights'
     add_options(options, PolicyOptions, *names, 'geometry_heads', 'threads')
     options.add_argument(
         '--output',
@@ -373,6 +380,8 @@ def main(argv: list[str] | None = None) -> int:
         device = choose_device(options.device)
     except ValueError as error:
         usage.error(str(error))
+    if options.adapter and arguments.model == 'full':
+        usage.error('--adapter: full has random weights; give the folder of a checkpoint')
     if options.threads:
         torch.set_num_threads(options.threads)
     dtype = choose_dtype(options.dtype, device)
@@ -382,6 +391,7 @@ def main(argv: list[str] | None = None) -> int:
     computer = estimate.measure(device, dtype)
     report: dict[str, Any] = {
         'model': arguments.model,
+        'adapter': options.adapter,
         'device': computer.name,
         'dtype': options.dtype,
         'language_weights': options.language_weights,

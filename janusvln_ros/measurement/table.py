@@ -9,8 +9,9 @@ from janusvln_ros.measurement.sharing import line as sharing_line
 
 def table(report: dict[str, Any]) -> str:
     """Format a report in Markdown."""
+    model = report['model'] + (f' with {report["adapter"]}' if report['adapter'] else '')
     lines = [
-        f'{report["model"]}, {report["parameters"] / 1e6:.1f} M parameters, on '
+        f'{model}, {report["parameters"] / 1e6:.1f} M parameters, on '
         f'{report["device"]}, {report["dtype"]}, frames {report["frame_size"]}',
         '',
         '| mode | part | median ms | p99 ms | least ms (roofline) |',

@@ -9,8 +9,10 @@ from janusvln_ros.measurement.figure import draw
 from janusvln_ros.measurement.recompute import Recompute
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network import quantization
+from janusvln_ros.policy.network.config import CheckpointError
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 import torch
 
 CPU = torch.device('cpu')
@@ -159,3 +161,35 @@ def test_the_heads_cost_and_memory_are_told(capsys):
         assert f'MB of {what}' in told
     assert benchmark.main(['tiny', *options, *frames]) == 0
     assert 'heads' not in capsys.readouterr().out
+
+
+def test_an_adapter_is_measured(checkpoint_folder, tmp_path, capsys):
+    adapter, name = tmp_path / 'adapter', 'model.layers.0.self_attn.q_proj'
+    adapter.mkdir()
+    common = [str(checkpoint_folder), f'--adapter={adapter}', f'--output={tmp_path / "out"}']
+    command = [*common, *'--modes windowed --steps 2 --threads 1 --frame-size 96x72'.split()]
+    with pytest.raises(CheckpointError, match='is no adapter'):
+        benchmark.main(command)
+
+    memory = MemoryConfig('windowed', 1, 2)
+    plain = benchmark.make_policy(common[0], memory, 'cpu', 'float32', None, None)
+    weight = plain.model.get_submodule(name).weight
+    (adapter / 'adapter_config.json').write_text('{"peft_type": "LORA", "r": 1, "lora_alpha": 1}')
+    parts = {'A': torch.ones(1, weight.shape[1]), 'B': torch.ones(weight.shape[0], 1)}
+    parts = {f'base_model.model.{name}.lora_{x}.weight': part for x, part in parts.items()}
+    save_file(parts, adapter / 'adapter_model.safetensors')
+    added = benchmark.make_policy(
+        common[0], memory, 'cpu', 'float32', None, None, adapter=str(adapter)
+    )
+    torch.testing.assert_close(added.model.get_submodule(name).weight, weight + 1)
+
+    assert benchmark.main(command) == 0
+    assert f'{checkpoint_folder} with {adapter}, ' in capsys.readouterr().out
+    report = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
+    assert report['adapter'] == str(adapter)
+
+
+def test_random_weights_take_no_adapter(capsys):
+    with pytest.raises(SystemExit, match='2'):
+        benchmark.main(['full', '--adapter', 'somewhere'])
+    assert 'full has random weights' in capsys.readouterr().err
