@@ -10,8 +10,9 @@ import sys
 from janusvln_ros.arguments import existing_file, one_line, output_folder, whole
 from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.training.parallel import processes, rank
+from janusvln_ros.training.stage import DONE
 from janusvln_ros.training.stage_config import read_config
-from janusvln_ros.training.stages import DONE, run_stage
+from janusvln_ros.training.stages import run_stage
 import torch
 
 

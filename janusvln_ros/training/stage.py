@@ -14,6 +14,7 @@ import torch
 
 CHECKPOINT = 'checkpoint'
 ADAPTER = 'adapter'
+DONE = 'done'  # is in the folder of a stage that was finished
 
 
 @dataclass(frozen=True)

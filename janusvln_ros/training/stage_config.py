@@ -7,7 +7,7 @@ The configuration file of a run.
 
     KIND: fresh, words, views, walks, rollouts, pretrain, heads, imitate, lora, dagger or ship
 
-Further fields of a stage are those of its class in `stages`.
+Further fields of a stage are those of its class in `stages`, `walk_stages` or `collecting`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import Any
 
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.training.loop import LoopConfig
-from janusvln_ros.training.stages import Imitate, KINDS, Stage
+from janusvln_ros.training.stage import Stage
+from janusvln_ros.training.stages import KINDS
+from janusvln_ros.training.walk_stages import Imitate
 import yaml
 
 

@@ -8,7 +8,7 @@ import sys
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.training import command, log
 from janusvln_ros.training.stage_config import read_config
-from janusvln_ros.training.stages import Imitate
+from janusvln_ros.training.walk_stages import Imitate
 import numpy as np
 import pytest
 from safetensors import safe_open

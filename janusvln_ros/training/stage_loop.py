@@ -1,0 +1,67 @@
+"""What a stage that trains does around the loop: processes, what it writes, and its probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from janusvln_ros.training.export import export
+from janusvln_ros.training.loop import Data, LoopConfig, Network, train
+from janusvln_ros.training.parallel import agree, rank, read_weights, shard, world
+from janusvln_ros.training.stage import ADAPTER, CHECKPOINT, StageContext
+from torch.nn.attention import sdpa_kernel, SDPBackend
+
+
+def train_stage(
+    context: StageContext,
+    network: Network,
+    data: Data,
+    loop: LoopConfig,
+    start: Path,
+    probe: Mapping[str, Any] | None = None,
+    write: Callable[[Any, Path, Path], None] | None = None,
+) -> bool:
+    """
+    Train a network in the stage's folder, and write its checkpoint there.
+
+    write: writes, instead, an adapter of the checkpoint that was begun with.
+    """
+    folder, device = context.folder, context.device
+    if world() == 1:
+        network.to(device)
+    elif loop.batches % world():
+        raise ValueError(
+            f'{loop.batches} batches to a step cannot be shared by {world()} processes'
+        )
+    else:
+        shard(network, device, loop.dtype)
+        read_weights(network, device, start)
+    network.train()
+    exported, target = -1, folder / (ADAPTER if write else CHECKPOINT)
+    write = write or export
+
+    def measure(step: int) -> dict[str, float]:
+        nonlocal exported
+        write(network, target, start)
+        exported, scores = step, {}
+        if probe and rank() == 0:
+            from janusvln_ros.training.probe import closed_loop
+
+            place = folder / 'probes' / f'{step:08}'
+            base, adapter = (target, None) if target.name == CHECKPOINT else (start, target)
+            scores = closed_loop(base, adapter, place, probe, context.cores)
+        agree()
+        return scores
+
+    # For short sequences torch's own products are faster on a CPU than its flash attention.
+    backends = (
+        [SDPBackend.MATH]
+        if device.type == 'cpu'
+        else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    )
+    with sdpa_kernel(backends):
+        finished = train(network, data, loop, folder, device=device, probe=measure)
+    if exported < loop.steps:
+        write(network, target, start)
+    return finished

@@ -1,0 +1,259 @@
+"""
+The stages that learn from walks, trajectories and examples.
+
+What drives through houses is imported where a stage does so: training on pictures from disk needs
+no simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+import math
+from pathlib import Path
+import shutil
+from typing import Any
+
+from janusvln_ros.policy.memory import MemoryConfig
+from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network.adapter import read_adapter
+from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.model import JanusModel
+from janusvln_ros.policy.preprocessing import Grid
+from janusvln_ros.policy.prompt import PromptEncoder
+from janusvln_ros.training import lora
+from janusvln_ros.training.card import adapter_card
+from janusvln_ros.training.collecting import CollectRollouts
+from janusvln_ros.training.data.layout import read_annotations, read_pictures
+from janusvln_ros.training.data.sources import (
+    ConcatWalks,
+    ExampleFiles,
+    TrajectoryFiles,
+    WalkDataset,
+    WalkFiles,
+)
+from janusvln_ros.training.export import replace_checkpoint
+from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
+from janusvln_ros.training.loop import Data, LoopConfig
+from janusvln_ros.training.parallel import agree, checkpoint_activations, estimate, rank, world
+from janusvln_ros.training.stage import ADAPTER, CHECKPOINT, DONE, StageContext
+from janusvln_ros.training.stage_loop import train_stage
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Imitate:
+    """Train on walks, trajectories or examples; the stages base and extra."""
+
+    data: tuple[Mapping[str, Any], ...]  # a kind and its folder or file; a share of an epoch
+    loop: LoopConfig
+    trained: tuple[str, ...]
+    start: str = ''
+    scales: Mapping[str, float] = field(default_factory=dict)
+    walks_per_batch: int = 4
+    questions: int = 40
+    sampled_every: int = 0
+    free: float = 0.0  # share of the instructions that are said in free words
+    auxiliary: float = 0.0
+    memory: MemoryConfig = MemoryConfig(mode='windowed')
+    most_frames: int = 57
+    image_width: int | None = None
+    checkpoint_activations: bool = False
+    epochs: float = 0.0  # instead of loop.steps
+    probe: Mapping[str, Any] = field(default_factory=dict)  # split, episodes, categories
+
+    def run(self, context: StageContext) -> bool:
+        """Train."""
+        start = context.start(self.start)
+        model = context.load(start, self._dtype)
+        encoder = PromptEncoder(start)
+        width = self.image_width or model.config.image_width
+        sources = [self._source(context, entry, width) for entry in self.data]
+        shares = [entry['share'] for entry in self.data if 'share' in entry]
+        source = ConcatWalks(sources, shares or None)
+        loop = self.loop
+        if self.epochs:
+            of_an_epoch = len(source.order(np.random.default_rng(0))) / (
+                self.walks_per_batch * loop.batches
+            )
+            loop = replace(loop, steps=math.ceil(self.epochs * of_an_epoch))
+        data = ImitationBatches(
+            source,
+            encoder,
+            walks_per_batch=self.walks_per_batch,
+            questions=self.questions,
+            seed=loop.seed,
+            batches=loop.batches,
+            sampled_every=self.sampled_every,
+            free=self.free,
+        )
+        network = self._network(model)
+        if rank() == 0:
+            print(self._describe(network, encoder, width))
+        if self.checkpoint_activations:
+            checkpoint_activations(network)
+        return self._train(context, network, data, loop, start)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.float32
+
+    def _network(self, model: JanusModel) -> ImitationNetwork:
+        return ImitationNetwork(
+            model,
+            trained=self.trained,
+            memory=self.memory,
+            scales=dict(self.scales),
+            auxiliary=self.auxiliary,
+        )
+
+    def _train(
+        self,
+        context: StageContext,
+        network: ImitationNetwork,
+        data: Data,
+        loop: LoopConfig,
+        start: Path,
+    ) -> bool:
+        return train_stage(context, network, data, loop, start, self.probe)
+
+    def _source(self, context: StageContext, entry: Mapping[str, Any], width: int) -> WalkDataset:
+        (kind, place), *more = ((key, entry[key]) for key in entry if key != 'share')
+        path = context.path(place)
+        if kind == 'walks':
+            return WalkFiles([path])
+        if kind == 'examples':
+            return ExampleFiles([path], width)
+        if kind == 'annotations':
+            return TrajectoryFiles(read_annotations(path), width, self.most_frames)
+        if kind == 'pictures' and more:
+            trajectories = read_pictures(path, Path(dict(more)['episodes']))
+            return TrajectoryFiles(trajectories, width, self.most_frames)
+        raise ValueError(
+            f'data {dict(entry)}: expected walks, examples, annotations, or pictures with episodes'
+        )
+
+    def _describe(self, network: ImitationNetwork, encoder: PromptEncoder, width: int) -> str:
+        """Say how large the model is and how much memory a process will need."""
+        grid = Grid(round(width * 0.75) // 14, width // 14)
+        prompt = encoder.prompt(encoder.suffix('Go to the red chair.'), grid)
+        frames = self.memory.history_frames + 1 if self.sampled_every == 1 else self.most_frames
+        tokens = self.walks_per_batch * (
+            len(prompt.prefix) + frames * len(prompt.block) + self.questions * len(prompt.suffix)
+        )
+        parts = estimate(
+            network,
+            network.model.config,
+            tokens=tokens,
+            processes=world(),
+            recompute=self.checkpoint_activations,
+        )
+        trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        total = sum(p.numel() for p in network.parameters())
+        head = (
+            f'{total / 1e6:.2f} M parameters, {trained / 1e6:.2f} M trained; memory of each of '
+            f'{world()} processes, estimated: {sum(parts.values()):.2f} GiB'
+        )
+        return '\n'.join([head, *(f'  {name:<24}{size:9.3f} GiB' for name, size in parts.items())])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora(Imitate):
+    """
+    Train a low-rank adapter of the language model on one GPU or a CPU; all else stays as it is.
+
+    The adapter is OUTPUT/NAME/adapter. base: dtype in which what stays is held. merge: whether the
+    checkpoint with the adapter added is written as well.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    targets: tuple[str, ...] = lora.TARGETS
+    base: str = 'float32'
+    merge: bool = False
+    trained: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what an adapter can be."""
+        lora.lora_config(self.rank, self.alpha, self.dropout, self.targets)
+        if self.trained or self.scales or self.auxiliary:
+            raise ValueError('an adapter has no trained, scales or auxiliary: it alone learns')
+        if self.base not in ('float32', 'bfloat16'):
+            raise ValueError(f"base is 'float32' or 'bfloat16', not {self.base!r}")
+
+    def run(self, context: StageContext) -> bool:
+        """Train, and merge; ValueError where several processes would."""
+        if world() > 1:
+            raise ValueError('an adapter is trained by one process')
+        if not super().run(context):
+            return False
+        if self.merge:
+            start = context.start(self.start)
+            added = read_adapter(context.folder / ADAPTER)
+            config, device = JanusConfig.from_folder(start), torch.device('cpu')
+            model = checkpoint.load(start, config, device, self._dtype, adapter=added)
+            replace_checkpoint(model, context.folder / CHECKPOINT, start)
+        return True
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return getattr(torch, self.base)
+
+    def _network(self, model: JanusModel) -> lora.LoraNetwork:
+        torch.manual_seed(self.loop.seed)
+        config = lora.lora_config(self.rank, self.alpha, self.dropout, self.targets)
+        return lora.LoraNetwork(model, config, self.memory)
+
+    def _train(
+        self,
+        context: StageContext,
+        network: ImitationNetwork,
+        data: Data,
+        loop: LoopConfig,
+        start: Path,
+    ) -> bool:
+        card = adapter_card(start, vars(self), context.path)
+
+        def write(network: lora.LoraNetwork, target: Path, start: Path) -> None:
+            lora.write_adapter(network, target, start, card)
+
+        return train_stage(context, network, data, loop, start, self.probe, write)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dagger(CollectRollouts):
+    """
+    Rounds of walking with the model, labelling with the expert, and training on everything.
+
+    walks: of a round. share: in round k a stretch of steps is the expert's with probability
+    share^k.
+    """
+
+    rounds: int
+    imitate: Imitate
+    seed: int = 100
+
+    def run(self, context: StageContext) -> bool:
+        """Walk and train in turns."""
+        start = context.start(self.start)
+        folder = context.folder
+        for number in range(1, self.rounds + 1):
+            place = folder / f'round_{number}'
+            if not agree(rank() == 0 and (place / DONE).exists()):
+                if rank() == 0:
+                    one = replace(self, share=self.share**number, seed=self.seed + number)
+                    one.roll_out(start, folder / 'walks', context.cores)
+                agree()
+                data = (*self.imitate.data, {'walks': str(folder / 'walks')})
+                imitate = replace(self.imitate, start=str(start), data=data)
+                if not imitate.run(replace(context, folder=place)):
+                    return False
+                if rank() == 0:
+                    (place / DONE).write_text('')
+            start = place / CHECKPOINT
+        if rank() == 0:
+            shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+            shutil.copytree(start, folder / CHECKPOINT)
+        return True
