@@ -26,6 +26,8 @@ _LEAST = 0.15  # share of the points that a floor has at least
 _UNSURE = 0.2  # share of the pixels, the least certain ones, that are left out
 _DRIVEN = 0.3  # m between two frames, at least
 _PAIRS = 12  # frames that are kept to be compared with a later one
+_APART = 0.2  # of their logarithms: measurements that are farther apart do not agree
+_AGREEING = 2  # measurements, before anything is known
 
 
 class Floor(NamedTuple):
@@ -146,13 +148,14 @@ class ScaleFilter:
     """
     A running median of single measurements of a positive number.
 
-    What is a fifth off is dropped, until nothing else comes: then the number has changed.
+    A single one may be wrong: nothing is known until two agree within a fifth. What is a fifth off
+    afterwards is dropped, until nothing else comes, alike: then the number has changed.
     """
 
     def __init__(self, remembered: int = 15, floor: float = 0.07) -> None:
         """remembered: measurements; floor: relative spread of errors that all have alike."""
         self._logs: deque[float] = deque(maxlen=remembered)
-        self._dropped: deque[float] = deque(maxlen=max(2, remembered // 3))
+        self._others: deque[float] = deque(maxlen=max(_AGREEING, remembered // 3))
         self._floor = floor
 
     def add(self, measured: float) -> bool:
@@ -160,23 +163,29 @@ class ScaleFilter:
         if not (math.isfinite(measured) and measured > 0):
             return False
         log = math.log(measured)
-        if self._logs and abs(log - float(np.median(self._logs))) > 0.2:
-            self._dropped.append(log)
-            if len(self._dropped) < (self._dropped.maxlen or 0):
+        if self._logs and abs(log - float(np.median(self._logs))) <= _APART:
+            self._logs.append(log)
+        else:
+            self._others.append(log)
+            alike = [other for other in self._others if abs(other - log) <= _APART]
+            if len(alike) < (self._others.maxlen or 0 if self._logs else _AGREEING):
                 return False
             self._logs.clear()
-            self._logs.extend(self._dropped)
-        else:
-            self._logs.append(log)
-        self._dropped.clear()
+            self._logs.extend(alike)
+        self._others.clear()
         return True
 
+    @property
+    def waits(self) -> bool:
+        """Tell whether there is a measurement, but none that agrees with it."""
+        return bool(self._others) and not self._logs
+
     def scale(self, source: str) -> Scale:
-        """Tell value and spread; unknown before the first measurement."""
+        """Tell value and spread; unknown before two measurements agree."""
         if not self._logs:
             return Scale()
         middle = float(np.median(self._logs))
-        # by the median's own deviation, for one measurement a fifth
+        # by the median's own deviation, for two measurements a tenth
         scatter = 1.4826 * float(np.median(np.abs(np.array(self._logs) - middle)))
         few = 0.2 / len(self._logs)
         value = math.exp(middle)

@@ -172,7 +172,7 @@ def test_nobody_listens_and_nothing_is_computed(walking):
     listener = walking(f'camera_height:={HEIGHT}')
     listener.show_lens()
     listener.wait_steps(5)
-    assert listener.value('depth scale from') == ''  # it would be known from the first frame on
+    assert listener.value('depth scale from') == ''  # it would be known from the second frame on
 
 
 def test_without_heads_there_are_no_topics(listener, start_navigator):

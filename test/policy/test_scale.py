@@ -156,21 +156,31 @@ def test_the_filter_tells_value_and_spread(truth, noise, seed):
     assert 0.02 < scale.spread / scale.value < 0.08 + 4 * noise
 
 
-def test_the_filter_begins_unknown_drops_outliers_and_follows_a_change():
+def test_one_measurement_alone_is_not_trusted():
     scales = ScaleFilter()
     assert not scales.scale('height').known and scales.scale('height').source == ''
     assert [scales.add(bad) for bad in (math.nan, -1.0, 0.0, math.inf)] == [False] * 4
-    assert not scales.scale('height').known
-    assert scales.add(2.0)
+    assert not scales.waits
+    assert not scales.add(1.0) and scales.waits  # of a table top
+    assert not scales.add(2.0) and not scales.scale('height').known
+    assert scales.add(2.1) and not scales.waits
+    assert scales.scale('height').value == pytest.approx(2.05, abs=0.01)
+    assert not Scale().known
+
+
+def test_the_filter_drops_outliers_and_follows_a_change():
+    scales = ScaleFilter()
+    scales.add(2.0)
+    scales.add(2.0)
     first = scales.scale('height').spread
     assert all(scales.add(2.0) for _ in range(9))
-    assert scales.scale('height').spread < first / 2
+    assert scales.scale('height').spread < 0.7 * first
     assert not scales.add(3.0) and scales.scale('height').value == pytest.approx(2)
     assert scales.add(2.0)  # and what was dropped is forgotten
-    for _ in range(20):
-        scales.add(3.0)
+    assert not any(scales.add(wild) for wild in 3 * (3.0, 0.5, 7.0))
+    assert scales.scale('height').value == pytest.approx(2)
+    assert [scales.add(3.0) for _ in range(6)] == 4 * [False] + 2 * [True]
     assert scales.scale('height').value == pytest.approx(3)
-    assert Scale().known is False
 
 
 @pytest.mark.parametrize('size', [(640, 480), (320, 240), (478, 637), (1280, 720)])
@@ -245,11 +255,31 @@ def test_depth_is_spread_where_the_camera_looks(size):
     assert np.array_equal(known, known[::-1])  # as much above as below
 
 
+LENS = Pinhole.of_field(112, 84, math.radians(79))  # as the encoder sees it
+
+
+def seen(depth):
+    return FrameGeometry(depth.astype(np.float32), np.full(depth.shape, 2.0, np.float32))
+
+
 def test_gravity_that_is_told_counts_before_the_tilt_by_parameter():
-    lens = Pinhole.of_field(112, 84, math.radians(79))  # as the encoder sees it
-    depth = (room(1.25, 0.5, lens, wall=6.0) / 2.5).astype(np.float32)
-    geometry = FrameGeometry(depth, np.full(depth.shape, 2.0, np.float32))
+    geometry = seen(room(1.25, 0.5, LENS, wall=6.0) / 2.5)
     metric = MetricDepth(DepthParameters(camera_height=1.25))
-    assert metric.measure(geometry, lens) is None  # level, it would see no floor
-    assert metric.measure(geometry, lens, gravity=downward(0.5)) is not None
+    assert [metric.measure(geometry, LENS) for _ in range(3)] == 3 * [None]  # level: no floor
+    metric.measure(geometry, LENS, gravity=downward(0.5))
+    assert metric.measure(geometry, LENS, gravity=downward(0.5)) is not None
     assert metric.scale.value == pytest.approx(2.5, rel=0.01)
+
+
+def test_one_frame_alone_gives_no_metres():
+    metric = MetricDepth(DepthParameters(camera_height=1.25, camera_tilt=0.5))
+    assert 'not been seen' in metric.said
+    right, wrong = (seen(room(height, 0.5, LENS) / 2.5) for height in (1.25, 0.6))
+    for geometry in (wrong, right):  # neither agrees with one before
+        assert metric.measure(geometry, LENS) is None and not metric.scale.known
+        assert 'not twice' in metric.said
+    assert metric.measure(right, LENS) is not None
+    assert metric.scale.value == pytest.approx(2.5, rel=0.01)
+    assert 'scale from height' in metric.said
+    metric.begin()  # another episode, another unit
+    assert metric.measure(right, LENS) is None
