@@ -26,8 +26,8 @@ README.md says of that:
 
 {licence}
 
-Scores are not known: `janusvln evaluate --policy {base} --adapter FOLDER` measures
-them. Faces and plates in the pictures are the matter of who took them.
+How well it walks is not known: `janusvln evaluate --policy {base} --adapter FOLDER` measures
+it. Faces and plates in the pictures are the matter of who took them.
 """
 
 

@@ -20,7 +20,7 @@ from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid, PATCH
 from janusvln_ros.policy.prompt import Prompt, PromptEncoder
 from janusvln_ros.training.data.sources import WalkDataset
-from janusvln_ros.training.data.walks import phrase, UNKNOWN, Walk
+from janusvln_ros.training.data.walks import phrase, Question, UNKNOWN, Walk
 from janusvln_ros.training.forward import (
     answer_sampled,
     answer_windowed,
@@ -63,6 +63,16 @@ class Batch:
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A question at a frame, in words, and the right answer."""
+
+    question: Question
+    at: int
+    said: str
+    action: int
+
+
 class ImitationBatches:
     """Draws batches from walks."""
 
@@ -99,6 +109,10 @@ class ImitationBatches:
             for action in Action
         ]
 
+    def at_once(self, mode: str) -> int:
+        """Give how many questions a walk is asked in a batch of a mode."""
+        return max(1, self._questions // 4) if mode == 'sampled' else self._questions
+
     def chosen(self, number: int) -> np.ndarray:
         """Give the walks of a batch of the endless row of shuffled epochs."""
         epoch, place = divmod(number, -(-self._epoch // self._per_batch))
@@ -125,21 +139,36 @@ class ImitationBatches:
         """Draw walks and questions."""
         rng = np.random.default_rng([self._seed, step, part])
         sampled = bool(self._sampled_every) and step % self._sampled_every == 0
-        asked = max(1, self._questions // 4) if sampled else self._questions
+        mode = 'sampled' if sampled else 'windowed'
+        asked = self.at_once(mode)
         numbers = self.chosen(step * self._batches + part)
         walks = [begin(self._walks[int(number)], rng) for number in numbers]
         drawn = [draw(walk, asked, rng) for walk in walks]
+        said = [
+            [
+                Asked(
+                    question := walk.questions[number],
+                    at,
+                    phrase(question, hint, rng, self._free),
+                    int((question.hinted if hint else question.actions)[at]),
+                )
+                for number, at, hint in chosen
+            ]
+            for walk, chosen in zip(walks, drawn)
+        ]
+        return self.pack(walks, said, mode)
+
+    def pack(self, walks: Sequence[Walk], said: Sequence[Sequence[Asked]], mode: str) -> Batch:
+        """Put walks and what is asked of each into a batch; mode: of the memory."""
         rows: list[list[tuple[int, tuple[int, ...], tuple[int, ...]]]] = []
-        shape = len(walks), max(map(len, drawn))
+        shape = len(walks), max(map(len, said))
         bearing = torch.full(shape, IGNORED)
         distance, visible = torch.zeros(shape), torch.zeros(shape)
-        for row, (walk, chosen) in enumerate(zip(walks, drawn)):
+        for row, asked in enumerate(said):
             rows.append([])
-            for column, (number, at, hint) in enumerate(chosen):
-                question = walk.questions[number]
-                answer = self._answers[int((question.hinted if hint else question.actions)[at])]
-                said = phrase(question, hint, rng, self._free)
-                rows[-1].append((at, self._suffix(said), answer))
+            for column, one in enumerate(asked):
+                question, at = one.question, one.at
+                rows[-1].append((at, self._suffix(one.said), self._answers[one.action]))
                 if np.isfinite(question.distance[at]):
                     turn = float(question.bearing[at]) / (2 * np.pi) * BEARINGS
                     bearing[row, column] = round(turn) % BEARINGS
@@ -172,7 +201,7 @@ class ImitationBatches:
             distance,
             visible,
             self._encoder.prompt(rows[0][0][1], grid),
-            'sampled' if sampled else 'windowed',
+            mode,
         )
 
 
@@ -262,13 +291,18 @@ class ImitationNetwork(Network):
         return [parameter for module in chosen for parameter in module.parameters()]
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Add up the cross entropy of answers with their ends, and the head's losses."""
+        """
+        Add up the cross entropy of answers with their ends, and the head's losses.
+
+        In eval mode the logits (tokens, vocabulary) of the targets are among what is measured, in
+        their order.
+        """
         model = self.model
         batch = batch.to(model.device)
-        grid = batch.prompt.grid
-        with torch.set_grad_enabled('visual' in self._trained):
+        grid, learn = batch.prompt.grid, torch.is_grad_enabled()
+        with torch.set_grad_enabled(learn and 'visual' in self._trained):
             patches = encode_vision(model, batch.frames)
-        with torch.set_grad_enabled('vggt' in self._trained):
+        with torch.set_grad_enabled(learn and 'vggt' in self._trained):
             features = encode_geometry(model, batch.frames, self.memory)
         semantics = merge_vision(model, patches, *grid.vision)
         geometry = merge_geometry(model, features, *grid)
@@ -299,6 +333,8 @@ class ImitationNetwork(Network):
             f'{batch.mode}_loss': loss,
             f'{batch.mode}_accuracy': (wrong[questions.steps >= 0] == 0).float().mean(),
         }
+        if not self.training:
+            metrics['logits'] = logits
         placed = batch.bearing != IGNORED
         if self._auxiliary:
             index = questions.decisions[..., None].expand(-1, -1, hidden.shape[-1])

@@ -29,7 +29,8 @@ class Log:
         self._sums: dict[str, float | torch.Tensor] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
         lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
-        kept = [line for line in lines[1:] if int(line.split(',', 1)[0]) <= start]
+        # A run that begins anew measures anew what is before its first step.
+        kept = [line for line in lines[1:] if start and int(line.split(',', 1)[0]) <= start]
         self.path.write_text(''.join(['step,name,value\n', *kept]))
         self._board = _board(folder, start)
 

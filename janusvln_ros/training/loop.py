@@ -84,12 +84,14 @@ def train(
     *,
     device: torch.device | None = None,
     probe: Callable[[int], Mapping[str, float]] | None = None,
+    before: Callable[[], Mapping[str, float]] | None = None,
 ) -> bool:
     """
     Train, or go on training, in `folder`; tell whether all steps are done.
 
     Ctrl-C saves and returns False. probe: called by all processes after every save with the
-    number of steps done; measures something to log (a closed-loop score).
+    number of steps done; measures something to log (a closed-loop score). before: the same, before
+    the first step.
     """
     device = device or torch.device('cpu')
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,6 +104,11 @@ def train(
     start = load_state(network, optimiser, folder)
     parts = range(rank(), config.batches, world())
     log = Log(folder, start) if rank() == 0 else None
+    if start == 0 and before is not None:
+        measured = before()
+        if log is not None and measured:
+            log.add(measured)
+            log.flush(0)
     saved = time.monotonic()
     with (
         Interruption() as interruption,

@@ -21,6 +21,7 @@ from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.training.loop import LoopConfig
 from janusvln_ros.training.stage import Stage
 from janusvln_ros.training.stages import KINDS
+from janusvln_ros.training.validation import ValidationConfig
 from janusvln_ros.training.walk_stages import Imitate
 import yaml
 
@@ -50,7 +51,12 @@ def read_config(path: Path) -> tuple[str, dict[str, Stage]]:
 
 
 def _fill(kind: type, values: Mapping[str, Any], where: str) -> Any:
-    nested = {'loop': LoopConfig, 'memory': MemoryConfig, 'imitate': Imitate}
+    nested = {
+        'loop': LoopConfig,
+        'memory': MemoryConfig,
+        'imitate': Imitate,
+        'validation': ValidationConfig,
+    }
     known = {item.name for item in fields(kind)}
     if unknown := sorted(values.keys() - known):
         raise ValueError(
@@ -59,6 +65,8 @@ def _fill(kind: type, values: Mapping[str, Any], where: str) -> Any:
     filled = {}
     for name, value in values.items():
         if name in nested:
+            if not isinstance(value, dict):
+                raise ValueError(f'{where}, {name}: {value!r} is not fields by name')
             value = _fill(nested[name], value, f'{where}, {name}')
         filled[name] = tuple(value) if isinstance(value, list) else value
     try:

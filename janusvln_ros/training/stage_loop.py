@@ -10,6 +10,7 @@ from janusvln_ros.training.export import export
 from janusvln_ros.training.loop import Data, LoopConfig, Network, train
 from janusvln_ros.training.parallel import agree, rank, read_weights, shard, world
 from janusvln_ros.training.stage import ADAPTER, CHECKPOINT, StageContext
+from janusvln_ros.training.validation import Validation
 from torch.nn.attention import sdpa_kernel, SDPBackend
 
 
@@ -21,11 +22,13 @@ def train_stage(
     start: Path,
     probe: Mapping[str, Any] | None = None,
     write: Callable[[Any, Path, Path], None] | None = None,
+    validation: Validation | None = None,
 ) -> bool:
     """
     Train a network in the stage's folder, and write its checkpoint there.
 
-    write: writes, instead, an adapter of the checkpoint that was begun with.
+    write: writes, instead, an adapter of the checkpoint that was begun with. validation: is
+    measured before what is written with the last step, and before the first.
     """
     folder, device = context.folder, context.device
     if world() == 1:
@@ -41,16 +44,22 @@ def train_stage(
     exported, target = -1, folder / (ADAPTER if write else CHECKPOINT)
     write = write or export
 
+    def validate(step: int) -> dict[str, float]:
+        if validation is None:
+            return {}
+        return validation.measure(network, step, always=step in (0, loop.steps))
+
     def measure(step: int) -> dict[str, float]:
         nonlocal exported
+        scores = validate(step)
         write(network, target, start)
-        exported, scores = step, {}
+        exported = step
         if probe and rank() == 0:
             from janusvln_ros.training.probe import closed_loop
 
             place = folder / 'probes' / f'{step:08}'
             base, adapter = (target, None) if target.name == CHECKPOINT else (start, target)
-            scores = closed_loop(base, adapter, place, probe, context.cores)
+            scores |= closed_loop(base, adapter, place, probe, context.cores)
         agree()
         return scores
 
@@ -61,7 +70,11 @@ def train_stage(
         else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
     )
     with sdpa_kernel(backends):
-        finished = train(network, data, loop, folder, device=device, probe=measure)
-    if exported < loop.steps:
-        write(network, target, start)
+        finished = train(
+            network, data, loop, folder, device=device, probe=measure, before=lambda: validate(0)
+        )
+        if exported < loop.steps:
+            if finished:
+                validate(loop.steps)
+            write(network, target, start)
     return finished

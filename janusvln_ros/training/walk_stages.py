@@ -7,8 +7,9 @@ no simulator.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 import math
 from pathlib import Path
 import shutil
@@ -24,6 +25,8 @@ from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training import lora
 from janusvln_ros.training.card import adapter_card
 from janusvln_ros.training.collecting import CollectRollouts
+from janusvln_ros.training.data import held_out
+from janusvln_ros.training.data.held_out import SomeWalks
 from janusvln_ros.training.data.layout import read_annotations, read_pictures
 from janusvln_ros.training.data.sources import (
     ConcatWalks,
@@ -38,8 +41,12 @@ from janusvln_ros.training.loop import Data, LoopConfig
 from janusvln_ros.training.parallel import agree, checkpoint_activations, estimate, rank, world
 from janusvln_ros.training.stage import ADAPTER, CHECKPOINT, DONE, StageContext
 from janusvln_ros.training.stage_loop import train_stage
+from janusvln_ros.training.validation import HeldOut, Validation, ValidationConfig
 import numpy as np
 import torch
+
+# Walks, and what tells the episode of each.
+_Source = tuple[WalkDataset, Callable[[], list[Path]]]
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ class Imitate:
     checkpoint_activations: bool = False
     epochs: float = 0.0  # instead of loop.steps
     probe: Mapping[str, Any] = field(default_factory=dict)  # split, episodes, categories
+    validation: ValidationConfig | None = None
 
     def run(self, context: StageContext) -> bool:
         """Train."""
@@ -69,7 +77,11 @@ class Imitate:
         model = context.load(start, self._dtype)
         encoder = PromptEncoder(start)
         width = self.image_width or model.config.image_width
-        sources = [self._source(context, entry, width) for entry in self.data]
+        opened = [self._source(context, entry, width) for entry in self.data]
+        sources = [source for source, _ in opened]
+        held: list[HeldOut] = []
+        if self.validation is not None:
+            sources, held = self._hold_out(opened, self.validation.share)
         shares = [entry['share'] for entry in self.data if 'share' in entry]
         source = ConcatWalks(sources, shares or None)
         loop = self.loop
@@ -89,11 +101,17 @@ class Imitate:
             free=self.free,
         )
         network = self._network(model)
+        validation = None
+        if self.validation is not None:
+            mode = 'sampled' if self.sampled_every == 1 else 'windowed'
+            validation = Validation(context.folder, held, data, start, self.validation, loop, mode)
+        else:
+            Validation.forget(context.folder)
         if rank() == 0:
             print(self._describe(network, encoder, width))
         if self.checkpoint_activations:
             checkpoint_activations(network)
-        return self._train(context, network, data, loop, start)
+        return self._train(context, network, data, loop, start, validation)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -115,24 +133,45 @@ class Imitate:
         data: Data,
         loop: LoopConfig,
         start: Path,
+        validation: Validation | None,
     ) -> bool:
-        return train_stage(context, network, data, loop, start, self.probe)
+        return train_stage(context, network, data, loop, start, self.probe, validation=validation)
 
-    def _source(self, context: StageContext, entry: Mapping[str, Any], width: int) -> WalkDataset:
+    def _source(self, context: StageContext, entry: Mapping[str, Any], width: int) -> _Source:
         (kind, place), *more = ((key, entry[key]) for key in entry if key != 'share')
         path = context.path(place)
         if kind == 'walks':
-            return WalkFiles([path])
+            return WalkFiles([path]), partial(held_out.of_walks, path)
         if kind == 'examples':
-            return ExampleFiles([path], width)
+            return ExampleFiles([path], width), partial(held_out.of_examples, path)
         if kind == 'annotations':
-            return TrajectoryFiles(read_annotations(path), width, self.most_frames)
-        if kind == 'pictures' and more:
-            trajectories = read_pictures(path, Path(dict(more)['episodes']))
-            return TrajectoryFiles(trajectories, width, self.most_frames)
-        raise ValueError(
-            f'data {dict(entry)}: expected walks, examples, annotations, or pictures with episodes'
-        )
+            trajectories = [*read_annotations(path)]
+        elif kind == 'pictures' and more:
+            trajectories = [*read_pictures(path, Path(dict(more)['episodes']))]
+        else:
+            raise ValueError(
+                f'data {dict(entry)}: expected walks, examples, annotations, or pictures with '
+                'episodes'
+            )
+        files = TrajectoryFiles(trajectories, width, self.most_frames)
+        return files, partial(held_out.of_trajectories, trajectories)
+
+    def _hold_out(
+        self, opened: Sequence[_Source], share: float
+    ) -> tuple[list[WalkDataset], list[HeldOut]]:
+        """Divide sources into what is learned from and what is held out."""
+        episodes = [of_walks() for _, of_walks in opened]
+        masks = held_out.hold_out(episodes, share, self.loop.seed)
+        sources: list[WalkDataset] = []
+        held = []
+        for entry, (source, _), whole, mask in zip(self.data, opened, episodes, masks):
+            sources.append(SomeWalks(source, ~mask))
+            kept = [episode for episode, out in zip(whole, mask) if out]
+            kind, place = next((key, entry[key]) for key in entry if key != 'share')
+            held.append(HeldOut(f'{kind} {place}', SomeWalks(source, mask), kept))
+            if rank() == 0:
+                print(f'{kind} {place}: {len({*kept})} of {len({*whole})} episodes are held out')
+        return sources, held
 
     def _describe(self, network: ImitationNetwork, encoder: PromptEncoder, width: int) -> str:
         """Say how large the model is and how much memory a process will need."""
@@ -213,13 +252,15 @@ class Lora(Imitate):
         data: Data,
         loop: LoopConfig,
         start: Path,
+        validation: Validation | None,
     ) -> bool:
         card = adapter_card(start, vars(self), context.path)
 
         def write(network: lora.LoraNetwork, target: Path, start: Path) -> None:
-            lora.write_adapter(network, target, start, card)
+            scores = validation.table() if validation is not None else ''
+            lora.write_adapter(network, target, start, card + scores)
 
-        return train_stage(context, network, data, loop, start, self.probe, write)
+        return train_stage(context, network, data, loop, start, self.probe, write, validation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +275,11 @@ class Dagger(CollectRollouts):
     rounds: int
     imitate: Imitate
     seed: int = 100
+
+    def __post_init__(self) -> None:
+        """Refuse a validation: rounds begin with what was learned from other episodes."""
+        if self.imitate.validation is not None:
+            raise ValueError('dagger has no validation: each round has other episodes')
 
     def run(self, context: StageContext) -> bool:
         """Walk and train in turns."""
