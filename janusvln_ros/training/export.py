@@ -21,16 +21,23 @@ def export(network: nn.Module, folder: Path, source: Path) -> None:
     """
     Write the model, without auxiliary heads, in the published layout; replace what is there.
 
-    Its tensors are float32; those that are not trained are copied from `source`. Every process
+    Its tensors are float32; those that are not trained are copied from `source`, but for dense
+    heads where the geometry encoder that they read was trained: they would tell lies. Every process
     writes some of the files, one tensor of which is whole on a GPU at a time; all are there for
     all processes on return.
     """
     state = tensors(network)
+    moved = any(
+        parameter.requires_grad
+        for name, parameter in network.named_parameters()
+        if name.startswith('model.vggt.aggregator.')
+    )
+    left = tuple({*checkpoint.UNUSED} - {*(checkpoint.HEAD_PREFIXES if moved else ())})
     unused = {
         name: (path, torch.Size(shape))
         for path, names in checkpoint.tensor_files(source).items()
         for name, shape in names.items()
-        if name.startswith(checkpoint.UNUSED)
+        if name.startswith(left)
     }
     count = {name: tensor.numel() for name, tensor in state.items()}
     count |= {name: shape.numel() for name, (_, shape) in unused.items()}

@@ -138,8 +138,8 @@ def write_with_new_words(folder: str | Path, start: Path) -> Path:
     Write a checkpoint of one of our sizes to a new folder, with the tokenizer of today.
 
     What the old tokenizer had keeps its rows of embeddings; a new token begins with the mean of
-    those that spelled it. Raises FileExistsError rather than overwrite, ValueError for a
-    checkpoint of another size.
+    those that spelled it. Dense heads are kept. Raises FileExistsError rather than overwrite,
+    ValueError for a checkpoint of another size.
     """
     old_config = JanusConfig.from_folder(start)
     sizes = [
@@ -150,6 +150,7 @@ def write_with_new_words(folder: str | Path, start: Path) -> Path:
     if not sizes:
         raise ValueError(f'{start} has none of the sizes {", ".join(SIZES)}')
     state = checkpoint.load(start, old_config, torch.device('cpu'), torch.float32).state_dict()
+    state |= {name: tensor.float() for name, tensor in checkpoint.unused(start)}
     old = Tokenizer.from_file(str(start / 'tokenizer.json'))
     new = train_tokenizer()
     spelled = {

@@ -1,10 +1,15 @@
 """A depth head is learned on what the policy computes, and nothing else of the network changes."""
 
+from pathlib import Path
+
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.training import command, dense, log
 from janusvln_ros.training.data.views import Plan, write_views
+from janusvln_ros.training.export import export
+from janusvln_ros.training.imitation import ImitationNetwork
+from janusvln_ros.training.tiny_model import write_with_new_words
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -22,6 +27,11 @@ def views(tmp_path_factory):
     folder = tmp_path_factory.mktemp('dense') / 'views'
     write_views(folder, Plan(tours=4, seed=3, rooms=(1, 1), frames=3, dense=True))
     return folder
+
+
+@pytest.fixture
+def tiny_with_depth():
+    return Path(__file__).parents[2] / 'models' / 'janusvln-tiny'
 
 
 @pytest.fixture
@@ -63,6 +73,31 @@ def test_it_learns_depth_and_decisions_stay_as_they_are(train, tmp_path, fresh, 
     for ours, theirs in zip(plain, told, strict=True):
         assert torch.equal(ours.logits, theirs.logits)
         assert theirs.geometry.depth.shape == (84, 112)
+
+
+@pytest.mark.parametrize('trained, kept', [(['model'], True), (['vggt'], False)])
+def test_a_head_goes_where_the_encoder_that_it_reads_has_changed(
+    tmp_path, tiny_with_depth, trained, kept
+):
+    start = tiny_with_depth
+    config = JanusConfig.from_folder(start)
+    model = checkpoint.load(start, config, torch.device('cpu'), torch.float32)
+    network = ImitationNetwork(model, trained=trained, memory=MemoryConfig('windowed'))
+    export(network, tmp_path / 'checkpoint', start)
+    names = load_file(tmp_path / 'checkpoint' / 'model.safetensors')
+    assert any(name.startswith('vggt.depth_head.') for name in names) == kept
+
+
+def test_new_words_leave_a_head_as_it_is(tmp_path, tiny_with_depth):
+    write_with_new_words(tmp_path / 'new', tiny_with_depth)
+    before, after = (
+        load_file(folder / 'model.safetensors') for folder in (tiny_with_depth, tmp_path / 'new')
+    )
+    assert all(
+        torch.equal(after[name], tensor.float())
+        for name, tensor in before.items()
+        if name.startswith('vggt.')
+    )
 
 
 def test_it_reads_what_the_policy_reads(train, tmp_path, fresh, views):

@@ -196,6 +196,15 @@ def open_shard(path: Path, device: torch.device | str) -> safe_open:
         raise CheckpointError(f'{path} is damaged or no safetensors file: {error}') from error
 
 
+def unused(folder: str | Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """Read the tensors that decisions do not need, dense heads among them, one by one."""
+    for path, names in tensor_files(folder).items():
+        with open_shard(path, 'cpu') as shard:
+            for name in names:
+                if name.startswith(UNUSED):
+                    yield name, shard.get_tensor(name)
+
+
 def save(model: JanusModel, folder: str | Path, source: str | Path) -> Path:
     """
     Write a model in the published layout to a new folder.
@@ -206,11 +215,8 @@ def save(model: JanusModel, folder: str | Path, source: str | Path) -> Path:
 
     def tensors() -> Iterator[tuple[str, torch.Tensor]]:
         yield from model.state_dict().items()
-        for path, names in tensor_files(source).items():
-            with open_shard(path, 'cpu') as shard:
-                for name in names:
-                    if name.startswith(UNUSED):
-                        yield name, shard.get_tensor(name).to(model.dtype)
+        for name, tensor in unused(source):
+            yield name, tensor.to(model.dtype)
 
     config = {
         **read_json(Path(source) / 'config.json'),
