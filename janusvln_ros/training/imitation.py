@@ -87,19 +87,22 @@ class ImitationBatches:
         batches: int = 1,
         sampled_every: int = 0,
         free: float = 0.0,
+        mirrored: float = 0.0,
     ) -> None:
         """
         Take walks; each comes once in an epoch, a few twice to fill the last batch.
 
         questions: asked of each walk in a batch. batches: to a step. sampled_every: every so
         many steps are of the `sampled` mode, with a quarter of the questions; 0: none, 1: all.
-        free: share of the instructions that are said in free words.
+        free: share of the instructions that are said in free words. mirrored: share of the walks
+        that are seen in a mirror; their words have to be of the simulator's grammar.
         """
         if not len(walks):
             raise ValueError('there are no walks to learn from')
         self._walks, self._encoder, self._seed = walks, encoder, seed
         self._per_batch, self._questions = walks_per_batch, questions
-        self._batches, self._sampled_every, self._free = batches, sampled_every, free
+        self._batches, self._sampled_every = batches, sampled_every
+        self._free, self._mirrored = free, mirrored
         self._lengths = walks.lengths()
         self._epoch = len(walks.order(np.random.default_rng(0)))  # walks
         self._order: tuple[int, np.ndarray] = -1, np.empty(0)
@@ -143,6 +146,8 @@ class ImitationBatches:
         asked = self.at_once(mode)
         numbers = self.chosen(step * self._batches + part)
         walks = [begin(self._walks[int(number)], rng) for number in numbers]
+        if self._mirrored:
+            walks = [w.mirrored() if rng.random() < self._mirrored else w for w in walks]
         drawn = [draw(walk, asked, rng) for walk in walks]
         said = [
             [

@@ -62,6 +62,7 @@ class Imitate:
     questions: int = 40
     sampled_every: int = 0
     free: float = 0.0  # share of the instructions that are said in free words
+    mirrored: float = 0.0  # share of the walks that are seen in a mirror
     auxiliary: float = 0.0
     memory: MemoryConfig = MemoryConfig(mode='windowed')
     most_frames: int = 57
@@ -99,6 +100,7 @@ class Imitate:
             batches=loop.batches,
             sampled_every=self.sampled_every,
             free=self.free,
+            mirrored=self.mirrored,
         )
         network = self._network(model)
         validation = None

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import json
 from pathlib import Path
+import re
 from typing import Any
 
+from janusvln_ros.actions import Action
 from janusvln_ros.episodes.free_words import loosen
 from janusvln_ros.episodes.grammar import choose_phrasing, Noun, say
 from janusvln_ros.policy.preprocessing import resize
@@ -18,6 +20,7 @@ import numpy as np
 
 UNKNOWN = -1  # action that nobody can know, or that is not to be learned
 _BY_FRAME = 'actions', 'hinted', 'bearing', 'distance', 'visible'  # fields of Question
+_OTHER_SIDE = {'left': 'right', 'right': 'left'}
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,20 @@ class Question:
     bearing: np.ndarray  # float16 (T,): radians to the left, to what is to be reached
     distance: np.ndarray  # float16 (T,): metres, geodesic, to where it is reached
     visible: np.ndarray  # bool (T,): whether the goal is in the picture
+
+    def mirrored(self) -> Question:
+        """Ask for the same in a mirror: left is right in slots, words and answers."""
+        return replace(
+            self,
+            slots={
+                slot: value if isinstance(value, Noun) else _swap(value)
+                for slot, value in self.slots.items()
+            },
+            turn=_OTHER_SIDE[self.turn] if self.turn else None,
+            actions=_mirror(self.actions),
+            hinted=_mirror(self.hinted),
+            bearing=-self.bearing,
+        )
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,31 @@ class Walk:
                 for name in ('frames', 'poses', 'taken', 'labels')
             },
         )
+
+    def mirrored(self) -> Walk:
+        """Give the walk as a mirror at the robot's side shows it, in a house that is another."""
+        return replace(
+            self,
+            instruction=_swap(self.instruction),
+            frames=self.frames[:, :, ::-1],
+            poses=self.poses * (1, -1, -1),
+            taken=_mirror(self.taken),
+            labels=_mirror(self.labels),
+            questions=tuple(question.mirrored() for question in self.questions),
+        )
+
+
+def _swap(text: str) -> str:
+    """Put left for right in English words; the grammar has neither in another meaning."""
+    return re.sub(r'\b(left|right)\b', lambda match: _OTHER_SIDE[match[0]], text)
+
+
+def _mirror(actions: np.ndarray) -> np.ndarray:
+    """Put one turn for the other."""
+    left, right = actions == Action.TURN_LEFT, actions == Action.TURN_RIGHT
+    return np.where(left, Action.TURN_RIGHT, np.where(right, Action.TURN_LEFT, actions)).astype(
+        actions.dtype
+    )
 
 
 def phrase(question: Question, hint: bool, rng: np.random.Generator, free: float = 0.0) -> str:

@@ -212,6 +212,28 @@ def test_phrasings_are_those_of_training(walk):
     assert len(free - texts) > 100
 
 
+def test_in_a_mirror_left_is_right(walk):
+    mirror = walk.mirrored()
+    assert np.array_equal(mirror.frames[0, :, 0], walk.frames[0, :, -1])
+    assert np.allclose(mirror.poses[:, 0], walk.poses[:, 0])
+    assert np.allclose(mirror.poses[:, 1:], -walk.poses[:, 1:])
+    for action, other in ((Action.TURN_LEFT, Action.TURN_RIGHT), (Action.MOVE_FORWARD,) * 2):
+        assert np.array_equal(mirror.taken == action, walk.taken == other)
+    sides = 0
+    for question, seen in zip(walk.questions, mirror.questions):
+        assert np.array_equal(question.actions == UNKNOWN, seen.actions == UNKNOWN)
+        assert np.allclose(seen.bearing, -question.bearing)
+        rng = [np.random.default_rng(1) for _ in range(2)]
+        said, back = phrase(question, False, rng[0]), phrase(seen, False, rng[1])
+        sides += said != back
+        assert back.replace('left', '?').replace('right', 'left').replace('?', 'right') == said
+    assert sides
+    twice = mirror.mirrored()
+    assert np.array_equal(twice.frames, walk.frames) and twice.instruction == walk.instruction
+    assert [q.slots for q in twice.questions] == [q.slots for q in walk.questions]
+    assert [q.turn for q in twice.questions] == [q.turn for q in walk.questions]
+
+
 def test_questions_are_drawn_without_repeats(walk):
     walk = walk.begin(0)
     drawn = draw(walk, 30, np.random.default_rng(0))
