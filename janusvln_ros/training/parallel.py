@@ -130,8 +130,9 @@ def estimate(
     Estimate the memory of one process in GiB, by part.
 
     tokens: of the language model in one forward pass. Weights, in their dtypes, float32 gradients
-    and AdamW's two moments are sharded; activations are bfloat16. The network may be on the meta
-    device.
+    and AdamW's two moments are sharded; activations are bfloat16. Where PEFT's adapters learn,
+    products with frozen weights keep no input, each adapter keeps its own and dropout's mask. The
+    network may be on the meta device.
     """
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     frozen = sum(p.numel() for p in network.parameters() if not p.requires_grad)
@@ -142,7 +143,10 @@ def estimate(
     ]
     rest = trained + frozen - sum(units)
     language = config.language
-    layer = tokens * (10 * language.hidden_size + 3 * language.intermediate_size) * 2
+    adapters = [p.shape[1] for name, p in network.named_parameters() if '.lora_A.' in name]
+    states = 16 * language.hidden_size if adapters else 20 * language.hidden_size
+    read = 3 * sum(adapters) / language.num_layers
+    layer = tokens * (states + 6 * language.intermediate_size + read)
     layers = (
         tokens * language.hidden_size * 2 * language.num_layers + layer
         if recompute

@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 import warnings
 
+from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.adapter import read_adapter
-from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.config import FULL_SIZE, JanusConfig
 from janusvln_ros.training import log
 from janusvln_ros.training.command import main
 from janusvln_ros.training.data.sources import ConcatWalks, WalkDataset
 from janusvln_ros.training.imitation import ImitationBatches
+from janusvln_ros.training.lora import lora_config, LoraNetwork, TARGETS
+from janusvln_ros.training.parallel import estimate
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -37,6 +40,18 @@ def config_file(folder: Path, fresh: Path, walks: Path, loop=None, **fields) -> 
     path = folder / 'config.yaml'
     path.write_text(yaml.safe_dump({'output': str(folder / 'run'), 'stages': {'own': stage}}))
     return path
+
+
+@pytest.mark.parametrize('rank, recomputed, kept', [(16, 20.23, 45.54), (64, 21.58, 47.20)])
+def test_the_estimate_is_what_a_gpu_took(rank, recomputed, kept):
+    """GiB that benchmarks/adapter_size.py saw on an H100, prompts of 3,646 tokens."""
+    model = checkpoint.build(FULL_SIZE).to(torch.bfloat16)
+    with torch.device('meta'):
+        config = lora_config(rank, 32, 0.05, TARGETS)
+        network = LoraNetwork(model, config, MemoryConfig('sampled'))
+    for recompute, measured in ((True, recomputed), (False, kept)):
+        parts = estimate(network, FULL_SIZE, tokens=3646, processes=1, recompute=recompute)
+        assert sum(parts.values()) == pytest.approx(measured, rel=0.05)
 
 
 def test_an_adapter_learns_and_is_taken_by_who_reads_it(fresh, walks, tmp_path):
