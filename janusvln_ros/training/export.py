@@ -22,9 +22,9 @@ def export(network: nn.Module, folder: Path, source: Path) -> None:
     Write the model, without auxiliary heads, in the published layout; replace what is there.
 
     Its tensors are float32; those that are not trained are copied from `source`, but for dense
-    heads where the geometry encoder that they read was trained: they would tell lies. Every process
-    writes some of the files, one tensor of which is whole on a GPU at a time; all are there for
-    all processes on return.
+    heads where the geometry encoder that they read was trained: they would tell lies. Every
+    process writes some of the files, one tensor of which is whole on a GPU at a time; all are
+    there for all processes on return.
     """
     state = tensors(network)
     moved = any(
