@@ -1,12 +1,17 @@
 """INT8 and INT4 weights of the language model."""
 
+from importlib.util import find_spec
+
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network import quantization
 import pytest
 import torch
 from torch import nn
 
-pytest.importorskip('torchao', reason='quantised weights are optional')
+# Not imported to see whether it is there: that takes seconds, of every process that runs tests.
+pytestmark = pytest.mark.skipif(
+    find_spec('torchao') is None, reason='torchao is missing: quantised weights are optional'
+)
 
 
 def layer(channels=128, out=64):

@@ -18,6 +18,9 @@ CPU = torch.device('cpu')
 @pytest.mark.skipif(' ' in torch.__path__[0], reason="torch's compiler splits paths at spaces")
 @torch.inference_mode()
 def test_a_compiled_block_is_the_plain_one(tmp_path, monkeypatch):
+    from torch._inductor import config as compiler
+
+    monkeypatch.setattr(compiler, 'compile_threads', 1)  # each of more is a process with torch
     monkeypatch.setenv(regions.CACHE, str(tmp_path))
     torch.manual_seed(0)
     block = Block(8, 2, 2, 1e-5, qk_norm=True)

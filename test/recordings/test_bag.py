@@ -20,8 +20,8 @@ COUNT = 400
 
 
 def payload(i: int) -> bytes:
-    # Long enough that 400 of them fill several chunks, and hard to compress.
-    text = f'{i}:' + ''.join(chr(33 + (i * 7919 + j * j * 104729) % 90) for j in range(9000))
+    # Long enough that 400 of them fill several chunks.
+    text = f'{i}:' + ''.join(chr(33 + (i * 7919 + j * j * 104729) % 90) for j in range(90)) * 100
     return bytes(TYPES.serialize_cdr(TYPES.types[STRING](data=text), STRING))
 
 

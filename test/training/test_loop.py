@@ -11,6 +11,7 @@ from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training import log
+from janusvln_ros.training.command import main
 from janusvln_ros.training.data.sources import WalkFiles
 from janusvln_ros.training.export import export
 from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
@@ -185,9 +186,13 @@ def _config(tmp_path: Path, fresh: Path, walks: Path, name: str, **loop) -> Path
     return path
 
 
+def _train(config: Path) -> None:
+    """Run the command in this process: only one that is killed or shared needs its own."""
+    assert main(['base', f'--config={config}', '--device=cpu']) == 0
+
+
 def _command(config: Path, *launcher: str) -> list[str]:
-    words = ['janusvln_ros.cli', 'train', 'base', f'--config={config}', '--device=cpu']
-    return [*(launcher or (sys.executable, '-m')), *words]
+    return [*launcher, 'janusvln_ros.cli', 'train', 'base', f'--config={config}', '--device=cpu']
 
 
 def _environment() -> dict[str, str]:
@@ -207,14 +212,7 @@ STEPS = {'steps': 12, 'save_every': 0.0}
 def whole(fresh, walks, tmp_path_factory) -> dict[str, torch.Tensor]:
     """Give what a command learns that nobody disturbs."""
     folder = tmp_path_factory.mktemp('whole')
-    subprocess.run(
-        _command(_config(folder, fresh, walks, 'run', **STEPS)),
-        env=_environment(),
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        timeout=400,
-    )
+    _train(_config(folder, fresh, walks, 'run', **STEPS))
     return load_file(folder / 'run' / 'base' / 'checkpoint' / 'model.safetensors')
 
 
@@ -223,7 +221,7 @@ def whole(fresh, walks, tmp_path_factory) -> dict[str, torch.Tensor]:
 def test_a_killed_or_interrupted_command_goes_on(fresh, walks, tmp_path, whole, number, status):
     config = _config(tmp_path, fresh, walks, 'run', **STEPS)
     process = subprocess.Popen(
-        _command(config),
+        _command(config, sys.executable, '-m'),
         env=_environment(),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
@@ -235,32 +233,28 @@ def test_a_killed_or_interrupted_command_goes_on(fresh, walks, tmp_path, whole, 
     out, err = process.communicate(timeout=400)
     assert process.returncode == status, err
     assert ('the same command goes on' in out) == (number == signal.SIGINT)
-    subprocess.run(
-        _command(config),
-        env=_environment(),
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        timeout=400,
-    )
+    _train(config)
     assert _same(load_file(tmp_path / 'run' / 'base' / 'checkpoint' / 'model.safetensors'), whole)
 
 
 @pytest.mark.timeout(900)
-def test_two_processes_learn_what_one_does(fresh, walks, tmp_path, torchrun):
-    losses = []
-    for name, launcher in (('one', ()), ('two', torchrun)):
-        config = _config(tmp_path, fresh, walks, name, steps=4)
-        result = subprocess.run(
-            _command(config, *launcher),
-            env=_environment(),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=400,
-        )
-        assert result.returncode == 0, result.stderr
-        losses.append(load_file(tmp_path / name / 'base' / 'checkpoint' / 'model.safetensors'))
-        assert f'each of {len(losses)} processes' in result.stdout
-    for name, value in losses[0].items():
-        assert torch.allclose(value, losses[1][name], atol=2e-4), name
+def test_two_processes_learn_what_one_does(fresh, walks, tmp_path, torchrun, capsys):
+    one, two = (_config(tmp_path, fresh, walks, name, steps=3) for name in ('one', 'two'))
+    _train(one)
+    assert 'each of 1 processes' in capsys.readouterr().out
+    result = subprocess.run(
+        _command(two, *torchrun),
+        env=_environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert result.returncode == 0, result.stderr
+    assert 'each of 2 processes' in result.stdout
+    learned = [
+        load_file(tmp_path / name / 'base' / 'checkpoint' / 'model.safetensors')
+        for name in ('one', 'two')
+    ]
+    for name, value in learned[0].items():
+        assert torch.allclose(value, learned[1][name], atol=2e-4), name

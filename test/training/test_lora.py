@@ -1,5 +1,6 @@
 """Adapters are trained, alone, and are what PEFT and the policy take."""
 
+from importlib.util import find_spec
 import json
 from pathlib import Path
 import warnings
@@ -20,8 +21,10 @@ from safetensors.torch import load_file
 import torch
 import yaml
 
-peft = pytest.importorskip('peft')
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec('peft') is None, reason='peft is missing'),
+]
 
 
 def config_file(folder: Path, fresh: Path, walks: Path, loop=None, **fields) -> Path:
@@ -55,6 +58,8 @@ def test_the_estimate_is_what_a_gpu_took(rank, recomputed, kept):
 
 
 def test_an_adapter_learns_and_is_taken_by_who_reads_it(fresh, walks, tmp_path):
+    import peft  # takes a second
+
     config = config_file(tmp_path, fresh, walks, merge=True, dropout=0.0)
     assert main(['own', '--config', str(config), '--device', 'cpu']) == 0
     stage = tmp_path / 'run' / 'own'

@@ -7,6 +7,7 @@ import subprocess
 
 from janusvln_ros.policy.network.checkpoint import INDEX, SINGLE, tensor_files
 from janusvln_ros.training import log
+from janusvln_ros.training.command import main
 import pytest
 import yaml
 
@@ -74,8 +75,10 @@ def test_all_stages_run_together(tmp_path, torchrun):
     config = tmp_path / 'config.yaml'
     run = tmp_path / 'run'
     config.write_text(yaml.safe_dump({'output': str(run), 'stages': stages}, sort_keys=False))
-    words = ['janusvln_ros.cli', 'train', 'all', '--config', str(config), '--device', 'cpu']
-    _run([*torchrun, *words, '--processes', '1'], tmp_path)
+    words = ['--config', str(config), '--device', 'cpu', '--processes', '1']
+    assert main(['fresh', *words]) == 0
+    said = _run([*torchrun, 'janusvln_ros.cli', 'train', 'all', *words], tmp_path)
+    assert said.count('done already') == said.count('fresh: done already') == 1
     assert all((run / name / 'done').exists() for name in stages)
     assert len(list((run / 'walks').glob('walk_*.npz'))) == 3
     (results,) = (run / 'base' / 'probes').rglob('results-*.jsonl')
@@ -83,4 +86,3 @@ def test_all_stages_run_together(tmp_path, torchrun):
     assert {'closed_loop_sr', 'held_out_1_accuracy'} <= {*log.read(run / 'base' / 'log.csv')}
     assert (run / 'dagger' / 'round_2' / 'done').exists()
     assert len(tensor_files(run / 'shipped')) == 1
-    assert _run([*torchrun, *words], tmp_path).count('done already') == len(stages)
