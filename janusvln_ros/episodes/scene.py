@@ -14,11 +14,14 @@ from janusvln_ros.episodes import grammar
 from janusvln_ros.sim.free_space import DistanceField, FreeSpace, places_around
 from janusvln_ros.sim.generator import generate_house, GENERATOR_VERSION
 from janusvln_ros.sim.house import clearance, Door, Furniture, House, Room, WALL_HEIGHT
+from janusvln_ros.sim.new_thing import with_new_thing
 import numpy as np
 
 CAMERA_HEIGHT = 1.25  # m
 HALF_VIEW = math.radians(33)  # of the 39.5 degrees that the camera sees to either side
-ROOMS = {'': (1, 4), 'one_room': (1, 1), 'large': (4, 6)}  # least and most, without a corridor
+NEW_THING = 'new_thing'  # the key of houses with a thing of which nothing was taught
+# Least and most, without a corridor.
+ROOMS = {'': (1, 4), 'one_room': (1, 1), 'large': (4, 6), NEW_THING: (1, 3)}
 _NEXT_TO = (0.19, 0.32)  # m between a thing's footprint and the middle of a robot next to it
 _GOAL_SPACING = 0.3  # m between points that stand for the places around a thing
 
@@ -32,18 +35,20 @@ def scene_id(seed: int, seen: bool, size: str = '') -> str:
 def house_of(scene: str) -> House:
     """Build the house that a scene_id names; ValueError for one that is not ours."""
     match = re.fullmatch(
-        rf'janusvln-v{GENERATOR_VERSION}/(seen|unseen)(?:_(one_room|large))?/([0-9]+)', scene
+        rf'janusvln-v{GENERATOR_VERSION}/(seen|unseen)(?:_(one_room|large|{NEW_THING}))?/([0-9]+)',
+        scene,
     )
     if match is None:
         raise ValueError(
             f'scene {scene!r} is not a house of this release '
-            f'(janusvln-v{GENERATOR_VERSION}/seen|unseen[_one_room|_large]/SEED)'
+            f'(janusvln-v{GENERATOR_VERSION}/seen|unseen[_one_room|_large|_{NEW_THING}]/SEED)'
         )
-    return generate_house(
+    house = generate_house(
         int(match[3]),
         rooms=ROOMS[match[2] or ''],
         pairs=grammar.TRAINING_PAIRS if match[1] == 'seen' else None,
     )
+    return with_new_thing(house) if match[2] == NEW_THING else house
 
 
 class Scene:

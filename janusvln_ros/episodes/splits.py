@@ -17,7 +17,7 @@ import zlib
 from janusvln_ros.actions import Action
 from janusvln_ros.episodes import grammar, tours
 from janusvln_ros.episodes.handwritten import SENTENCES
-from janusvln_ros.episodes.scene import HALF_VIEW, house_of, Scene, scene_id
+from janusvln_ros.episodes.scene import HALF_VIEW, house_of, NEW_THING, Scene, scene_id
 from janusvln_ros.episodes.tasks import FORMS, possible, SUCCESS_RADIUS, Task
 from janusvln_ros.episodes.vln_ce import (
     Episode,
@@ -31,7 +31,7 @@ from janusvln_ros.episodes.vln_ce import (
 )
 from janusvln_ros.sim.expert import Expert
 from janusvln_ros.sim.generator import generate_house, GENERATOR_VERSION, MAX_ROOMS
-from janusvln_ros.sim.house import ROBOT_RADIUS
+from janusvln_ros.sim.house import NEW_CATEGORY, NEW_COLOUR, ROBOT_RADIUS
 from janusvln_ros.sim.world import KinematicWorld
 import numpy as np
 
@@ -42,6 +42,7 @@ _UNSEEN_SEEDS = 10_000_000  # house seeds of the unseen splits start here
 _FRESH_SEEDS = 20_000_000  # and of the one that nothing was ever chosen by
 _WRITTEN_SEEDS = 30_000_000  # and of the one whose sentences people wrote
 _LONG_SEEDS = 40_000_000  # and of the one of long tours
+_NEW_SEEDS = 50_000_000  # and of those with a thing of which nothing was taught
 _LEAST_WAY = SUCCESS_RADIUS + 1.4  # m, from the start to the goal
 _LEAST_FIRST = 1.4  # m, from the start to what has to be visited first
 _LONGEST_WAY = 14.0  # m
@@ -76,6 +77,8 @@ class Split:
     @property
     def categories(self) -> tuple[str, ...]:
         """Its episodes' categories, in turn."""
+        if self.rooms == NEW_THING:
+            return ('reach',)
         return tours.CATEGORIES if self.tours else grammar.CATEGORIES
 
 
@@ -96,7 +99,11 @@ def _splits() -> dict[str, Split]:
     chinese = [replace(split, name=f'{split.name}_zh', language='zh') for split in base]
     written = Split('handwritten', 200, _WRITTEN_SEEDS, 10_000, False, sentences=SENTENCES)
     long = Split('long', 300, _LONG_SEEDS, 10_000, False, rooms='large', tours=True)
-    return {split.name: split for split in (*base, *chinese, written, long)}
+    new = [
+        Split('new_thing', 200, _NEW_SEEDS, 10_000, False, NEW_THING),
+        Split('new_thing_train', 200, _NEW_SEEDS + 10_000, 10_000, True, NEW_THING),
+    ]
+    return {split.name: split for split in (*base, *chinese, written, long, *new)}
 
 
 SPLITS = _splits()
@@ -152,6 +159,9 @@ def build_episode(split: Split, index: int) -> tuple[Episode, GroundTruth]:
         for _ in range(_STARTS_PER_HOUSE if len(scene.starts) else 0):
             x, y = scene.starts[rng.integers(len(scene.starts))]
             tasks = list(FORMS[category][form](scene, x, y))
+            if split.rooms == NEW_THING:
+                noun = grammar.Noun(NEW_CATEGORY, NEW_COLOUR if index % 2 else None)
+                tasks = [task for task in tasks if task.slots['a'] == noun]
             for choice in rng.permutation(len(tasks))[:_TASKS_PER_START]:
                 built = _episode(split, index, (category, form), scene, x, y, tasks[choice], rng)
                 if built is not None:

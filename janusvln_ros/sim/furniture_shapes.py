@@ -252,6 +252,15 @@ def _ball(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
     b.blob((0, 0, p.half_x), (p.half_x,) * 3, rgb)
 
 
+def _barrel(b: _Builder, p: Furniture, rgb: tuple, dark: tuple) -> None:
+    r, h = p.half_x, p.height
+    staves = ((0.0, 0.84), (0.17, 0.95), (0.34, 1.0), (0.66, 0.95), (0.83, 0.84), (1.0, 0.0))
+    for (low, wide), (high, _) in zip(staves, staves[1:]):
+        b.tube(0, 0, (low * h, high * h), wide * r, rgb)
+    for low, wide in ((0.1, 0.87), (0.27, 0.975), (0.68, 0.975), (0.85, 0.87)):
+        b.tube(0, 0, (low * h, low * h + 0.045), wide * r, STEEL)
+
+
 _DRAW = {
     'chair': _chair,
     'table': _table,
@@ -263,4 +272,5 @@ _DRAW = {
     'bed': _bed,
     'shelf': _shelf,
     'ball': _ball,
+    'barrel': _barrel,
 }

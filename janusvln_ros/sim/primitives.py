@@ -13,6 +13,7 @@ RGB = {  # of the colours' names, 0 to 1, before light falls on them
     'purple': (0.48, 0.16, 0.72),
     'pink': (1.00, 0.52, 0.74),
     'white': (0.96, 0.96, 0.94),
+    'turquoise': (0.10, 0.80, 0.76),
 }
 WOOD = (0.55, 0.40, 0.26)
 STEEL = (0.62, 0.63, 0.66)
