@@ -2,6 +2,7 @@
 An adapter at full size on one GPU: memory and time of a step, the estimate, and adapter = merged.
 
     python benchmarks/adapter_size.py FOLDER
+    python benchmarks/adapter_size.py --estimate     # the estimate alone, of every base, anywhere
 
 FOLDER needs room for 20 GB. It gets a checkpoint of random weights in bfloat16 and some examples.
 The stage is the one of config/training/lora.yaml, with one example to a step.
@@ -10,8 +11,10 @@ The stage is the one of config/training/lora.yaml, with one example to a step.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 import io
+from itertools import product
 import json
 from pathlib import Path
 import re
@@ -20,20 +23,22 @@ import time
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.adapter import read_adapter, WEIGHTS
-from janusvln_ros.policy.network.config import JanusConfig
+from janusvln_ros.policy.network.config import FULL_SIZE, JanusConfig
 from janusvln_ros.policy.prompt import PromptEncoder
 from janusvln_ros.training.data.sources import ExampleFiles
 from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
 from janusvln_ros.training.loop import LoopConfig
 from janusvln_ros.training.lora import lora_config, LoraNetwork, TARGETS
+from janusvln_ros.training.parallel import estimate
 from janusvln_ros.training.stage import ADAPTER, StageContext
-from janusvln_ros.training.stages import Lora
+from janusvln_ros.training.walk_stages import BASES, Lora
 from safetensors.torch import load_file
 import torch
 from training_size import write_examples, write_start
 
 _MEMORY = MemoryConfig('sampled', history_frames=8)
 _STEPS = 8
+_TOKENS = 3646  # of an example's prompt
 
 
 def logits_with(
@@ -64,18 +69,41 @@ def logits_with(
     return torch.cat(said)
 
 
+def tell_estimates(ranks: Sequence[int]) -> None:
+    """Print rows of a table: what every base needs at full size; nothing is loaded."""
+    for rank, (base, (dtype, quantised)) in product(ranks, BASES.items()):
+        model = checkpoint.build(FULL_SIZE).to(dtype)
+        checkpoint.fill(model, model.state_dict().items(), quantised, gradients=True)
+        with torch.device('meta'):
+            network = LoraNetwork(model, lora_config(rank, 2 * rank, 0.05, TARGETS), _MEMORY)
+        recomputed, kept = (
+            estimate(network, FULL_SIZE, tokens=_TOKENS, processes=1, recompute=recompute)
+            for recompute in (True, False)
+        )
+        sizes = recomputed['weights'], sum(recomputed.values()), sum(kept.values())
+        print(f'| {rank} | {base} |', *(f'{size:.1f} GiB |' for size in sizes), flush=True)
+
+
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('folder', type=Path)
+    parser.add_argument('folder', type=Path, nargs='?')
+    parser.add_argument('--estimate', action='store_true', help='measure nothing')
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cuda')
     parser.add_argument('--checkpoint', type=Path, help='another checkpoint to start from')
     parser.add_argument('--rank', type=int, nargs='+', default=[16, 64])
+    parser.add_argument('--base', choices=BASES, help='by default bfloat16, on a CPU float32')
     arguments = parser.parse_args()
+    if arguments.estimate:
+        tell_estimates(arguments.rank)
+        return
+    if arguments.folder is None:
+        parser.error('a FOLDER to measure in is missing')
     folder, device = arguments.folder, torch.device(arguments.device)
     start, examples = arguments.checkpoint or folder / 'start', folder / 'examples.jsonl'
+    base = arguments.base or ('bfloat16' if device.type == 'cuda' else 'float32')
     folder.mkdir(parents=True, exist_ok=True)
     if not start.is_dir():
         write_start(start, device)
@@ -83,7 +111,7 @@ def main() -> None:
         write_examples(folder / 'trajectories', examples)
     for rank in arguments.rank:
         for recompute in (True, False):
-            name = f'rank {rank}, {"layers recomputed" if recompute else "all kept"}'
+            name = f'{base}, rank {rank}, {"layers recomputed" if recompute else "all kept"}'
             stage = Lora(
                 data=({'examples': str(examples)},),
                 loop=LoopConfig(_STEPS, 1e-3, dtype='bfloat16', log_every=_STEPS),
@@ -95,7 +123,7 @@ def main() -> None:
                 memory=_MEMORY,
                 checkpoint_activations=recompute,
                 rank=rank,
-                base='bfloat16' if device.type == 'cuda' else 'float32',
+                base=base,
             )
             place = folder / name.replace(', ', '_').replace(' ', '_')
             said = io.StringIO()

@@ -12,7 +12,7 @@ from datetime import timedelta
 import os
 from pathlib import Path
 
-from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network import checkpoint, quantization
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.network.geometry import Block as GeometryBlock
 from janusvln_ros.policy.network.language import DecoderLayer
@@ -153,8 +153,10 @@ def estimate(
         else layer * language.num_layers
     )
     logits = 64 * language.vocab_size * 4 * 3
+    weights = sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
+    weights += 2 * max(quantization.unpacked_sizes(network), default=0)  # bfloat16, one at a time
     parts = {
-        'weights': sum(p.numel() * p.element_size() for p in network.parameters()) / processes,
+        'weights': weights / processes,
         'gradients and moments': 12 * trained / processes,
         'gathered block and rest': 2 * (2 * max(units, default=0) + rest) if processes > 1 else 0,
         'activations': layers + logits,

@@ -48,12 +48,20 @@ class StageContext:
             'them first, or give it a start'
         )
 
-    def load(self, folder: Path, dtype: torch.dtype = torch.float32) -> JanusModel:
-        """Load a checkpoint to train it; its weights come later where processes share them."""
+    def load(
+        self, folder: Path, dtype: torch.dtype = torch.float32, language_weights: str | None = None
+    ) -> JanusModel:
+        """
+        Load a checkpoint to train it; its weights come later where processes share them.
+
+        language_weights: how the language model's are quantised, which then stay as they are.
+        """
         config = JanusConfig.from_folder(folder)
         if world() > 1:
             return checkpoint.build(config)
-        return checkpoint.load(folder, config, self.device, dtype)
+        return checkpoint.load(
+            folder, config, self.device, dtype, language_weights, gradients=True
+        )
 
 
 class Stage(Protocol):

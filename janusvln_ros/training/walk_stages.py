@@ -16,7 +16,7 @@ import shutil
 from typing import Any
 
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network import checkpoint, quantization
 from janusvln_ros.policy.network.adapter import read_adapter
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.network.model import JanusModel
@@ -49,6 +49,15 @@ import torch
 _Source = tuple[WalkDataset, Callable[[], list[Path]]]
 
 
+# What an adapter is trained on: the weights' dtype, and how the language model's are quantised.
+BASES: Mapping[str, tuple[torch.dtype, str | None]] = {
+    'float32': (torch.float32, None),
+    'bfloat16': (torch.bfloat16, None),
+    'int8': (torch.bfloat16, 'int8'),
+    'int4': (torch.bfloat16, 'int4'),
+}
+
+
 @dataclass(frozen=True)
 class Imitate:
     """Train on walks, trajectories or examples; the stages base and extra."""
@@ -75,7 +84,7 @@ class Imitate:
     def run(self, context: StageContext) -> bool:
         """Train."""
         start = context.start(self.start)
-        model = context.load(start, self._dtype)
+        model = self._load(context, start)
         encoder = PromptEncoder(start)
         width = self.image_width or model.config.image_width
         opened = [self._source(context, entry, width) for entry in self.data]
@@ -115,9 +124,8 @@ class Imitate:
             checkpoint_activations(network)
         return self._train(context, network, data, loop, start, validation)
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        return torch.float32
+    def _load(self, context: StageContext, start: Path) -> JanusModel:
+        return context.load(start)
 
     def _network(self, model: JanusModel) -> ImitationNetwork:
         return ImitationNetwork(
@@ -191,7 +199,7 @@ class Imitate:
             recompute=self.checkpoint_activations,
         )
         trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
-        total = sum(p.numel() for p in network.parameters())
+        total = quantization.count(network)
         head = (
             f'{total / 1e6:.2f} M parameters, {trained / 1e6:.2f} M trained; memory of each of '
             f'{world()} processes, estimated: {sum(parts.values()):.2f} GiB'
@@ -204,8 +212,8 @@ class Lora(Imitate):
     """
     Train a low-rank adapter of the language model on one GPU or a CPU; all else stays as it is.
 
-    The adapter is OUTPUT/NAME/adapter. base: dtype in which what stays is held. merge: whether the
-    checkpoint with the adapter added is written as well.
+    The adapter is OUTPUT/NAME/adapter. base: one of BASES, how what stays is held. merge: whether
+    the checkpoint with the adapter added is written as well, of a quantised base in its own dtype.
     """
 
     rank: int = 16
@@ -221,8 +229,8 @@ class Lora(Imitate):
         lora.lora_config(self.rank, self.alpha, self.dropout, self.targets)
         if self.trained or self.scales or self.auxiliary:
             raise ValueError('an adapter has no trained, scales or auxiliary: it alone learns')
-        if self.base not in ('float32', 'bfloat16'):
-            raise ValueError(f"base is 'float32' or 'bfloat16', not {self.base!r}")
+        if self.base not in BASES:
+            raise ValueError(f'base is {", ".join(BASES)}, not {self.base!r}')
 
     def run(self, context: StageContext) -> bool:
         """Train, and merge; ValueError where several processes would."""
@@ -234,13 +242,17 @@ class Lora(Imitate):
             start = context.start(self.start)
             added = read_adapter(context.folder / ADAPTER)
             config, device = JanusConfig.from_folder(start), torch.device('cpu')
-            model = checkpoint.load(start, config, device, self._dtype, adapter=added)
+            dtype, quantised = BASES[self.base]
+            dtype = checkpoint.stored_dtype(start) if quantised else dtype
+            model = checkpoint.load(start, config, device, dtype, adapter=added)
             replace_checkpoint(model, context.folder / CHECKPOINT, start)
         return True
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        return getattr(torch, self.base)
+    def _load(self, context: StageContext, start: Path) -> JanusModel:
+        try:
+            return context.load(start, *BASES[self.base])
+        except ImportError as error:
+            raise ValueError(f'base {self.base}: {error}') from error
 
     def _network(self, model: JanusModel) -> lora.LoraNetwork:
         torch.manual_seed(self.loop.seed)

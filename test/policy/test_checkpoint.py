@@ -247,6 +247,7 @@ def test_saved_model_loads_the_same_and_keeps_unread_tensors(folder, tmp_path):
         model.lm_head.weight.mul_(2)
     saved = checkpoint.save(model, tmp_path / 'saved', folder)
     again = load(saved)
+    assert checkpoint.stored_dtype(saved) == torch.float32
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
     with (
@@ -268,6 +269,8 @@ def test_large_model_is_saved_in_shards(folder, tmp_path, monkeypatch):
     assert len(list(saved.glob('model-*-of-*.safetensors'))) > 2
     again = load(saved).state_dict()
     assert all(torch.equal(tensor, again[name]) for name, tensor in model.state_dict().items())
+    half = checkpoint.save(load(folder, torch.bfloat16), tmp_path / 'half', folder)
+    assert checkpoint.stored_dtype(half) == torch.bfloat16
 
 
 def test_training_starts_from_both_parents(folder, tmp_path):

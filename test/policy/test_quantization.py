@@ -74,7 +74,34 @@ def test_packed_levels_are_those_in_bytes():
     wanted = linear(x)
     quantization.PackedLinear.pack(linear)
     assert torch.equal(linear(x), wanted)
-    assert sum(x.nbytes for x in linear.buffers()) == quantization.weight_bytes((64, 256), 'int4')
+    stored = sum(x.nbytes for x in (*linear.parameters(), *linear.buffers()))
+    assert stored == quantization.weight_bytes((64, 256), 'int4')
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('kind', ['int8', 'int4'])
+def test_gradients_pass_to_the_input(kind, dtype):
+    """Through the same levels that a policy has; nothing of a weight's size is kept for them."""
+    linear, plain = layer(256).to(dtype), layer(256).to(dtype)
+    linear.bias = plain.bias = nn.Parameter(torch.randn(64, dtype=dtype), requires_grad=False)
+    quantization.quantize(linear, kind, gradients=True)
+    quantization.quantize(plain, kind)
+    x = torch.randn(2, 3, 256, dtype=dtype, requires_grad=True)
+    kept: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y = linear(x)
+    assert not any(tensor.numel() >= 64 * 256 for tensor in kept)
+    with torch.no_grad():
+        torch.testing.assert_close(linear(x), y, rtol=0, atol=0)
+        torch.testing.assert_close(y, plain(x), rtol=0.02, atol=0.01)
+    upstream = torch.randn_like(y)
+    y.backward(upstream)
+    whole = linear.unpack()
+    assert whole.dtype == dtype and torch.equal(whole, plain.weight.dequantize())
+    assert torch.equal(x.grad, upstream @ whole)
+    assert all(parameter.grad is None for parameter in linear.parameters())
+    stored = sum(tensor.nbytes for tensor in (linear.weight, *linear.buffers()))
+    assert stored == quantization.weight_bytes((64, 256), kind) or dtype == torch.float32
 
 
 @pytest.mark.slow

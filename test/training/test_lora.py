@@ -3,10 +3,13 @@
 from importlib.util import find_spec
 import json
 from pathlib import Path
+import shutil
+import sys
 import warnings
 
+from janusvln_ros.policy import JanusPolicy
 from janusvln_ros.policy.memory import MemoryConfig
-from janusvln_ros.policy.network import checkpoint
+from janusvln_ros.policy.network import checkpoint, quantization
 from janusvln_ros.policy.network.adapter import read_adapter
 from janusvln_ros.policy.network.config import FULL_SIZE, JanusConfig
 from janusvln_ros.training import log
@@ -15,6 +18,7 @@ from janusvln_ros.training.data.sources import ConcatWalks, WalkDataset
 from janusvln_ros.training.imitation import ImitationBatches
 from janusvln_ros.training.lora import lora_config, LoraNetwork, TARGETS
 from janusvln_ros.training.parallel import estimate
+from janusvln_ros.training.walk_stages import BASES
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -25,6 +29,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec('peft') is None, reason='peft is missing'),
 ]
+needs_torchao = pytest.mark.skipif(find_spec('torchao') is None, reason='torchao is missing')
+QUANTISED = [pytest.param(base, marks=needs_torchao) for base in ('int8', 'int4')]
 
 
 def config_file(folder: Path, fresh: Path, walks: Path, loop=None, **fields) -> Path:
@@ -45,22 +51,48 @@ def config_file(folder: Path, fresh: Path, walks: Path, loop=None, **fields) -> 
     return path
 
 
+def full_size(rank: int, base: str) -> LoraNetwork:
+    """Make a network of full size without storage."""
+    dtype, quantised = BASES[base]
+    model = checkpoint.build(FULL_SIZE).to(dtype)
+    checkpoint.fill(model, model.state_dict().items(), quantised, gradients=True)
+    with torch.device('meta'):
+        return LoraNetwork(model, lora_config(rank, 32, 0.05, TARGETS), MemoryConfig('sampled'))
+
+
 @pytest.mark.parametrize('rank, recomputed, kept', [(16, 20.23, 45.54), (64, 21.58, 47.20)])
 def test_the_estimate_is_what_a_gpu_took(rank, recomputed, kept):
     """GiB that benchmarks/adapter_size.py saw on an H100, prompts of 3,646 tokens."""
-    model = checkpoint.build(FULL_SIZE).to(torch.bfloat16)
-    with torch.device('meta'):
-        config = lora_config(rank, 32, 0.05, TARGETS)
-        network = LoraNetwork(model, config, MemoryConfig('sampled'))
+    network = full_size(rank, 'bfloat16')
     for recompute, measured in ((True, recomputed), (False, kept)):
         parts = estimate(network, FULL_SIZE, tokens=3646, processes=1, recompute=recompute)
         assert sum(parts.values()) == pytest.approx(measured, rel=0.05)
 
 
-def test_an_adapter_learns_and_is_taken_by_who_reads_it(fresh, walks, tmp_path):
+@pytest.mark.parametrize('base', QUANTISED)
+def test_the_estimate_knows_what_quantised_weights_take(base):
+    plain, network = (full_size(16, which) for which in ('bfloat16', base))
+    assert quantization.count(network) == sum(p.numel() for p in plain.parameters())
+    sizes = quantization.unpacked_sizes(network)
+    assert len(sizes) == 7 * FULL_SIZE.language.num_layers  # and the head is as it was
+    ours, other = (
+        estimate(each, FULL_SIZE, tokens=3646, processes=1, recompute=True)
+        for each in (network, plain)
+    )
+    saved = (1 if base == 'int8' else 1.5) * sum(sizes)
+    scales = 4 * sum(sizes) / 128 if base == 'int4' else 0
+    unpacked = 2 * max(sizes)
+    wanted = (saved - scales - unpacked) / 2**30
+    assert other['weights'] - ours['weights'] == pytest.approx(wanted, rel=0.002)
+    assert ours['activations'] == other['activations']
+    assert ours['gradients and moments'] == other['gradients and moments']
+
+
+@pytest.mark.parametrize('base', ['float32', *QUANTISED])
+def test_an_adapter_learns_and_is_taken_by_who_reads_it(fresh, walks, tmp_path, base):
     import peft  # takes a second
 
-    config = config_file(tmp_path, fresh, walks, merge=True, dropout=0.0)
+    config = config_file(tmp_path, fresh, walks, merge=True, dropout=0.0, base=base)
     assert main(['own', '--config', str(config), '--device', 'cpu']) == 0
     stage = tmp_path / 'run' / 'own'
     losses = [value for _, value in log.read(stage / 'log.csv')['loss']]
@@ -72,6 +104,7 @@ def test_an_adapter_learns_and_is_taken_by_who_reads_it(fresh, walks, tmp_path):
     added = checkpoint.load(fresh, *where, adapter=read_adapter(stage / 'adapter')).state_dict()
     merged = checkpoint.load(stage / 'checkpoint', *where).state_dict()
     assert all(torch.equal(added[name], merged[name]) for name in plain)
+    JanusPolicy.from_pretrained(fresh, adapter=stage / 'adapter', device='cpu')
     changed = {name for name in plain if not torch.equal(plain[name], added[name])}
     assert len(changed) == 7 * janus.language.num_layers
     assert all('_proj' in name and name.startswith('model.layers.') for name in changed)
@@ -113,6 +146,39 @@ def test_it_goes_on_where_it_was(fresh, walks, tmp_path, capsys):
     )
     assert one.keys() == other.keys()  # recomputing layers changes neither names nor bits
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@needs_torchao
+def test_on_quantised_weights_it_goes_on_with_the_same_bits(fresh, walks, tmp_path):
+    loop = {'steps': 3, 'dtype': 'bfloat16', 'save_every': 0.0}
+    whole = config_file(tmp_path / 'whole', fresh, walks, loop, base='int4')
+    assert main(['own', '--config', str(whole), '--device', 'cpu']) == 0
+    first = config_file(tmp_path / 'first', fresh, walks, loop, base='int4')
+    with pytest.MonkeyPatch.context() as patch:
+        draw = ImitationBatches.batch
+        patch.setattr(ImitationBatches, 'batch', lambda *which: _draw_until(2, draw, *which))
+        with pytest.raises(Cut):
+            main(['own', '--config', str(first), '--device', 'cpu'])
+    saved = sum(file.stat().st_size for file in tmp_path.glob('first/run/own/step_*/*'))
+    assert saved < (fresh / 'model.safetensors').stat().st_size / 4  # no levels, no scales
+    shutil.copytree(tmp_path / 'first', tmp_path / 'other')
+    other = config_file(tmp_path / 'other', fresh, walks, loop, base='float32')
+    for config in first, other:  # an adapter may also go on where its base is held otherwise
+        assert main(['own', '--config', str(config), '--device', 'cpu']) == 0
+    one, two, three = (
+        load_file(tmp_path / name / 'run' / 'own' / 'adapter' / 'adapter_model.safetensors')
+        for name in ('whole', 'first', 'other')
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not all(torch.equal(one[name], three[name]) for name in one)
+    assert all((one[name] - three[name]).abs().max() < 0.05 for name in one)
+
+
+def test_a_quantised_base_without_torchao_is_named(fresh, walks, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torchao.quantization', None)
+    config = config_file(tmp_path, fresh, walks, base='int8')
+    assert main(['own', '--config', str(config), '--device', 'cpu']) == 2
+    assert 'base int8: int8 weights need torchao' in capsys.readouterr().err
 
 
 def test_an_epoch_has_what_the_shares_say():
@@ -164,7 +230,7 @@ def test_a_base_in_bfloat16_is_trained_on(fresh, walks, tmp_path, capsys):
         ({'targets': []}, 'needs targets'),
         ({'targets': 'q_proj'}, 'a list of names'),
         ({'trained': ['model']}, 'it alone learns'),
-        ({'base': 'int3'}, "'float32' or 'bfloat16'"),
+        ({'base': 'int3'}, "base is float32, bfloat16, int8, int4, not 'int3'"),
         ({'data': [{'walks': '{walks}', 'share': 0.5}, {'walks': '{walks}'}]}, 'share above 0'),
         ({'data': [{'walks': '/nowhere'}]}, 'no walks in /nowhere'),
         ({'data': []}, 'no source of walks'),

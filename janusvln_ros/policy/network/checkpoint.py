@@ -35,7 +35,8 @@ HEAD_PREFIXES = tuple(f'vggt.{name}.' for name in HEADS)
 UNUSED = (*HEAD_PREFIXES, 'vggt.aggregator.patch_embed.mask_token')
 INDEX = 'model.safetensors.index.json'
 SINGLE = 'model.safetensors'
-DTYPES = ('BF16', 'F16', 'F32')  # as safetensors names them
+# As safetensors names them.
+DTYPES = {'BF16': torch.bfloat16, 'F16': torch.float16, 'F32': torch.float32}
 SHARD_BYTES = 5_000_000_000
 
 
@@ -54,6 +55,7 @@ def load(
     host: frozenset[str] = frozenset(),
     heads: Iterable[str] = (),
     adapter: Adapter | None = None,
+    gradients: bool = False,
 ) -> JanusModel:
     """
     Load a folder's tensors straight to the device in `dtype`, one by one.
@@ -62,6 +64,7 @@ def load(
     there is never room needed for all of them. host: names of tensors that stay in host memory.
     heads: dense heads that are loaded too, in float32, as the published code runs them.
     adapter: is added to the weights as they arrive, before they are quantised.
+    gradients: pass through what is quantised.
     Raises CheckpointError that names every missing, unexpected and misshapen key.
     """
     files = tensor_files(folder)
@@ -83,7 +86,7 @@ def load(
                         tensor = adapter.add(name, tensor)
                     yield name, tensor.to(kind, copy=True)
 
-    return fill(model, tensors(), language_weights)
+    return fill(model, tensors(), language_weights, gradients)
 
 
 def _with_sizes(
@@ -108,16 +111,23 @@ def fill(
     model: JanusModel,
     tensors: Iterable[tuple[str, torch.Tensor]],
     language_weights: str | None = None,
+    gradients: bool = False,
 ) -> JanusModel:
-    """Give a model its tensors one by one, quantised as they arrive; return it."""
+    """
+    Give a model its tensors one by one, quantised as they arrive; return it.
+
+    gradients: pass through what is quantised. The head is not, then: it would be unpacked whole
+    for each product, in more room than it would save.
+    """
     for name, tensor in tensors:
         parent, _, leaf = name.rpartition('.')
         module = model.get_submodule(parent)
         setattr(module, leaf, nn.Parameter(tensor))
         if not language_weights or not isinstance(module, nn.Linear):
             continue
-        if quantization.belongs(name, language_weights):
-            quantization.quantize(module, language_weights, module is model.lm_head)
+        head = module is model.lm_head
+        if quantization.belongs(name, language_weights) and not (gradients and head):
+            quantization.quantize(module, language_weights, head, gradients)
     return model
 
 
@@ -180,10 +190,21 @@ def tensor_files(folder: str | Path) -> dict[Path, dict[str, tuple[int, ...]]]:
             for name, tensor in slices.items():
                 if tensor.get_dtype() not in DTYPES:
                     raise CheckpointError(
-                        f'{path}: {name} is stored as {tensor.get_dtype()}; only {DTYPES} are read'
+                        f'{path}: {name} is stored as {tensor.get_dtype()}; only '
+                        f'{", ".join(DTYPES)} are read'
                     )
             files[path] = {name: tuple(tensor.get_shape()) for name, tensor in slices.items()}
     return files
+
+
+def stored_dtype(folder: str | Path) -> torch.dtype:
+    """Tell the dtype of a checkpoint's embeddings; CheckpointError as of `tensor_files`."""
+    name = 'model.embed_tokens.weight'
+    for path, names in tensor_files(folder).items():
+        if name in names:
+            with open_shard(path, 'cpu') as shard:
+                return DTYPES[shard.get_slice(name).get_dtype()]
+    raise CheckpointError(f'{folder} has no {name}')
 
 
 def open_shard(path: Path, device: torch.device | str) -> safe_open:

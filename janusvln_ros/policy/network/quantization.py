@@ -7,6 +7,9 @@ token; INT4 has a scale and a zero point per group of input channels. On CUDA tw
 in a byte and are unpacked for each product, but for the head, of which few rows are wanted at a
 time: it has torch's own INT4 kernel. Elsewhere the same sixteen levels lie in bytes, which shows
 what INT4 decides but not what it saves.
+
+While an adapter is trained, gradients pass through weights that stay as they are. Then, on every
+device, INT8 weights lie in bytes and two INT4 weights in one, and are unpacked for each product.
 """
 
 from __future__ import annotations
@@ -48,10 +51,69 @@ def weight_bytes(weight_shape: tuple[int, int], kind: str) -> int:
     return out * channels // 2 + out * channels // group_size(channels) * 4
 
 
-class PackedLinear(nn.Linear):
-    """A linear layer whose weight is unpacked for each product."""
+class _Product(torch.autograd.Function):
+    """A product whose weight is unpacked for either pass, and kept for neither."""
 
-    packed: torch.Tensor  # (out, in / 2) uint8: of two neighbours the first in the low bits
+    @staticmethod
+    def forward(context: Any, x: torch.Tensor, layer: UnpackedLinear) -> torch.Tensor:
+        context.layer = layer
+        return functional.linear(x, layer.unpack(), layer.bias)
+
+    @staticmethod
+    def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (gradient,) = gradients
+        return gradient @ context.layer.unpack().to(gradient.dtype), None
+
+
+class UnpackedLinear(nn.Linear):
+    """
+    A linear layer whose weight is unpacked for each product; gradients pass to its input.
+
+    `weight` holds the levels, whole numbers.
+    """
+
+    def unpack(self) -> torch.Tensor:
+        """Make what is multiplied by (out, in)."""
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.requires_grad:
+            return _Product.apply(x, self)
+        return functional.linear(x, self.unpack(), self.bias)
+
+    @classmethod
+    def _become(cls, linear: nn.Linear, levels: torch.Tensor, **buffers: torch.Tensor) -> None:
+        linear.__class__ = cls
+        linear.weight = nn.Parameter(levels, requires_grad=False)
+        for name, tensor in buffers.items():
+            linear.register_buffer(name, tensor, persistent=False)  # no part of training's state
+
+
+class BytesLinear(UnpackedLinear):
+    """A linear layer of INT8 weights, (out, in) int8."""
+
+    scale: torch.Tensor  # (out, 1) float32
+    dtype: torch.dtype  # of what is unpacked
+
+    @classmethod
+    def pack(cls, linear: nn.Linear) -> None:
+        """Make a layer one of these, whose weight torchao has quantised."""
+        weight: Any = linear.weight
+        cls._become(linear, weight.qdata, scale=weight.scale)
+        linear.dtype = weight.dtype
+
+    def unpack(self) -> torch.Tensor:
+        whole = torch.empty_like(self.weight, dtype=self.dtype)
+        return torch.mul(self.weight, self.scale, out=whole)
+
+
+class PackedLinear(UnpackedLinear):
+    """
+    A linear layer of INT4 weights, (out, in / 2) uint8.
+
+    Of two neighbours the first lies in the low bits.
+    """
+
     scale: torch.Tensor  # (out, groups)
     zero: torch.Tensor  # (out, groups): the level, 0 to 15, of zero
 
@@ -60,25 +122,40 @@ class PackedLinear(nn.Linear):
         """Make a layer one of these, whose weight torchao has quantised."""
         weight: Any = linear.weight
         levels = (weight.qdata + 8).to(torch.uint8)
-        linear.__class__ = cls
-        linear.register_buffer('packed', levels[:, ::2] | levels[:, 1::2] << 4)
-        linear.register_buffer('scale', weight.scale)
-        linear.register_buffer('zero', (weight.zero_point + 8).to(weight.scale.dtype))
-        del linear.weight
+        packed = levels[:, ::2] | levels[:, 1::2] << 4
+        zero = (weight.zero_point + 8).to(weight.scale.dtype)
+        cls._become(linear, packed, scale=weight.scale, zero=zero)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        levels = torch.stack((self.packed & 15, self.packed >> 4), dim=-1).to(self.scale.dtype)
+    def unpack(self) -> torch.Tensor:
+        levels = torch.stack((self.weight & 15, self.weight >> 4), dim=-1).to(self.scale.dtype)
         grouped = levels.flatten(1).unflatten(1, (self.scale.shape[1], -1))
-        weight = (grouped - self.zero[..., None]) * self.scale[..., None]
-        return functional.linear(x, weight.flatten(1), self.bias)
+        return grouped.sub_(self.zero[..., None]).mul_(self.scale[..., None]).flatten(1)
 
 
-def quantize(linear: nn.Linear, kind: str, few_rows: bool = False) -> None:
+def unpacked_sizes(network: nn.Module) -> list[int]:
+    """Numbers in each weight of a network that is unpacked for its products."""
+    return [layer.in_features * layer.out_features for layer in _unpacked(network)]
+
+
+def count(network: nn.Module) -> int:
+    """Parameters of a network, however they lie in memory."""
+    levels = sum(layer.weight.numel() for layer in _unpacked(network))
+    return sum(p.numel() for p in network.parameters()) - levels + sum(unpacked_sizes(network))
+
+
+def _unpacked(network: nn.Module) -> list[UnpackedLinear]:
+    return [layer for layer in network.modules() if isinstance(layer, UnpackedLinear)]
+
+
+def quantize(
+    linear: nn.Linear, kind: str, few_rows: bool = False, gradients: bool = False
+) -> None:
     """
     Replace a layer's weight, which lies on its device, by a quantised one.
 
-    few_rows: the layer has a handful of rows at a time, as the head has. Raises ImportError
-    without torchao, ValueError for what it cannot do.
+    few_rows: the layer has a handful of rows at a time, as the head has. gradients: they pass to
+    the layer's input; not with FP8. Raises ImportError without torchao, ValueError for what it
+    cannot do.
     """
     try:
         from torchao.quantization import (
@@ -103,8 +180,8 @@ def quantize(linear: nn.Linear, kind: str, few_rows: bool = False) -> None:
         )
     elif kind == 'int8':
         activations = Int8DynamicActivationInt8WeightConfig(set_inductor_config=False)
-        config = activations if cuda else Int8WeightOnlyConfig()
-    elif cuda and few_rows:
+        config = activations if cuda and not gradients else Int8WeightOnlyConfig()
+    elif cuda and few_rows and not gradients:
         if linear.weight.dtype != torch.bfloat16:
             raise ValueError(f'int4 weights need bfloat16 on CUDA, not {linear.weight.dtype}')
         config = Int4WeightOnlyConfig(
@@ -117,5 +194,7 @@ def quantize(linear: nn.Linear, kind: str, few_rows: bool = False) -> None:
             getattr(torch, kind), PerGroup(group_size(linear.in_features)), MappingType.ASYMMETRIC
         )
     quantize_(linear, config)
-    if kind == 'int4' and cuda and not few_rows:
+    if kind == 'int4' and (gradients or cuda and not few_rows):
         PackedLinear.pack(linear)
+    elif kind == 'int8' and gradients:
+        BytesLinear.pack(linear)
