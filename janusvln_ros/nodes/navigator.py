@@ -148,6 +148,8 @@ class Navigator(ManagedNode):
         if self._worker and not self._worker.stop(_LAST_STEP):
             self.get_logger().error('the policy does not end by itself')
         end = time.monotonic() + _ARRIVES
+        for one in self._crew:
+            one._hear_nothing()  # its own status too, which it would never confirm any more
         for one in self._crew:  # together: a listener that hangs delays the end but once
             one._outputs.wait(max(0.0, end - time.monotonic()))
 
@@ -239,11 +241,14 @@ class Navigator(ManagedNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the robot and unsubscribe."""
         self._session.deactivate('the navigator was deactivated')
+        self._hear_nothing()
+        self._depth.close()
+        return super().on_deactivate(state)
+
+    def _hear_nothing(self) -> None:
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
-        self._depth.close()
-        return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the policy and its memories."""
