@@ -28,7 +28,7 @@ from janusvln_ros.measurement.differences import (
     verdict,
 )
 from janusvln_ros.measurement.goldens import read_frame, read_meta, tensors_of
-from janusvln_ros.policy.context import Context, history
+from janusvln_ros.policy.context import Context
 from janusvln_ros.policy.decoding import penalise
 from janusvln_ros.policy.graphs import StepGraphs
 from janusvln_ros.policy.interface import Decision
@@ -38,6 +38,7 @@ from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.policy.preprocessing import GEOMETRY_MEAN, GEOMETRY_STD
 from janusvln_ros.policy.prompt import Prompt
+from janusvln_ros.policy.wording import history
 import numpy as np
 from safetensors.torch import load_file
 import torch

@@ -25,17 +25,10 @@ from janusvln_ros.policy.network.semantics import VisionTables
 from janusvln_ros.policy.preprocessing import Grid, Normalisation
 from janusvln_ros.policy.prompt import Prompt
 from janusvln_ros.policy.pruning import kept_tokens, TokenPruner
-import numpy as np
+from janusvln_ros.policy.wording import history
 import torch
 
 SCRATCH_STEP = 128  # tokens
-
-
-def history(step: int, frames: int) -> list[int]:
-    """Numbers of a step's frames: at most `frames` past ones, evenly sampled, and the current."""
-    if step <= frames:
-        return list(range(step + 1))
-    return np.linspace(0, step, frames + 1, dtype=int).tolist()
 
 
 class FrameTables(NamedTuple):

@@ -7,15 +7,17 @@ patches.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TYPE_CHECKING, TypeVar
 
 from janusvln_ros.policy.network.config import FULL_SIZE, VisionConfig
 from janusvln_ros.policy.pinhole import PATCH, resized_height
 import numpy as np
 from PIL import Image
-import torch
 
-Picture = TypeVar('Picture', np.ndarray, torch.Tensor)
+if TYPE_CHECKING:  # who only resizes needs no torch
+    import torch
+
+Picture = TypeVar('Picture', np.ndarray, 'torch.Tensor')
 
 LEAST_PIXELS = 56 * 56  # below, Qwen's image processor would enlarge the image
 
@@ -102,6 +104,8 @@ class Normalisation:
     """Colour statistics of the two encoders on a device."""
 
     def __init__(self, device: torch.device, vision: VisionConfig = FULL_SIZE.vision) -> None:
+        import torch
+
         def column(values: tuple[float, ...]) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.float32, device=device).view(3, 1, 1)
 

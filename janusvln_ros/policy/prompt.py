@@ -16,24 +16,11 @@ from typing import Any
 
 from janusvln_ros.policy.network.config import CheckpointError, JanusConfig, read_json
 from janusvln_ros.policy.preprocessing import Grid
+from janusvln_ros.policy.wording import AFTER_INSTRUCTION, BEFORE_INSTRUCTION, SYSTEM
 from tokenizers import Tokenizer
 import torch
 from transformers import AutoTokenizer
 
-SYSTEM = (
-    'You are a visual language navigation model, and your should go to the locations to complete '
-    'the given task. Compare the observation and instruction to infer your current progress, and '
-    'then select the correct direction from the candidates to go to the target location and '
-    'finish the task.'
-)
-BEFORE_INSTRUCTION = (
-    'These images are your historical observations and your current observation.\n'
-    ' Your task is to '
-)
-AFTER_INSTRUCTION = (
-    ' \n You should take one of the following actions:\n'
-    ' MOVE_FORWARD\n TURN_LEFT\n TURN_RIGHT\n STOP.'
-)
 MOST_OWN_WORDS = 10_000  # tokens of a tokenizer that was made for one training's texts alone
 MOST_TOKENS = 16384  # of an instruction with the sentences around it
 IMAGE = '<|vision_start|><|image_pad|><|vision_end|>'

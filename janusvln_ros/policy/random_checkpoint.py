@@ -15,10 +15,10 @@ import tempfile
 from typing import Any
 
 from janusvln_ros.actions import ACTION_NAMES
-from janusvln_ros.policy import prompt
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import CLIP_MEAN, CLIP_STD, JanusConfig
 from janusvln_ros.policy.network.heads import HEADS
+from janusvln_ros.policy.wording import AFTER_INSTRUCTION, BEFORE_INSTRUCTION, SYSTEM
 from tokenizers import decoders, normalizers, pre_tokenizers, Regex, Tokenizer, trainers
 from tokenizers.models import BPE
 import torch
@@ -213,8 +213,8 @@ def train_tokenizer() -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     corpus = [
-        prompt.SYSTEM,
-        *(prompt.BEFORE_INSTRUCTION + text + prompt.AFTER_INSTRUCTION for text in SENTENCES),
+        SYSTEM,
+        *(BEFORE_INSTRUCTION + text + AFTER_INSTRUCTION for text in SENTENCES),
         'system user assistant',
         ' '.join(ACTION_NAMES),
     ]

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from janusvln_ros.policy.context import history
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network.fusion import fuse
 from janusvln_ros.policy.network.geometry import Attend, GeometryTables, Keep
@@ -23,6 +22,7 @@ from janusvln_ros.policy.network.layers import rotate
 from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.preprocessing import Grid, Normalisation, PATCH
 from janusvln_ros.policy.prompt import Prompt
+from janusvln_ros.policy.wording import history
 import torch
 from torch.nn import functional
 

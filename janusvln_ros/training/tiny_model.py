@@ -23,7 +23,6 @@ from janusvln_ros.episodes.phrasings import PHRASINGS
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
 from janusvln_ros.policy.network.model import JanusModel
-from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION, SYSTEM
 from janusvln_ros.policy.random_checkpoint import (
     NOT_SPECIAL,
     small_config,
@@ -31,6 +30,7 @@ from janusvln_ros.policy.random_checkpoint import (
     WORDS,
     write_companions,
 )
+from janusvln_ros.policy.wording import AFTER_INSTRUCTION, BEFORE_INSTRUCTION, SYSTEM
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, Regex, Tokenizer, trainers
 import torch
 from torch import nn

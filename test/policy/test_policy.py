@@ -4,9 +4,9 @@ from pathlib import Path
 
 from janusvln_ros.measurement.parity import Recorder
 from janusvln_ros.policy import Action, JanusPolicy, MemoryConfig
-from janusvln_ros.policy.context import history
 from janusvln_ros.policy.decoding import MAX_NEW_TOKENS, penalise
 from janusvln_ros.policy.network.language import Rotary
+from janusvln_ros.policy.wording import history
 import numpy as np
 from plain_attention import PlainAttention
 import pytest

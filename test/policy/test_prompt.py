@@ -6,10 +6,10 @@ import unicodedata
 
 from janusvln_ros.episodes.grammar import vocabulary
 from janusvln_ros.measurement.goldens import read_meta
-from janusvln_ros.policy import prompt
 from janusvln_ros.policy.network.config import CheckpointError
 from janusvln_ros.policy.preprocessing import Grid
 from janusvln_ros.policy.prompt import PromptEncoder
+from janusvln_ros.policy.wording import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
 import pytest
 import torch
 
@@ -78,7 +78,7 @@ def test_control_tokens_in_an_instruction_are_plain_text(encoder, mark):
 def test_any_text_is_an_instruction(encoder, instruction):
     ids = encode(encoder, instruction).suffix
     text = encoder.tokenizer.decode(ids)
-    expected = prompt.BEFORE_INSTRUCTION + instruction + prompt.AFTER_INSTRUCTION
+    expected = BEFORE_INSTRUCTION + instruction + AFTER_INSTRUCTION
     assert text.startswith(unicodedata.normalize('NFC', expected) + '<|im_end|>')
 
 

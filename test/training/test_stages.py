@@ -126,9 +126,18 @@ def test_shipped_configurations_are_valid():
 
 
 @pytest.mark.slow
-def test_what_reads_pictures_from_disk_loads_no_simulator():
+@pytest.mark.parametrize(
+    ('modules', 'without'),
+    [
+        ('training.command training.data.command', 'mujoco janusvln_ros.evaluation'),
+        # Each worker process would take seconds and memory for it.
+        ('training.data.command training.data.collect training.data.views', 'torch'),
+    ],
+)
+def test_what_a_command_does_not_need_it_does_not_load(modules, without):
     code = (
-        'import sys, janusvln_ros.training.command, janusvln_ros.training.data.command\n'
-        "assert 'mujoco' not in sys.modules and 'janusvln_ros.evaluation' not in sys.modules"
+        f'import sys, importlib\nfor name in {modules.split()}: '
+        "importlib.import_module(f'janusvln_ros.{name}')\n"
+        f'assert not {{*sys.modules}} & {{*{without.split()}}}'
     )
     subprocess.run([sys.executable, '-c', code], check=True)

@@ -21,8 +21,7 @@ import shutil
 import cv2
 from janusvln_ros.actions import Action
 from janusvln_ros.episodes.vln_ce import read_episodes
-from janusvln_ros.policy.context import history
-from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
+from janusvln_ros.policy.wording import AFTER_INSTRUCTION, BEFORE_INSTRUCTION, history
 import numpy as np
 
 ANNOTATIONS = 'annotations.json'

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from janusvln_ros.actions import Action
 from janusvln_ros.policy.preprocessing import resize
-from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
+from janusvln_ros.policy.wording import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
 from janusvln_ros.training.data.layout import read_picture, Trajectory
 from janusvln_ros.training.data.walks import (
     load_walk,

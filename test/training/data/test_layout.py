@@ -7,7 +7,7 @@ import resource
 import cv2
 from janusvln_ros.episodes.vln_ce import Episode, Instruction, write_episodes
 from janusvln_ros.policy.preprocessing import resize
-from janusvln_ros.policy.prompt import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
+from janusvln_ros.policy.wording import AFTER_INSTRUCTION, BEFORE_INSTRUCTION
 from janusvln_ros.training.data import command as data_command
 from janusvln_ros.training.data.layout import (
     AnnotationWriter,
