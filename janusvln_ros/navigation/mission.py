@@ -163,8 +163,8 @@ class Mission:
     """
     Follow one instruction from its arrival to its outcome.
 
-    While it runs, `reason` is NONE. Once it has ended, `reason` and `message` say how, and nothing
-    changes them any more.
+    While it runs, `reason` is NONE, and `message` a doubt about it, if there is one. Once it has
+    ended, they say how, and nothing changes them any more.
     """
 
     def __init__(

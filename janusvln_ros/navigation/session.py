@@ -125,8 +125,10 @@ class Session:
             self.active = False
             self._update()
 
-    def begin(self, name: str, instruction: str, parameters: MissionParameters) -> None:
-        """Follow an instruction instead of the one before."""
+    def begin(
+        self, name: str, instruction: str, parameters: MissionParameters, doubt: str = ''
+    ) -> None:
+        """Follow an instruction instead of the one before; doubt: said of it while it lasts."""
         with self.lock:
             awaiting = None
             if self.mission:
@@ -136,6 +138,7 @@ class Session:
             self.mission = Mission(
                 name, instruction.strip(), parameters, self._now(), self._report, awaiting
             )
+            self.mission.message = shortened(doubt)
             self._settled = False
             self._outlet.began(self.mission)
             self._update()

@@ -327,12 +327,11 @@ class Navigator(ManagedNode):
         return problem
 
     def _begin(self, name: str, instruction: str) -> None:
+        doubt = ''
         if self._policy and (unknown := self._policy.unknown_words(instruction)):
-            self.get_logger().warning(
-                f'the checkpoint never saw the words: {", ".join(unknown)}; '
-                'docs/instructions.md tells which it knows'
-            )
-        self._session.begin(name, instruction, self._declared.value.mission)
+            doubt = f'words this checkpoint does not know: {", ".join(unknown)}'
+            self.get_logger().warning(f'{doubt}; docs/instructions.md tells which it knows')
+        self._session.begin(name, instruction, self._declared.value.mission, doubt)
 
     # Watchdogs, heartbeat, diagnostics, parameters
 

@@ -50,6 +50,15 @@ def test_script_is_carried_out_step_by_step(peers, ready):
         assert seconds(action.header.stamp) >= end
 
 
+def test_words_that_the_checkpoint_does_not_know_are_told_while_it_tries(peers, ready):
+    ready()
+    peers.say('F F S fridge')
+    peers.wait_steps(1)
+    assert peers.statuses[-1].message == 'words this checkpoint does not know: fridge'
+    assert peers.statuses[-1].reason == NavigatorStatus.REASON_NONE
+    assert 'know' not in peers.wait_end(NavigatorStatus.REASON_SUCCEEDED).message
+
+
 def test_slow_policy_gets_the_newest_frame(peers, ready):
     ready()
     peers.motion_time = 0.01
