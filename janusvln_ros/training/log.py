@@ -85,7 +85,12 @@ def plot(path: Path) -> Path:
 
     curves = read(path)
     rows = max(1, -(-len(curves) // _COLUMNS))
-    figure = Figure((4 * _COLUMNS, 2.6 * rows), layout='constrained')
+    # A layout of matplotlib's own draws everything once more.
+    width, height = 4 * _COLUMNS, 2.6 * rows  # inches
+    figure = Figure((width, height))
+    figure.subplots_adjust(
+        0.6 / width, 0.4 / height, 1 - 0.1 / width, 1 - 0.3 / height, wspace=0.2, hspace=0.35
+    )
     panels = figure.subplots(rows, _COLUMNS, squeeze=False).flat
     for panel in panels[len(curves) :]:
         panel.remove()

@@ -91,7 +91,7 @@ def test_it_learns(fresh, views, tmp_path):
     train(
         network,
         ViewBatches(views, 4, 0),
-        LoopConfig(steps=60, learning_rate=2e-3, log_every=5),
+        LoopConfig(steps=30, learning_rate=4e-3, log_every=5),
         tmp_path / 'run',
     )
     curves = read(tmp_path / 'run' / 'log.csv')
