@@ -10,7 +10,7 @@ demo: setup
 	@$(SHELL_WITH_ROS) && janusvln demo $(ARGS)
 
 test: setup
-	@$(SHELL_WITH_ROS) && OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(SHELL_WITH_ROS) && OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: setup
 	@$(SHELL_WITH_ROS) && OMP_NUM_THREADS=1 python -m pytest -m 'not ros and not slow' -n auto $(ARGS)
