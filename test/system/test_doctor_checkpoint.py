@@ -112,7 +112,7 @@ def beams(folder: Path) -> None:
         (without_geometry, 'weights', 'a plain Qwen2.5-VL checkpoint?'),
         (truncated, 'weights', 'model.safetensors is damaged or no safetensors file'),
         (foreign, 'checkpoint', "model_type 'llama'; a JanusVLN checkpoint has 'qwen2_5_vl'"),
-        (plain_tokenizer, 'tokenizer', "the tokenizer's <|im_end|> is 875"),
+        (plain_tokenizer, 'tokenizer', "the tokenizer's <|im_end|> is 1277"),
         (other_image_token, 'tokenizer', 'image_token_id = 3'),
         (beams, 'generation settings', 'num_beams = 4'),
     ],
