@@ -3,7 +3,7 @@ The guard of what a network guesses to be in the way, from the camera's pictures
 
 The navigator's depth is no measurement: it is weaker than any sensor's. So it never clears what a
 sensor reports, it slows the robot down, and only by parameter does it stop it. It comes once for a
-decision, so that what was seen is remembered, by odometry, until a newer picture shows otherwise.
+decision, so that what was seen is remembered, by odometry, until newer pictures show otherwise.
 """
 
 from __future__ import annotations

@@ -7,13 +7,17 @@ import math
 
 from janusvln_ros.motion.geometry import Pose
 from janusvln_ros.motion.safety.footprint import BodyParameters
-from janusvln_ros.motion.safety.rays import depth_rays, Lens, Mount
+from janusvln_ros.motion.safety.rays import depth_rays, Lens, Mount, Rays
 import numpy as np
 
 _CELL = 0.05  # m
 _LEAST = 3  # points in a cell: single ones hang in the air between near and far
 _REACH = 3.0  # m from the robot, beyond which nothing is taken in, or kept
-_LOW = 0.25  # of the camera's height: depth that is so much too small makes a floor that high
+_LOW = 0.3  # of the camera's height: depth that is so much too small makes a floor that high
+_LOW_THERE = 0.1  # of it, above a floor that the picture itself shows
+_STEEP = 0.15  # m down for each ahead, at least, of rays that may see the floor
+_FLOOR = 0.15  # share of those that have to see it
+_THROUGH = 3  # pictures that have to see through a thing until it is gone: thin ones come and go
 _BEHIND = 0.05  # m behind a thing, what is seen there shows that it is gone
 _NEAR = 0.05  # m before the camera, at least, of what is in its view
 
@@ -56,6 +60,7 @@ class Standing:
     def forget(self) -> None:
         """Know of nothing."""
         self._points = np.zeros((0, 3))  # m: odometry's x and y, height
+        self._missed = np.zeros(0, int)  # pictures that saw through each since it was last seen
 
     def see(self, picture: Picture, pose: Pose, distance: float) -> float:
         """
@@ -63,24 +68,26 @@ class Standing:
 
         That is of the pixels that look through the plane across the way, `distance` (m) ahead, and
         do not end within the robot. What ends there ahead of the half of its front is in the way.
-        What the picture sees through goes, also where it sees the same thing farther away; what it
-        does not show stays.
+        What pictures see through goes with the third, also where they see the same thing farther
+        away; what they do not show stays.
         """
         rays = depth_rays(picture.depth, picture.lens, picture.mount)
         with np.errstate(invalid='ignore'):
             ends = rays.origin + rays.ranges[:, None] * rays.directions
-            low = max(self._body.floor_height, _LOW * float(rays.origin[2]))
-            solid = (low < ends[:, 2]) & (ends[:, 2] < self._body.robot_height)
+            solid = self._stands(rays, ends[:, 2]) & (ends[:, 2] < self._body.robot_height)
             solid &= np.hypot(ends[:, 0], ends[:, 1]) < _REACH
             inside = self._body.outline.covers(ends[:, :2])
             itself = inside & (ends[:, 0] <= self._body.outline.extent(1) / 2.0)
         ends = ends[solid & ~itself]
         here = self._from(pose)
         with np.errstate(invalid='ignore'):
-            gone = picture.behind(here) > _BEHIND
-        kept = ~gone & (np.hypot(here[:, 0], here[:, 1]) < _REACH)
-        every = np.concatenate([_in_cells(_placed(ends, pose)), self._points[kept]])
-        self._points = every[np.unique(_cells(every), return_index=True)[1]]  # the newest
+            missed = self._missed + (picture.behind(here) > _BEHIND)
+        kept = (missed < _THROUGH) & (np.hypot(here[:, 0], here[:, 1]) < _REACH)
+        new = _in_cells(_placed(ends, pose))
+        every = np.concatenate([new, self._points[kept]])
+        newest = np.unique(_cells(every), return_index=True)[1]
+        self._points = every[newest]
+        self._missed = np.concatenate([np.zeros(len(new), int), missed[kept]])[newest]
         known = ~(np.isnan(rays.ranges) | inside)[
             self._looks(rays.origin, rays.directions, distance)
         ]
@@ -90,6 +97,23 @@ class Standing:
         """Return how far (m) the robot can drive on from a pose until it touches something."""
         ways = self._body.outline.way(self._from(pose)[:, :2], 1)
         return float(ways.min(initial=math.inf))
+
+    def _stands(self, rays: Rays, heights: np.ndarray) -> np.ndarray:
+        """
+        Tell which rays (N,) end above the floor; heights: (N,) m, as depth has them.
+
+        Depth is too small or too large as a whole, and so is the floor in it: where enough of that
+        is seen, low things are told from it by how far they rise above it.
+        """
+        camera = float(rays.origin[2])
+        low = max(self._body.floor_height, _LOW * camera)
+        stands = heights > low
+        down = (rays.directions[:, 2] < -_STEEP) & np.isfinite(heights)
+        floor = down & (np.abs(heights) < low)
+        if floor.any() and floor.sum() >= _FLOOR * down.sum():
+            sunk = (camera - heights) / np.median((camera - heights)[floor])
+            stands |= camera * (1.0 - sunk) > max(self._body.floor_height, _LOW_THERE * camera)
+        return stands
 
     def _from(self, pose: Pose) -> np.ndarray:
         """Return the points (N, 3) as base_link at a pose has them."""

@@ -113,18 +113,40 @@ def test_what_has_left_the_view_is_remembered():
     assert says(guess, 5.0)[0] is Result.BLOCKED
 
 
-def test_a_newer_picture_takes_away_what_it_sees_through():
+def test_three_newer_pictures_take_away_what_they_see_through():
     guess = guard()
     show(guess, picture((1.8, STOOL)), 1.0)
-    assert guess.room(1.0) < 1.3
-    show(guess, picture(), 2.0)
-    assert math.isinf(guess.room(2.0))
-    show(guess, picture((1.4, 2.0)), 3.0)
-    show(guess, picture((1.6, 2.0)), 4.0)  # the same, seen better
-    assert guess.room(4.0) == pytest.approx(1.6 - FRONT - 0.4, abs=0.03)
-    show(guess, picture((0.9, 2.0)), 5.0)  # hides what is behind
+    for now in (2.0, 3.0):
+        show(guess, picture(), now)
+        assert guess.room(now) == pytest.approx(1.8 - FRONT - 0.4, abs=0.05)
+    show(guess, picture(), 4.0)
+    assert math.isinf(guess.room(4.0))
+    show(guess, picture((1.4, 2.0)), 5.0)
+    for now in (6.0, 7.0, 8.0):
+        show(guess, picture((1.6, 2.0)), now)  # the same, seen better
+    assert guess.room(8.0) == pytest.approx(1.6 - FRONT - 0.4, abs=0.03)
+    show(guess, picture((0.9, 2.0)), 9.0)  # hides what is behind
     at(guess, 0.2)
-    assert guess.room(5.0) == pytest.approx(0.9 - 0.2 - FRONT - 0.4, abs=0.03)
+    assert guess.room(9.0) == pytest.approx(0.9 - 0.2 - FRONT - 0.4, abs=0.03)
+
+
+def test_a_thing_that_comes_and_goes_stays():
+    guess = guard()
+    for step in range(9):  # every third picture shows it
+        at(guess, 0.1 * step)
+        things = () if step % 3 else ((1.8 - 0.1 * step, STOOL),)
+        show(guess, picture(*things), 1.0 + step)
+        assert guess.room(1.0 + step) < 1.8 - 0.1 * step
+
+
+def test_low_things_are_told_by_the_floor_that_the_picture_shows():
+    for off in (0.9, 1.0, 1.1):  # a floor that is guessed too near is as high as they are
+        guess = guard()
+        show(guess, Picture(off * depth_of(), LENS, Mount.of(z=HEIGHT).optical), 1.0)
+        assert math.isinf(guess.room(1.0))
+        low = off * depth_of((1.9, 0.2))
+        show(guess, Picture(low, LENS, Mount.of(z=HEIGHT).optical), 2.0)
+        assert guess.room(2.0) == pytest.approx(off * 1.9 - FRONT - 0.4, abs=0.05)
 
 
 def test_what_is_seen_again_and_again_is_kept_once():
