@@ -266,6 +266,7 @@ def _standing(nodes: NodeProcesses, observer: Observer) -> tuple[float, float, f
 
     def ready() -> bool:
         observer.check()
+        observer.release()
         return observer.ready
 
     nodes.wait_until(ready, _START_TIMEOUT)

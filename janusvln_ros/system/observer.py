@@ -24,8 +24,10 @@ import numpy as np
 from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
 CAMERA_RATE = 10.0  # Hz; the video has as many frames a second
 
@@ -78,6 +80,8 @@ class Observer(Node):
         self._depth: Image | None = None  # of the newest decision
         self._metric = False
         self._instruction = self.create_publisher(String, 'instruction', RELIABLE)
+        self._release = self.create_client(Trigger, 'reset_e_stop')
+        self._released: Future | None = None  # the call that is under way, or was the last
         self.create_subscription(Image, 'image', self._on_image, qos_profile_sensor_data)
         self.create_subscription(Odometry, 'ground_truth', self._on_pose, qos_profile_sensor_data)
         self.create_subscription(MotionStatus, 'motion_status', self._on_motion, LATEST)
@@ -115,6 +119,16 @@ class Observer(Node):
         """Raise what has ended the watching."""
         if self._failure:
             raise self._failure
+
+    def release(self) -> None:
+        """Call reset_e_stop where the robot stands for a fault: here a person has looked at it."""
+        stands = self.motion and self.motion.state in (
+            MotionStatus.STATE_FAULT,
+            MotionStatus.STATE_ESTOPPED,
+        )
+        over = self._released is None or self._released.done()
+        if stands and over and self._release.service_is_ready():
+            self._released = self._release.call_async(Trigger.Request())
 
     def forget(self) -> None:
         """Wait for a new simulator to be heard; its poses are not those of the run before."""

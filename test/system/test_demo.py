@@ -8,8 +8,12 @@ import sys
 import urllib.request
 
 import av
+from janusvln_ros.nodes.common.qos import LATCHED
 from janusvln_ros.system.processes import NodeProcesses
 import pytest
+from rclpy.node import Node
+from ros import spinning
+from std_msgs.msg import Bool
 from waiting import wait_for
 
 pytestmark = pytest.mark.ros
@@ -66,6 +70,22 @@ SMALL_DISK = """
 mount -t tmpfs -o size=600k tmpfs "$1" || exit 77
 exec "$2" -m janusvln_ros.cli demo --out "$1/out" --device cpu --checkpoint random
 """
+
+
+def test_a_robot_that_stands_for_a_fault_is_released_for_the_next_instruction(
+    demo, tmp_path, ros_domain
+):
+    with spinning(lambda context: Node('person', context=context), ros_domain) as person:
+        press = person.create_publisher(Bool, 'e_stop', LATCHED)
+        process, running, text = demo('--max-steps', '8', '--count', '2')
+        wait_for(lambda: '1/2' in text.read_text(), 'the first instruction', PATIENCE)
+        press.publish(Bool(data=True))
+        wait_for(lambda: 'ESTOPPED' in text.read_text(), 'the end of the first', PATIENCE)
+        press.publish(Bool(data=False))
+        wait_for(lambda: process.poll() is not None, 'end of the demo', PATIENCE)
+    assert process.returncode == 0, text.read_text()
+    first, second = json.loads((tmp_path / 'out' / 'summary.json').read_text())['runs']
+    assert first['outcome'] == 'ESTOPPED' and second['outcome'] in ('SUCCEEDED', 'TIMEOUT')
 
 
 def test_a_full_disk_ends_the_demo_with_a_word(start_process, marked, tmp_path):
