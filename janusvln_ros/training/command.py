@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 import os
 from pathlib import Path
 import sys
@@ -13,6 +14,7 @@ from janusvln_ros.training.parallel import processes, rank
 from janusvln_ros.training.stage import DONE
 from janusvln_ros.training.stage_config import read_config
 from janusvln_ros.training.stages import run_stage
+from janusvln_ros.training.walk_stages import Lora
 import torch
 
 
@@ -47,6 +49,11 @@ def _parser() -> argparse.ArgumentParser:
         default=os.cpu_count() or 1,
         help='that collect data; default: one for each core',
     )
+    parser.add_argument(
+        '--merge',
+        action='store_true',
+        help="write the checkpoint with an adapter in it as well (stages of kind 'lora')",
+    )
     return parser
 
 
@@ -62,6 +69,15 @@ def main(argv: list[str] | None = None) -> int:
                 f'{", ".join(stages)}, and all'
             )
         wanted = list(stages) if arguments.stage == 'all' else [arguments.stage]
+        if arguments.merge:
+            merged = {
+                name: replace(stage, merge=True)
+                for name, stage in stages.items()
+                if name in wanted and isinstance(stage, Lora)
+            }
+            if not merged:
+                raise ValueError(f"--merge is for stages of kind 'lora'; {wanted} has none")
+            stages = {**stages, **merged}
         with processes(arguments.device) as device:
             folder = arguments.output or Path(output)
             for name in wanted:

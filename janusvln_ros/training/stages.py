@@ -134,14 +134,21 @@ _TOGETHER = (Pretrain, Heads, Imitate, Dagger)  # the others are run by one of s
 def run_stage(
     stages: Mapping[str, Stage], name: str, output: Path, device: torch.device, cores: int
 ) -> bool:
-    """Run a stage, unless it is done; tell whether it was finished (and not stopped by Ctrl-C)."""
+    """
+    Run a stage, unless it is done; tell whether it was finished (and not stopped by Ctrl-C).
+
+    Of an adapter that is done the merged checkpoint is written, where it is wanted and missing.
+    """
     folder, stage = output / name, stages[name]
-    if agree(rank() == 0 and (folder / DONE).exists()):
-        return True
     before = tuple(stages)[: tuple(stages).index(name)]
+    context = StageContext(output, folder, before, device, cores)
+    if agree(rank() == 0 and (folder / DONE).exists()):
+        if isinstance(stage, Lora) and stage.merge and not (folder / CHECKPOINT).is_dir():
+            stage.write_merged(context)
+        return True
     finished = True
     if rank() == 0 or isinstance(stage, _TOGETHER):
-        finished = stage.run(StageContext(output, folder, before, device, cores))
+        finished = stage.run(context)
     if finished and rank() == 0:
         (folder / DONE).write_text('')
     agree()

@@ -239,14 +239,18 @@ class Lora(Imitate):
         if not super().run(context):
             return False
         if self.merge:
-            start = context.start(self.start)
-            added = read_adapter(context.folder / ADAPTER)
-            config, device = JanusConfig.from_folder(start), torch.device('cpu')
-            dtype, quantised = BASES[self.base]
-            dtype = checkpoint.stored_dtype(start) if quantised else dtype
-            model = checkpoint.load(start, config, device, dtype, adapter=added)
-            replace_checkpoint(model, context.folder / CHECKPOINT, start)
+            self.write_merged(context)
         return True
+
+    def write_merged(self, context: StageContext) -> None:
+        """Write the checkpoint with the adapter in it."""
+        start = context.start(self.start)
+        added = read_adapter(context.folder / ADAPTER)
+        config, device = JanusConfig.from_folder(start), torch.device('cpu')
+        dtype, quantised = BASES[self.base]
+        dtype = checkpoint.stored_dtype(start) if quantised else dtype
+        model = checkpoint.load(start, config, device, dtype, adapter=added)
+        replace_checkpoint(model, context.folder / CHECKPOINT, start)
 
     def _load(self, context: StageContext, start: Path) -> JanusModel:
         try:

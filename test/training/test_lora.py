@@ -60,6 +60,13 @@ def full_size(rank: int, base: str) -> LoraNetwork:
         return LoraNetwork(model, lora_config(rank, 32, 0.05, TARGETS), MemoryConfig('sampled'))
 
 
+def test_only_an_adapter_is_merged(tmp_path, capsys):
+    config = tmp_path / 'config.yaml'
+    config.write_text(yaml.safe_dump({'output': 'run', 'stages': {'raw': {'kind': 'fresh'}}}))
+    assert main(['all', '--config', str(config), '--device', 'cpu', '--merge']) == 2
+    assert "--merge is for stages of kind 'lora'; ['raw'] has none" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('rank, recomputed, kept', [(16, 20.23, 45.54), (64, 21.58, 47.20)])
 def test_the_estimate_is_what_a_gpu_took(rank, recomputed, kept):
     """GiB that benchmarks/adapter_size.py saw on an H100, prompts of 3,646 tokens."""
@@ -92,8 +99,10 @@ def test_the_estimate_knows_what_quantised_weights_take(base):
 def test_an_adapter_learns_and_is_taken_by_who_reads_it(fresh, walks, tmp_path, base):
     import peft  # takes a second
 
-    config = config_file(tmp_path, fresh, walks, merge=True, dropout=0.0, base=base)
+    config = config_file(tmp_path, fresh, walks, dropout=0.0, base=base)
     assert main(['own', '--config', str(config), '--device', 'cpu']) == 0
+    assert not (tmp_path / 'run' / 'own' / 'checkpoint').exists()
+    assert main(['own', '--config', str(config), '--device', 'cpu', '--merge']) == 0
     stage = tmp_path / 'run' / 'own'
     losses = [value for _, value in log.read(stage / 'log.csv')['loss']]
     assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
