@@ -15,7 +15,7 @@ test: setup
 test-fast: setup
 	@$(SHELL_WITH_ROS) && OMP_NUM_THREADS=1 python -m pytest -m 'not ros and not slow' -n auto $(ARGS)
 
-CHECKED = janusvln_ros test launch scripts
+CHECKED = janusvln_ros test launch scripts examples
 lint: setup
 	@$(SHELL_WITH_ROS) && python -m pip install --quiet -r requirements/lint.txt -c requirements/constraints.txt && \
 	  ruff check . && ruff format --check . && ament_flake8 --config .flake8 $(CHECKED) && ament_pep257 $(CHECKED) && mypy

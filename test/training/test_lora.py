@@ -69,7 +69,7 @@ def test_only_an_adapter_is_merged(tmp_path, capsys):
 
 @pytest.mark.parametrize('rank, recomputed, kept', [(16, 20.23, 45.54), (64, 21.58, 47.20)])
 def test_the_estimate_is_what_a_gpu_took(rank, recomputed, kept):
-    """GiB that benchmarks/adapter_size.py saw on an H100, prompts of 3,646 tokens."""
+    """By benchmarks/adapter_size.py: GiB on an H100, for prompts of 3,646 tokens."""
     network = full_size(rank, 'bfloat16')
     for recompute, measured in ((True, recomputed), (False, kept)):
         parts = estimate(network, FULL_SIZE, tokens=3646, processes=1, recompute=recompute)
