@@ -46,6 +46,9 @@ def send(robot, action, step, stamp=0.0):
     BaseConfig(),
     [(1, 1.0), (0, 0.1875), (1, 0.0)],
 )  # a goal in the tick it comes to rest
+@example(
+    'continuous', (1.0, 1.0, 2.0), (0.5, 1.0, 1.0), BaseConfig(drift=0.1875), [(1, 1.0), (1, 0.0)]
+)  # the drift undoes what is commanded, which is a fault
 def test_commands_keep_every_limit(mode, linear, angular, base, actions):
     """STOP and new goals included; only faults may drop to zero at once."""
     config = configuration(
@@ -63,10 +66,17 @@ def test_commands_keep_every_limit(mode, linear, angular, base, actions):
         for _ in range(round(wait / dt)):
             velocity = robot.tick() or ZERO
             new = []
-            for now, before, rate, limits in (
+            axes = (
                 (velocity.linear, last.linear, rates[0], config.driving.linear),
                 (velocity.angular, last.angular, rates[1], config.driving.angular),
+            )
+            if velocity == ZERO and any(
+                abs(before) > limits.acceleration * dt + 1e-6 for _, before, _, limits in axes
             ):
+                robot.run(3.0)
+                assert robot.executor.status.result in (Result.BLOCKED, Result.BAD_INPUT)
+                return
+            for now, before, rate, limits in axes:
                 assert abs(now) <= limits.speed + 1e-9
                 new.append((now - before) / dt)
                 assert abs(new[-1]) <= limits.acceleration + 1e-6
