@@ -121,13 +121,15 @@ class Observer(Node):
             raise self._failure
 
     def release(self) -> None:
-        """Call reset_e_stop where the robot stands for a fault: here a person has looked at it."""
-        stands = self.motion and self.motion.state in (
-            MotionStatus.STATE_FAULT,
-            MotionStatus.STATE_ESTOPPED,
-        )
+        """
+        Call reset_e_stop where the simulated robot stands for a fault; an e-stop is a person's.
+
+        Not where another robot is on the network: its faults are not the demo's to reset.
+        """
+        stands = self.motion and self.motion.state == MotionStatus.STATE_FAULT
+        alone = self.count_publishers('motion_status') == 1
         over = self._released is None or self._released.done()
-        if stands and over and self._release.service_is_ready():
+        if stands and alone and over and self._release.service_is_ready():
             self._released = self._release.call_async(Trigger.Request())
 
     def forget(self) -> None:

@@ -73,8 +73,11 @@ def test_commands_keep_every_limit(mode, linear, angular, base, actions):
             if velocity == ZERO and any(
                 abs(before) > limits.acceleration * dt + 1e-6 for _, before, _, limits in axes
             ):
-                robot.run(3.0)
+                assert base.drift  # without it there is no fault here
+                robot.run(20.0)
                 assert robot.executor.status.result in (Result.BLOCKED, Result.BAD_INPUT)
+                assert robot.executor.stands and robot.commanded is None
+                assert robot.base.linear == robot.base.angular == 0.0
                 return
             for now, before, rate, limits in axes:
                 assert abs(now) <= limits.speed + 1e-9

@@ -14,7 +14,8 @@ import pytest
 from rclpy.node import Node
 from ros import spinning
 from std_msgs.msg import Bool
-from waiting import wait_for
+from std_srvs.srv import Trigger
+from waiting import stays, wait_for
 
 pytestmark = pytest.mark.ros
 PATIENCE = 150.0  # s of wall time, on a busy machine
@@ -72,9 +73,7 @@ exec "$2" -m janusvln_ros.cli demo --out "$1/out" --device cpu --checkpoint rand
 """
 
 
-def test_a_robot_that_stands_for_a_fault_is_released_for_the_next_instruction(
-    demo, tmp_path, ros_domain
-):
+def test_only_a_person_resets_an_e_stop_and_the_demo_goes_on_then(demo, tmp_path, ros_domain):
     with spinning(lambda context: Node('person', context=context), ros_domain) as person:
         press = person.create_publisher(Bool, 'e_stop', LATCHED)
         process, running, text = demo('--max-steps', '8', '--count', '2')
@@ -82,6 +81,10 @@ def test_a_robot_that_stands_for_a_fault_is_released_for_the_next_instruction(
         press.publish(Bool(data=True))
         wait_for(lambda: 'ESTOPPED' in text.read_text(), 'the end of the first', PATIENCE)
         press.publish(Bool(data=False))
+        stays(lambda: '2/2' not in text.read_text(), 'the e-stop', 8)
+        reset = person.create_client(Trigger, 'reset_e_stop')
+        wait_for(reset.service_is_ready, 'motion_executor', 30)
+        reset.call_async(Trigger.Request())
         wait_for(lambda: process.poll() is not None, 'end of the demo', PATIENCE)
     assert process.returncode == 0, text.read_text()
     first, second = json.loads((tmp_path / 'out' / 'summary.json').read_text())['runs']
