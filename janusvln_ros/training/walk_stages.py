@@ -37,7 +37,7 @@ from janusvln_ros.training.data.sources import (
 )
 from janusvln_ros.training.export import replace_checkpoint
 from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
-from janusvln_ros.training.loop import Data, LoopConfig
+from janusvln_ros.training.loop import LoopConfig
 from janusvln_ros.training.parallel import agree, checkpoint_activations, estimate, rank, world
 from janusvln_ros.training.stage import ADAPTER, CHECKPOINT, DONE, StageContext
 from janusvln_ros.training.stage_loop import train_stage
@@ -122,7 +122,8 @@ class Imitate:
             print(self._describe(network, encoder, width))
         if self.checkpoint_activations:
             checkpoint_activations(network)
-        return self._train(context, network, data, loop, start, validation)
+        write = self._writer(context, validation)
+        return train_stage(context, network, data, loop, start, self.probe, write, validation)
 
     def _load(self, context: StageContext, start: Path) -> JanusModel:
         return context.load(start)
@@ -136,16 +137,11 @@ class Imitate:
             auxiliary=self.auxiliary,
         )
 
-    def _train(
-        self,
-        context: StageContext,
-        network: ImitationNetwork,
-        data: Data,
-        loop: LoopConfig,
-        start: Path,
-        validation: Validation | None,
-    ) -> bool:
-        return train_stage(context, network, data, loop, start, self.probe, validation=validation)
+    def _writer(
+        self, context: StageContext, validation: Validation | None
+    ) -> Callable[[Any, Path, Path], None] | None:
+        """Give what writes the result, if it is no checkpoint; as of `train_stage`."""
+        return None
 
     def _source(self, context: StageContext, entry: Mapping[str, Any], width: int) -> _Source:
         (kind, place), *more = ((key, entry[key]) for key in entry if key != 'share')
@@ -263,22 +259,16 @@ class Lora(Imitate):
         config = lora.lora_config(self.rank, self.alpha, self.dropout, self.targets)
         return lora.LoraNetwork(model, config, self.memory)
 
-    def _train(
-        self,
-        context: StageContext,
-        network: ImitationNetwork,
-        data: Data,
-        loop: LoopConfig,
-        start: Path,
-        validation: Validation | None,
-    ) -> bool:
-        card = adapter_card(start, vars(self), context.path)
+    def _writer(
+        self, context: StageContext, validation: Validation | None
+    ) -> Callable[[Any, Path, Path], None]:
+        card = adapter_card(context.start(self.start), vars(self), context.path)
 
         def write(network: lora.LoraNetwork, target: Path, start: Path) -> None:
             scores = validation.table() if validation is not None else ''
             lora.write_adapter(network, target, start, card + scores)
 
-        return train_stage(context, network, data, loop, start, self.probe, write, validation)
+        return write
 
 
 @dataclass(frozen=True, kw_only=True)
