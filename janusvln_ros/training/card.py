@@ -26,8 +26,8 @@ README.md says of that:
 
 {licence}
 
-How well it walks is not known: `janusvln evaluate --policy {base} --adapter FOLDER` measures
-it. Faces and plates in the pictures are the matter of who took them.
+`janusvln evaluate --policy {base} --adapter FOLDER` measures how well it walks. Faces and plates
+in the pictures are the matter of who took them.
 """
 
 
@@ -35,7 +35,8 @@ def adapter_card(base: Path, settings: Mapping[str, Any], place: Callable[[str],
     """Describe an adapter in Markdown; settings: of its stage; place: where its data are."""
     rows = [('SHA-256 of the base, its beginning', checkpoint_hash(str(base)))]
     rows += [(name, str(value)) for name, value in settings.items()]
-    files = [place(entry[key]) for entry in settings['data'] for key in entry if key != 'share']
+    told = [entry[key] for entry in settings['data'] for key in entry if key != 'share']
+    files = [place(file) for one in told for file in (one if isinstance(one, list) else [one])]
     hashes = [(str(path), _digest(path)) for path in tqdm(files, 'hashes', leave=False)]
     head = _HEAD.format(
         base=base,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import json
 from pathlib import Path
 from typing import Any
 
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.splits import find_split
 from janusvln_ros.evaluation.agents import AgentSpec
-from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, Run
+from janusvln_ros.evaluation.metrics import summarise
+from janusvln_ros.evaluation.report import cell
+from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, read_records, Run
 
 
 def closed_loop(
@@ -40,3 +43,26 @@ def closed_loop(
         f'closed_loop_{name}': sum(record[name] for record in records) / len(records)
         for name in ('sr', 'spl', 'ne')
     }
+
+
+def walked_table(folder: Path) -> str:
+    """
+    Tell the first and the last of a stage's probes in Markdown, for an adapter's card.
+
+    folder: has one of `closed_loop` for each number of steps; with none there is nothing to tell.
+    """
+    probes = sorted(folder.glob('*/run.json'))
+    if not probes:
+        return ''
+    rows = ['| steps | episodes | SR | SPL |', '| --- | --- | --- | --- |']
+    for file in dict.fromkeys((probes[0], probes[-1])):
+        scores = summarise(read_records(file.parent))
+        cells = (' '.join(cell(metric, scores)).strip() for metric in ('sr', 'spl'))
+        rows.append(
+            f'| {int(file.parent.name)} | {scores["episodes"]["mean"]} | {" | ".join(cells)} |'
+        )
+    split = json.loads(probes[0].read_text(encoding='utf-8'))['environment']['split']
+    return (
+        f'\n## How it walks\n\nIn the simulator, split {split}, by the steps of training; after '
+        'none it is the base. Intervals are of 95 %.\n\n' + '\n'.join(rows) + '\n'
+    )

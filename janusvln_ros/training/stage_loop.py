@@ -28,7 +28,8 @@ def train_stage(
     Train a network in the stage's folder, and write its checkpoint there.
 
     write: writes, instead, an adapter of the checkpoint that was begun with. validation: is
-    measured before what is written with the last step, and before the first.
+    measured before what is written with the last step, and before the first. probe: what is
+    written walks; an adapter's base does so before the first step.
     """
     folder, device = context.folder, context.device
     if world() == 1:
@@ -41,7 +42,8 @@ def train_stage(
         shard(network, device, loop.dtype)
         read_weights(network, device, start)
     network.train()
-    exported, target = -1, folder / (ADAPTER if write else CHECKPOINT)
+    exported, adapts = -1, write is not None
+    target = folder / (ADAPTER if adapts else CHECKPOINT)
     write = write or export
 
     def validate(step: int) -> dict[str, float]:
@@ -49,17 +51,24 @@ def train_stage(
             return {}
         return validation.measure(network, step, always=step in (0, loop.steps))
 
+    def walk(step: int, base: Path, adapter: Path | None) -> dict[str, float]:
+        if not probe or rank() > 0:
+            return {}
+        from janusvln_ros.training.probe import closed_loop
+
+        return closed_loop(base, adapter, folder / 'probes' / f'{step:08}', probe, context.cores)
+
+    def begin() -> dict[str, float]:
+        return validate(0) | (walk(0, start, None) if adapts else {})
+
     def measure(step: int) -> dict[str, float]:
         nonlocal exported
         scores = validate(step)
         write(network, target, start)
         exported = step
-        if probe and rank() == 0:
-            from janusvln_ros.training.probe import closed_loop
-
-            place = folder / 'probes' / f'{step:08}'
-            base, adapter = (target, None) if target.name == CHECKPOINT else (start, target)
-            scores |= closed_loop(base, adapter, place, probe, context.cores)
+        scores |= walk(step, *((start, target) if adapts else (target, None)))
+        if adapts and probe:
+            write(network, target, start)  # once more: its card tells how it walks
         agree()
         return scores
 
@@ -70,9 +79,7 @@ def train_stage(
         else [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
     )
     with sdpa_kernel(backends):
-        finished = train(
-            network, data, loop, folder, device=device, probe=measure, before=lambda: validate(0)
-        )
+        finished = train(network, data, loop, folder, device=device, probe=measure, before=begin)
         if exported < loop.steps:
             if finished:
                 validate(loop.steps)

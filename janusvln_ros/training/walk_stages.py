@@ -26,6 +26,7 @@ from janusvln_ros.training import lora
 from janusvln_ros.training.card import adapter_card
 from janusvln_ros.training.collecting import CollectRollouts
 from janusvln_ros.training.data import held_out
+from janusvln_ros.training.data.edits import edited, read_edits
 from janusvln_ros.training.data.held_out import SomeWalks
 from janusvln_ros.training.data.layout import read_annotations, read_pictures
 from janusvln_ros.training.data.sources import (
@@ -144,23 +145,25 @@ class Imitate:
         return None
 
     def _source(self, context: StageContext, entry: Mapping[str, Any], width: int) -> _Source:
-        (kind, place), *more = ((key, entry[key]) for key in entry if key != 'share')
+        kind, place, more = _parts(entry)
         path = context.path(place)
-        if kind == 'walks':
+        if kind == 'walks' and not more:
             return WalkFiles([path]), partial(held_out.of_walks, path)
-        if kind == 'examples':
+        if kind == 'examples' and not more:
             return ExampleFiles([path], width), partial(held_out.of_examples, path)
-        if kind == 'annotations':
-            trajectories = [*read_annotations(path)]
-        elif kind == 'pictures' and more:
-            trajectories = [*read_pictures(path, Path(dict(more)['episodes']))]
+        edits = more.get('edits', [])
+        if kind == 'annotations' and more.keys() <= {'edits'} and isinstance(edits, list):
+            mended = read_edits([context.path(file) for file in edits])
+            trajectories = [*edited(read_annotations(path), mended)]
+        elif kind == 'pictures' and more.keys() == {'episodes'}:
+            trajectories = [*read_pictures(path, Path(more['episodes']))]
         else:
             raise ValueError(
-                f'data {dict(entry)}: expected walks, examples, annotations, or pictures with '
-                'episodes'
+                f'data {dict(entry)}: expected walks, examples, annotations (with a list of '
+                'edits or without), or pictures with episodes'
             )
-        files = TrajectoryFiles(trajectories, width, self.most_frames)
-        return files, partial(held_out.of_trajectories, trajectories)
+        source = TrajectoryFiles(trajectories, width, self.most_frames)
+        return source, partial(held_out.of_trajectories, trajectories)
 
     def _hold_out(
         self, opened: Sequence[_Source], share: float
@@ -173,7 +176,7 @@ class Imitate:
         for entry, (source, _), whole, mask in zip(self.data, opened, episodes, masks):
             sources.append(SomeWalks(source, ~mask))
             kept = [episode for episode, out in zip(whole, mask) if out]
-            kind, place = next((key, entry[key]) for key in entry if key != 'share')
+            kind, place, _ = _parts(entry)
             held.append(HeldOut(f'{kind} {place}', SomeWalks(source, mask), kept))
             if rank() == 0:
                 print(f'{kind} {place}: {len({*kept})} of {len({*whole})} episodes are held out')
@@ -266,9 +269,19 @@ class Lora(Imitate):
 
         def write(network: lora.LoraNetwork, target: Path, start: Path) -> None:
             scores = validation.table() if validation is not None else ''
+            if self.probe:
+                from janusvln_ros.training.probe import walked_table
+
+                scores += walked_table(context.folder / 'probes')
             lora.write_adapter(network, target, start, card + scores)
 
         return write
+
+
+def _parts(entry: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """Give a source's kind, where it is, and what else is told of it but for its share."""
+    (kind, place), *more = ((key, entry[key]) for key in entry if key != 'share')
+    return kind, place, dict(more)
 
 
 @dataclass(frozen=True, kw_only=True)

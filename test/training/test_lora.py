@@ -129,6 +129,23 @@ def test_an_adapter_learns_and_is_taken_by_who_reads_it(fresh, walks, tmp_path, 
     assert 'licence' in card and str(walks) in card and 'rank | 4' in card
 
 
+def test_the_card_tells_how_it_walks_before_and_after(fresh, walks, tmp_path):
+    probe = {'split': 'val_unseen', 'episodes': 2, 'max_steps': 2, 'categories': ['reach']}
+    config = config_file(tmp_path, fresh, walks, {'steps': 2}, probe=probe)
+    assert main(['own', '--config', str(config), '--device', 'cpu']) == 0
+    stage = tmp_path / 'run' / 'own'
+    assert [step for step, _ in log.read(stage / 'log.csv')['closed_loop_sr']] == [0, 2]
+    card = (stage / 'adapter' / 'README.md').read_text()
+    assert 'split val_unseen' in card
+    zero = '0.000 (0.000–0.000)'  # nothing is reached in two steps
+    for steps in 0, 2:
+        assert f'| {steps} | 2 | {zero} | {zero} |' in card
+    who = [
+        json.loads(file.read_text())['agent'] for file in sorted(stage.glob('probes/*/run.json'))
+    ]
+    assert [agent['adapter'] for agent in who] == [None, str(stage / 'adapter')]
+
+
 def test_it_goes_on_where_it_was(fresh, walks, tmp_path, capsys):
     whole = config_file(tmp_path / 'whole', fresh, walks)
     assert main(['own', '--config', str(whole), '--device', 'cpu']) == 0

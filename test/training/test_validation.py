@@ -147,6 +147,33 @@ def test_all_of_an_episode_is_on_one_side(fresh, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_what_was_mended_on_the_pages_is_what_is_learned(fresh, tmp_path, monkeypatch, capsys):
+    writer = AnnotationWriter(tmp_path / 'drives', 'train')
+    for name in 'abc':
+        for number in range(4):
+            writer.picture(name, number, picture(number))
+        writer.finish(name, ['Go on.'], [1, 2, 1, 0])
+    first, second = (tmp_path / f'{name}.edits.json' for name in 'ab')
+    first.write_text(json.dumps({'edits': {'a': {'steps': 4, 'drop': True}}}))
+    source = {'annotations': str(writer.folder), 'edits': [str(first), str(second)]}
+    second.write_text(json.dumps({'edits': {'b': {'steps': 5}}}))
+    assert f'{second}, b was made for 5 steps, and there are 4' in refused(
+        config_file(tmp_path, fresh, [source]), capsys
+    )
+    for wrong in {'edits': str(first)}, {'episodes': 'x'}, {'edit': []}:
+        bad = [{'annotations': str(writer.folder), **wrong}]
+        assert 'annotations (with a list of edits' in refused(
+            config_file(tmp_path, fresh, bad), capsys
+        )
+
+    second.write_text(json.dumps({'edits': {'b': {'steps': 4, 'first': 2}}}))
+    with reads(monkeypatch, 'read_picture') as (learned, held):
+        stage = trained(config_file(tmp_path, fresh, [source]))
+    assert Counter(path.parts[-3] for path in {*learned, *held}) == {'b': 2, 'c': 4}
+    assert str(first) in (stage / 'adapter' / 'README.md').read_text()
+
+
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_same_held_out(fresh, walks, tmp_path, monkeypatch, capsys):
     data = [{'walks': str(walks)}]
     fields = {'kind': 'imitate', 'trained': ['lm_head'], 'loop': {'save_every': 0.0, 'steps': 8}}
