@@ -15,7 +15,7 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 # Mesa and OpenCV would start a thread for every core in each of the processes.
-_ONE_THREAD = {'LP_NUM_THREADS': '1', 'OPENCV_FOR_THREADS_NUM': '1'}
+ONE_THREAD = {'LP_NUM_THREADS': '1', 'OPENCV_FOR_THREADS_NUM': '1'}
 
 _started: list[Any] = []  # in a worker: what makes its work, then the work
 _held = ExitStack()
@@ -112,7 +112,7 @@ def in_processes(
 
 def _begin(parent: int, *make: Any) -> None:
     end_with(parent)
-    os.environ.update(_ONE_THREAD)
+    os.environ.update(ONE_THREAD)
     _started.append(make)
 
 

@@ -5,9 +5,11 @@ The configuration file of a run.
     stages:
       NAME: {kind: KIND, …}
 
-    KIND: fresh, words, views, walks, rollouts, pretrain, heads, imitate, lora, dagger or ship
+    KIND: fresh, words, views, walks, rollouts, pretrain, heads, imitate, lora, dagger, rft or
+    ship
 
-Further fields of a stage are those of its class in `stages`, `walk_stages` or `collecting`.
+Further fields of a stage are those of its class in `stages`, `walk_stages`, `rft_stage` or
+`collecting`.
 """
 
 from __future__ import annotations

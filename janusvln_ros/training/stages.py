@@ -20,6 +20,7 @@ from janusvln_ros.training.export import replace_checkpoint
 from janusvln_ros.training.loop import LoopConfig
 from janusvln_ros.training.parallel import agree, rank, world
 from janusvln_ros.training.pretrain import PretrainingNetwork, ViewBatches
+from janusvln_ros.training.rft_stage import Reinforce
 from janusvln_ros.training.stage import CHECKPOINT, DONE, Stage, StageContext
 from janusvln_ros.training.stage_loop import train_stage
 from janusvln_ros.training.walk_stages import Dagger, Imitate, Lora
@@ -126,9 +127,11 @@ KINDS: dict[str, type[Stage]] = {
     'imitate': Imitate,
     'lora': Lora,
     'dagger': Dagger,
+    'rft': Reinforce,
     'ship': Ship,
 }
-_TOGETHER = (Pretrain, Heads, Imitate, Dagger)  # the others are run by one of several processes
+# The others are run by one of several processes.
+_TOGETHER = (Pretrain, Heads, Imitate, Dagger, Reinforce)
 
 
 def run_stage(
