@@ -12,6 +12,7 @@ from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.recordings import topics
 from janusvln_ros.recordings.bag import Bag, BagError
 from janusvln_ros.recordings.messages import DamagedMessageError, shortened
+from janusvln_ros.recordings.mounts import first_message
 from tqdm import tqdm
 
 REST_SPEED = 0.02  # m/s: slower than this is standing
@@ -213,6 +214,8 @@ def choose_topics(
             for t in bag.topics.values()
             if t.msgtype in types and t.name.startswith(inside) and _is_original(t.name)
         ]
+        if len(found) > 1:
+            found = [name for name in found if not _depth(bag, name)]
         usual = [name for name in found if name == inside + default]
         if len(found) > 1 and len(usual) != 1:
             raise TopicError(
@@ -230,6 +233,10 @@ def choose_topics(
         raise TopicError(
             f'the bag has no images ({topics.IMAGE} or {topics.COMPRESSED_IMAGE}) below '
             f'{inside}; it has: {bag.listing()}'
+        )
+    if _depth(bag, camera):
+        raise TopicError(
+            f'topic {camera} holds depth, not pictures to look at; the bag has: {bag.listing()}'
         )
     sentence = None
     if need_instruction or instruction is not None:
@@ -250,6 +257,15 @@ def choose_topics(
         odometry=one('the odometry', (topics.ODOMETRY,), '--odom-topic', odometry, 'odom'),
         settings=settings if settings in bag.topics else None,
     )  # fmt: skip
+
+
+def _depth(bag: Bag, topic: str) -> bool:
+    """Tell whether a topic of images holds depth (REP 118), by its first message."""
+    if bag.topics[topic].msgtype not in (topics.IMAGE, topics.COMPRESSED_IMAGE):
+        return False
+    image = first_message(bag, topic)
+    kind = str(getattr(image, 'encoding', '') or getattr(image, 'format', ''))
+    return kind.startswith(('16UC1', '32FC1')) or 'compressedDepth' in kind
 
 
 def _is_original(topic: str) -> bool:

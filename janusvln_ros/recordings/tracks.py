@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 import math
 from statistics import median
@@ -11,6 +11,7 @@ from typing import Any
 
 from janusvln_ros.recordings import topics
 from janusvln_ros.recordings.bag import Bag
+from janusvln_ros.recordings.headings import Heading, heading_of, of_body, of_camera
 from janusvln_ros.recordings.messages import DamagedMessageError, RawMessage, shortened
 from janusvln_ros.recordings.timeline import stamp_of, TopicError
 
@@ -19,23 +20,27 @@ DISORDER = 0.5  # s that a stamp may be earlier than the one before it
 LOOK = 200  # messages at a bag's beginning by which clocks and frames are told
 AGREE = 1.0  # s by which the clocks of two topics may differ to be one clock
 _PARENTS, _CHILDREN = ('odom', 'map', 'world'), ('base_footprint', 'base_link')
+_HEIGHTS = 0.5, 0.25  # m, share of the extent: a floor that differs more in height is none
 
 
 @dataclass(frozen=True)
 class Motion:
-    """The topic that tells where the robot was; frames (of tf): parent and child."""
+    """The topic that tells where the robot was; frames (of tf): parent and child; its heading."""
 
     topic: str
     msgtype: str
     frames: tuple[str, str] = ('', '')
+    heading: Heading = of_body
 
     @property
     def said(self) -> str:
         """Say what the path comes from."""
+        optical = ': the optical frame of a camera, which looks along its z axis'
+        looks = optical if self.heading is of_camera else ''
         if self.msgtype == topics.TF:
-            return f'{self.topic} ({self.frames[0]} to {self.frames[1]})'
+            return f'{self.topic} ({self.frames[0]} to {self.frames[1]}){looks}'
         if self.msgtype == topics.ODOMETRY:
-            return self.topic
+            return f'{self.topic}{looks}'
         return (
             f'{self.topic}: there is no odometry, so velocities that were commanded are summed '
             'up; where the robot really went is not known'
@@ -90,14 +95,14 @@ def choose_motion(
     the bag has, where nothing tells it, or several do.
     """
     if odometry is not None and frames is None:
-        return Motion(odometry, topics.ODOMETRY)
+        return _upright(bag, Motion(odometry, topics.ODOMETRY))
     inside = namespace.rstrip('/') + '/'
     trees = [t.name for t in bag.topics.values() if t.msgtype == topics.TF]
     own = [name for name in trees if name == inside + 'tf'] or [n for n in trees if n == '/tf']
     if own:
         pair = _frames(bag, own[0], frames)
         if pair is not None:
-            return Motion(own[0], topics.TF, pair)
+            return _upright(bag, Motion(own[0], topics.TF, pair))
     if frames is not None:
         raise TopicError(f'the bag has no topic {inside}tf; it has: {bag.listing()}')
     told = [
@@ -113,25 +118,62 @@ def choose_motion(
             'the bag has no odometry, and several topics of velocities: '
             f'{", ".join(sorted(t.name for t in usual))}; choose by --namespace'
         )
+    others = f' (but {_listed(_pairs(bag, own[0]))}: choose by --frames)' if own else ''
     raise TopicError(
         f'the bag does not tell where the robot was: it has no {topics.ODOMETRY}, no tf from '
-        f'{" or ".join(_PARENTS)} to {" or ".join(_CHILDREN)}, and no {topics.TWIST} below '
-        f'{inside}; it has: {bag.listing()}'
+        f'{" or ".join(_PARENTS)} to {" or ".join(_CHILDREN)}{others}, and no {topics.TWIST} '
+        f'below {inside}; it has: {bag.listing()}'
     )
 
 
-def _frames(bag: Bag, topic: str, wanted: tuple[str, str] | None) -> tuple[str, str] | None:
-    """Find the transform from odometry's frame to the base, among the first messages."""
+def _upright(bag: Bag, motion: Motion) -> Motion:
+    """Find which way the frame looks, by the first messages; TopicError where it lies."""
+    parts = (p for m in bag.messages([motion.topic]) for p in _told(bag, motion, m))
+    try:
+        return replace(motion, heading=heading_of(turn for *_, turn in islice(parts, LOOK)))
+    except ValueError as error:
+        raise TopicError(f'{motion.said} is no pose of a robot: {error}') from None
+
+
+def _told(bag: Bag, motion: Motion, message: RawMessage) -> Iterator[tuple[Any, Any, Any]]:
+    """Read the poses that a message tells: what is stamped, place, orientation."""
+    try:
+        content = bag.decoder([motion.topic])(message)
+    except DamagedMessageError:
+        return
+    yield from _placed(motion, content)
+
+
+def _placed(motion: Motion, content: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Give the poses of a message of odometry or tf: what is stamped, place, orientation."""
+    if motion.msgtype == topics.ODOMETRY:
+        yield content, content.pose.pose.position, content.pose.pose.orientation
+        return
+    for part in content.transforms:
+        if (part.header.frame_id.lstrip('/'), part.child_frame_id.lstrip('/')) == motion.frames:
+            yield part, part.transform.translation, part.transform.rotation
+
+
+def _pairs(bag: Bag, topic: str) -> set[tuple[str, str]]:
+    """Give the transforms, parent and child, among the first messages."""
     decode = bag.decoder([topic])
-    seen = {
+    return {
         (t.header.frame_id.lstrip('/'), t.child_frame_id.lstrip('/'))
         for message in islice(bag.messages([topic]), LOOK)
         for t in decode(message).transforms
     }
+
+
+def _listed(pairs: set[tuple[str, str]]) -> str:
+    return ', '.join(f'{parent} to {child}' for parent, child in sorted(pairs))
+
+
+def _frames(bag: Bag, topic: str, wanted: tuple[str, str] | None) -> tuple[str, str] | None:
+    """Find the transform from odometry's frame to the base, among the first messages."""
+    seen = _pairs(bag, topic)
     if wanted is not None:
         if wanted not in seen:
-            have = ', '.join(f'{a} to {b}' for a, b in sorted(seen))
-            raise TopicError(f'{topic} has no {wanted[0]} to {wanted[1]}; it has: {have}')
+            raise TopicError(f'{topic} has no {wanted[0]} to {wanted[1]}; it has: {_listed(seen)}')
         return wanted
     for parent in _PARENTS:
         for child in _CHILDREN:
@@ -150,11 +192,27 @@ class PoseReader:
         self._damaged: list[str] = []
         self._pose = (0.0, 0.0, 0.0)  # summed up of velocities
         self._velocity: tuple[int, float, float, float] | None = None
+        self._least, self._most = [math.inf] * 3, [-math.inf] * 3  # x, y, z
 
     @property
     def problems(self) -> list[str]:
-        """Tell what was left out."""
-        return shortened(self._damaged)
+        """Tell what was left out, and heights that no floor has."""
+        return shortened(self._damaged) + self._steep()
+
+    def _extend(self, place: tuple[float, float, float]) -> None:
+        if all(map(math.isfinite, place)):
+            self._least = list(map(min, self._least, place))
+            self._most = list(map(max, self._most, place))
+
+    def _steep(self) -> list[str]:
+        across, along, up = (m - n for m, n in zip(self._most, self._least))
+        if up < max(_HEIGHTS[0], _HEIGHTS[1] * max(across, along)):
+            return []
+        return [
+            f'the heights of {self._motion.topic} differ by {up:.1f} m over '
+            f'{max(across, along):.1f} m: x, y and yaw alone count, and are wrong unless z is up '
+            '(REP 103)'
+        ]
 
     def poses(self, message: RawMessage) -> Iterator[PoseSample]:
         """Read the poses that a message tells: of tf none or several, of velocities two."""
@@ -167,15 +225,11 @@ class PoseReader:
                 f'and left out ({error})'
             )
             return
-        if self._motion.msgtype == topics.ODOMETRY:
-            pose = content.pose.pose
-            yield _sample(logged, content, pose.position, pose.orientation)
-        elif self._motion.msgtype == topics.TF:
-            for part in content.transforms:
-                names = part.header.frame_id.lstrip('/'), part.child_frame_id.lstrip('/')
-                if names == self._motion.frames:
-                    place = part.transform
-                    yield _sample(logged, part, place.translation, place.rotation)
+        if self._motion.msgtype in (topics.ODOMETRY, topics.TF):
+            for stamped, place, turn in _placed(self._motion, content):
+                self._extend((place.x, place.y, place.z))
+                yaw = self._motion.heading(turn)
+                yield PoseSample(logged, stamp_of(stamped), place.x, place.y, yaw)
         else:
             stamped = self._motion.msgtype == topics.TWIST_STAMPED
             twist = content.twist if stamped else content
@@ -198,11 +252,6 @@ class PoseReader:
                 yield PoseSample(end, end, *self._pose)
         self._velocity = now, twist.linear.x, twist.linear.y, twist.angular.z
         yield PoseSample(now, now, *self._pose)
-
-
-def _sample(logged: int, stamped: Any, p: Any, q: Any) -> PoseSample:
-    yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
-    return PoseSample(logged, stamp_of(stamped), p.x, p.y, yaw)
 
 
 def clocks(bag: Bag, camera: str, motion: Motion) -> tuple[StampClock, StampClock, str]:

@@ -154,17 +154,26 @@ class MadeBag:
                            binning_x=0, binning_y=0, roi=region)  # fmt: skip
         self._writer.write_message('/camera_info', message, logged)
 
+    def turned(self, when: float, yaw: float) -> tuple[float, float, float, float]:
+        """Give the quaternion, x y z w, that odometry and tf tell."""
+        return 0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)
+
+    def height(self, when: float) -> float:
+        """Give the height, m, that odometry and tf tell."""
+        return 0.0
+
     def _vector(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Any:
         return self._of('geometry_msgs/msg/Vector3', x=x, y=y, z=z)
 
     def _pose(self, when: float, logged: int, content: tuple[float, ...]) -> None:
         x, y, yaw, ahead, left, turn = content
-        turned = self._of('geometry_msgs/msg/Quaternion', x=0.0, y=0.0,
-                          z=math.sin(yaw / 2), w=math.cos(yaw / 2))  # fmt: skip
+        turned = self._of(
+            'geometry_msgs/msg/Quaternion', **dict(zip('xyzw', self.turned(when, yaw)))
+        )
         twist = self._of(topics.TWIST, linear=self._vector(ahead, left),
                          angular=self._vector(z=turn))  # fmt: skip
         if self.source == 'odometry':
-            place = self._of('geometry_msgs/msg/Point', x=x, y=y, z=0.0)
+            place = self._of('geometry_msgs/msg/Point', x=x, y=y, z=self.height(when))
             pose = self._of('geometry_msgs/msg/Pose', position=place, orientation=turned)
             none = np.zeros(36)
             message = self._of(
@@ -178,8 +187,8 @@ class MadeBag:
             )
             self._writer.write_message('/odom', message, logged)
         elif self.source == 'tf':
-            moved = self._of('geometry_msgs/msg/Transform', translation=self._vector(x, y),
-                             rotation=turned)  # fmt: skip
+            place = self._vector(x, y, self.height(when))
+            moved = self._of('geometry_msgs/msg/Transform', translation=place, rotation=turned)
             parts = [
                 self._of(
                     'geometry_msgs/msg/TransformStamped',

@@ -290,6 +290,8 @@ def _from_bag(arguments: argparse.Namespace) -> None:
     )
     for note in outcome.notes:
         print(f'note: {note}', file=sys.stderr)
+    if not outcome.written and not outcome.known:
+        raise ValueError('there is no trajectory')
     for story in outcome.written:
         print(story.summary())
     pages = write_pages(arguments.folder)

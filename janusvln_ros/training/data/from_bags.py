@@ -23,9 +23,10 @@ from tqdm import tqdm
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was written, and everything worth a word."""
+    """What was written, how many were there already, and everything worth a word."""
 
     written: tuple[Recorded, ...]
+    known: int
     notes: tuple[str, ...]
 
 
@@ -61,6 +62,4 @@ def from_bags(paths: Sequence[Path], folder: Path, choice: Choice) -> Outcome:
             finder.look(bag)
         written = finder.finish()
         notes += [note for bag in bags for note in bag.problems()] + finder.notes
-    if not written and not known:
-        raise ValueError(f'there is no trajectory: {"; ".join(notes) or "nothing was driven"}')
-    return Outcome(tuple(written), tuple(notes))
+    return Outcome(tuple(written), len(known), tuple(notes))

@@ -47,7 +47,10 @@ def write_pages(folder: Path) -> list[Path]:
                     'instruction': story.instruction,
                     'names': ACTION_NAMES,
                     'track': [_rounded(pose) for pose in story.track],
-                    'cuts': [{'why': cut.why, 'place': _rounded(cut.place)} for cut in story.cuts],
+                    'cuts': [
+                        {'why': cut.why, 'end': round(cut.end, 2), 'place': _rounded(cut.place)}
+                        for cut in story.cuts
+                    ],
                     'steps': [
                         {
                             'action': step.action,

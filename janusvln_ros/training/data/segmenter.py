@@ -70,6 +70,11 @@ class Segmentation:
     cuts: tuple[Cut, ...]
 
     @property
+    def began(self) -> int:
+        """Give when the first step, or the first stretch that is cut out, began: ns."""
+        return min([self.steps[0].start, *(cut.start for cut in self.cuts[:1])])
+
+    @property
     def actions(self) -> list[int]:
         """Give the actions."""
         return [int(step.action) for step in self.steps]

@@ -33,7 +33,7 @@ class Source:
 def why_not(found: Segmentation, taken: Sequence[Step]) -> str:
     """Say why a drive with pictures of these steps is no trajectory; empty where it is one."""
     if len(found.steps) == 1:
-        return 'the robot does not move by a step'
+        return f'{"what is left" if found.cuts else "the robot"} does not move by a step'
     if len(taken) < 2:
         return f'it has {len(taken)} pictures, two are the least'
     short = math.dist(taken[-1].pose[:2], found.steps[-1].pose[:2])
@@ -42,16 +42,14 @@ def why_not(found: Segmentation, taken: Sequence[Step]) -> str:
 
 def cut_out(found: Segmentation, pictures: int) -> list[str]:
     """Say what is cut out: stretches, and steps without a picture."""
-    if len(found.steps) == 1:
-        return []
-    began = found.steps[0].start
+    began = found.began
     notes = [
         f'{cut.kind.value} from {(cut.start - began) / 1e9:.1f} to '
         f'{(cut.end - began) / 1e9:.1f} s, {cut.moved:.2f} m, is cut out'
         for cut in found.cuts
     ]
     lacking = len(found.steps) - pictures
-    if lacking:
+    if lacking and len(found.steps) > 1:
         notes.append(
             f'{lacking} of {len(found.steps)} steps are cut out: there is no picture from '
             'where they begin, or it is that of the step before'
@@ -70,7 +68,7 @@ def tell(
 
     taken: with each step its picture's lag, s. shown: the track.
     """
-    began, drift = found.steps[0].start, found.drift
+    began, drift = found.began, found.drift
     steps = [
         RecordedStep(int(step.action), (step.leave - began) / 1e9, lag, step.pose, step.ideal)
         for step, lag in taken

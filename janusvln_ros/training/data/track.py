@@ -212,7 +212,10 @@ def _sideways(knots: Knots) -> list[Kind | None]:
             while i < len(total) and total[i] - total[bottom] < BACKWARD / 2:
                 bottom = i if total[i] < total[bottom] else bottom
                 i += 1
-            kinds[top:bottom] = [Kind.REVERSING] * (bottom - top)
+            aside = abs(left[top:bottom].sum()) - OFF_CENTRE * abs(change[top:bottom, 2].sum())
+            back = total[top] - total[bottom]
+            kind = Kind.STRAFING if aside > back else Kind.REVERSING  # what it does more
+            kinds[top:bottom] = [kind] * (bottom - top)
             top = i = bottom
         i += 1
     return kinds

@@ -238,7 +238,7 @@ def test_an_instruction_that_comes_after_the_drive_is_named(tmp_path, capfd):
     bag = MadeBag([STILL, AHEAD, STILL], said=[(4.0, 'go to the door')]).write(tmp_path / 'bag')
     error = from_bag(capfd, bag, tmp_path / 'out', status=2)
     assert "the instruction 'go to the door' comes at 4.0 s, after 1.0 m were driven" in error
-    line = error.split('give --spans with the line: ')[1].split(';')[0]
+    line = error.split('give --spans with the line: ')[1].splitlines()[0]
     (tmp_path / 'spans').write_text(line.strip())
     from_bag(capfd, bag, tmp_path / 'out', '--spans', tmp_path / 'spans')
     assert only(tmp_path / 'out').actions[:4] == [1] * 4
