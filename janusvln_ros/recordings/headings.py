@@ -27,6 +27,21 @@ def of_camera(q: Any) -> float:
     return math.atan2(2 * (q.y * q.z - q.w * q.x), 2 * (q.x * q.z + q.w * q.y))
 
 
+def _body_up(q: Any) -> float:
+    """Give how far up the z axis points, 1 to -1."""
+    return float(1 - 2 * (q.x * q.x + q.y * q.y))
+
+
+def _camera_up(q: Any) -> float:
+    """Give how far down the y axis points, 1 to -1."""
+    return float(-2 * (q.y * q.z + q.w * q.x))
+
+
+def heading(q: Any) -> float:
+    """Give the yaw of a pose alone, as of the frame that it stands upright in more."""
+    return of_body(q) if _body_up(q) >= _camera_up(q) else of_camera(q)
+
+
 def heading_of(turns: Iterable[Any]) -> Heading:
     """
     Tell by some orientations, quaternions, which axis looks ahead; the body's where there is none.
@@ -36,8 +51,7 @@ def heading_of(turns: Iterable[Any]) -> Heading:
     found = list(turns)
     if not found:
         return of_body
-    body = median(1 - 2 * (q.x * q.x + q.y * q.y) for q in found)
-    camera = median(-2 * (q.y * q.z + q.w * q.x) for q in found)
+    body, camera = median(map(_body_up, found)), median(map(_camera_up, found))
     if max(body, camera) < _LEAST:
         raise ValueError(
             'neither the z axis of its frame points up, as a body has it, nor the y axis down, as '

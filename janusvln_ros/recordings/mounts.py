@@ -44,7 +44,7 @@ def camera_mount(bag: Bag, camera: str, odometry: str, namespace: str) -> Mount 
     """
     Find the way from odometry's child frame to that of a camera's pictures in tf_static.
 
-    None where there is no such way.
+    None where there is no such way, and where both are one frame, which tells no tilt.
     """
     picture, pose = first_message(bag, camera), first_message(bag, odometry)
     inside = namespace.rstrip('/') + '/'
@@ -75,6 +75,8 @@ def _fixed(bag: Bag, topic: str) -> dict[str, tuple[str, Mount]]:
 
 def _way(fixed: dict[str, tuple[str, Mount]], base: str, frame: str) -> Mount | None:
     base, frame = base.lstrip('/'), frame.lstrip('/')
+    if frame == base:
+        return None
     way = Mount(np.eye(3), np.zeros(3))
     for _ in range(_DEEPEST):
         if frame == base:

@@ -11,6 +11,7 @@ from typing import Any
 from janusvln_ros.actions import ACTION_NAMES
 from janusvln_ros.recordings import topics
 from janusvln_ros.recordings.bag import Bag, BagError
+from janusvln_ros.recordings.headings import heading
 from janusvln_ros.recordings.messages import DamagedMessageError, shortened
 from janusvln_ros.recordings.mounts import first_message
 from tqdm import tqdm
@@ -336,9 +337,8 @@ def _add(timeline: Timeline, chosen: Topics, name: str, m: Any, logged: int) -> 
         if settings not in timeline.settings:
             timeline.settings.append(settings)
     else:
-        p, q = m.pose.pose.position, m.pose.pose.orientation
-        yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
-        timeline.path.append(stamp_of(m), p.x, p.y, yaw)
+        place = m.pose.pose.position
+        timeline.path.append(stamp_of(m), place.x, place.y, heading(m.pose.pose.orientation))
 
 
 def _add_action(timeline: Timeline, m: Any, logged: int) -> None:

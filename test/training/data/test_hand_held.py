@@ -10,7 +10,9 @@ from chromium import CHROMIUM, Chromium
 import cv2
 from janusvln_ros.actions import Action
 from janusvln_ros.recordings import topics
+from janusvln_ros.recordings.bag import Bag
 from janusvln_ros.recordings.headings import heading_of, of_body, of_camera
+from janusvln_ros.recordings.timeline import choose_topics, read_timeline
 from janusvln_ros.training.data.command import main
 from janusvln_ros.training.data.layout import read_annotations
 from janusvln_ros.training.data.recorded import read_recorded, Recorded
@@ -147,6 +149,16 @@ def test_another_transform_of_tf_is_offered(tmp_path, capfd):
     assert 'slam to base_link: choose by --frames' in error
     from_bag(capfd, bag, tmp_path / 'out', '--frames', 'slam', 'base_link')
     assert only(tmp_path / 'out').cuts
+
+
+def test_a_replay_sees_the_same_path_by_either_frame(tmp_path):
+    found = []
+    for frame in ('body', 'optical'):
+        with Bag(HandHeld(CARRIED, frame).write(tmp_path / frame)) as bag:
+            path = read_timeline(bag, choose_topics(bag)).path
+            found.append(np.stack([path.x, path.y, path.yaw], 1))
+    assert len(found[0]) > 300
+    assert np.abs(found[0] - found[1]).max() < 1e-6
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason='there is no chromium')
