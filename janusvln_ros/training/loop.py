@@ -139,7 +139,7 @@ def train(
             bar.update()
             if log is not None:
                 log.add({'gradient': norm, 'learning_rate': rate})
-                if (step + 1) % config.log_every == 0:
+                if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
                     bar.set_postfix_str(log.flush(step + 1))
             late = step + 1 == config.steps or time.monotonic() - saved > config.save_every
             stop = agree(interruption.noted)

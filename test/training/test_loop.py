@@ -107,6 +107,13 @@ def test_a_killed_run_goes_on_bit_by_bit(fresh, walks, tmp_path, prefetch):
     assert '<!-- loss -->' in drawn and 'id="axes_5"' in drawn
 
 
+def test_a_run_that_is_shorter_than_a_line_of_the_log_is_logged(fresh, walks, tmp_path):
+    loop = _loop(steps=3, log_every=20)
+    assert train(_network(fresh), _batches(fresh, walks), loop, tmp_path / 'run')
+    ((step, _),) = log.read(tmp_path / 'run' / 'log.csv')['loss']
+    assert step == 3
+
+
 def test_frozen_parts_stay_and_trained_parts_learn(fresh, walks, tmp_path):
     network = _network(fresh)
     before = _weights(network)
