@@ -89,6 +89,8 @@ class MetricDepth:
         scale = self.scale
         if scale.known:
             return f'scale from {scale.source}, +- {100 * scale.spread / scale.value:.0f} %'
+        if self._by_height.doubtful or self._by_odometry.doubtful:
+            return 'measurements of the scale contradict each other'
         if self._by_height.waits or self._by_odometry.waits:
             return 'the scale was measured, but not twice with the same result yet'
         if self.parameters.camera_height:

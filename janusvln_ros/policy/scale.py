@@ -28,6 +28,7 @@ _DRIVEN = 0.3  # m between two frames, at least
 _PAIRS = 12  # frames that are kept to be compared with a later one
 _APART = 0.2  # of their logarithms: measurements that are farther apart do not agree
 _AGREEING = 2  # measurements, before anything is known
+_LATEST, _DOUBTS = 6, 2  # of so many measurements as many that do not agree are a doubt
 
 
 class Floor(NamedTuple):
@@ -149,13 +150,15 @@ class ScaleFilter:
     A running median of single measurements of a positive number.
 
     A single one may be wrong: nothing is known until two agree within a fifth. What is a fifth off
-    afterwards is dropped, until nothing else comes, alike: then the number has changed.
+    afterwards is dropped, until nothing else comes, alike: then the number has changed. Where two
+    of the last six were dropped, nothing is known.
     """
 
     def __init__(self, remembered: int = 15, floor: float = 0.07) -> None:
         """remembered: measurements; floor: relative spread of errors that all have alike."""
         self._logs: deque[float] = deque(maxlen=remembered)
         self._others: deque[float] = deque(maxlen=max(_AGREEING, remembered // 3))
+        self._dropped: deque[bool] = deque(maxlen=_LATEST)
         self._floor = floor
 
     def add(self, measured: float) -> bool:
@@ -165,13 +168,16 @@ class ScaleFilter:
         log = math.log(measured)
         if self._logs and abs(log - float(np.median(self._logs))) <= _APART:
             self._logs.append(log)
+            self._dropped.append(False)
         else:
             self._others.append(log)
             alike = [other for other in self._others if abs(other - log) <= _APART]
             if len(alike) < (self._others.maxlen or 0 if self._logs else _AGREEING):
+                self._dropped.append(bool(self._logs))
                 return False
             self._logs.clear()
             self._logs.extend(alike)
+            self._dropped.clear()
         self._others.clear()
         return True
 
@@ -180,9 +186,14 @@ class ScaleFilter:
         """Tell whether there is a measurement, but none that agrees with it."""
         return bool(self._others) and not self._logs
 
+    @property
+    def doubtful(self) -> bool:
+        """Tell whether too many of the last measurements contradict the others."""
+        return sum(self._dropped) >= _DOUBTS
+
     def scale(self, source: str) -> Scale:
-        """Tell value and spread; unknown before two measurements agree."""
-        if not self._logs:
+        """Tell value and spread; unknown before two measurements agree, and where doubtful."""
+        if not self._logs or self.doubtful:
             return Scale()
         middle = float(np.median(self._logs))
         # by the median's own deviation, for two measurements a tenth

@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from janusvln_ros.policy.interface import FrameGeometry
 from janusvln_ros.policy.metric_depth import DepthParameters, MetricDepth
@@ -150,6 +150,7 @@ def test_the_filter_tells_value_and_spread(truth, noise, seed):
     rng, scales = np.random.default_rng(seed), ScaleFilter()
     for measured in truth * np.exp(rng.normal(0, noise, 40)):
         scales.add(3 * measured if rng.random() < 0.1 else measured)
+    assume(not scales.doubtful)
     scale = scales.scale('height')
     assert scale.known and scale.source == 'height'
     assert abs(scale.value - truth) < 2 * scale.spread
@@ -178,9 +179,27 @@ def test_the_filter_drops_outliers_and_follows_a_change():
     assert not scales.add(3.0) and scales.scale('height').value == pytest.approx(2)
     assert scales.add(2.0)  # and what was dropped is forgotten
     assert not any(scales.add(wild) for wild in 3 * (3.0, 0.5, 7.0))
+    assert all(scales.add(2.0) for _ in range(5))  # of the last six
     assert scales.scale('height').value == pytest.approx(2)
     assert [scales.add(3.0) for _ in range(6)] == 4 * [False] + 2 * [True]
     assert scales.scale('height').value == pytest.approx(3)
+
+
+def test_measurements_that_contradict_each_other_tell_nothing():
+    scales = ScaleFilter()
+    for measured in (2.5, 2.7, 3.8):  # as of real pictures, by a network that never saw any
+        scales.add(measured)
+    assert scales.scale('height').known and not scales.doubtful
+    scales.add(3.3)
+    assert not scales.scale('height').known and scales.doubtful and not scales.waits
+    for measured in (3.4, 2.6, 2.6, 2.6, 2.6, 2.6):
+        scales.add(measured)
+    assert scales.scale('height').known  # one of six
+    for measured in (1.0, 6.0):
+        scales.add(measured)
+    assert not scales.scale('height').known
+    assert [scales.add(3.5) for _ in range(5)] == 4 * [False] + [True]
+    assert scales.scale('height').value == pytest.approx(3.5)  # another number, without a doubt
 
 
 @pytest.mark.parametrize('size', [(640, 480), (320, 240), (478, 637), (1280, 720)])
