@@ -128,20 +128,17 @@ def choose_motion(
 
 def _upright(bag: Bag, motion: Motion) -> Motion:
     """Find which way the frame looks, by the first messages; TopicError where it lies."""
-    parts = (p for m in bag.messages([motion.topic]) for p in _told(bag, motion, m))
+    decode = bag.decoder([motion.topic])
+    turns = []
+    for message in islice(bag.messages([motion.topic]), LOOK):
+        try:
+            turns += [turn for *_, turn in _placed(motion, decode(message))]
+        except DamagedMessageError:
+            continue
     try:
-        return replace(motion, heading=heading_of(turn for *_, turn in islice(parts, LOOK)))
+        return replace(motion, heading=heading_of(turns))
     except ValueError as error:
         raise TopicError(f'{motion.said} is no pose of a robot: {error}') from None
-
-
-def _told(bag: Bag, motion: Motion, message: RawMessage) -> Iterator[tuple[Any, Any, Any]]:
-    """Read the poses that a message tells: what is stamped, place, orientation."""
-    try:
-        content = bag.decoder([motion.topic])(message)
-    except DamagedMessageError:
-        return
-    yield from _placed(motion, content)
 
 
 def _placed(motion: Motion, content: Any) -> Iterator[tuple[Any, Any, Any]]:
