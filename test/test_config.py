@@ -62,8 +62,7 @@ def test_navigator_files_hold_only_what_differs(path):
         (benchmark.parser, set(flatten(PolicyOptions)) - {'image_width', 'dtype', 'threads'}),
         (
             evaluate.parser,
-            {'checkpoint', 'adapter', 'device', 'language_weights', 'geometry_heads', 'decoding'}
-            | {'threads'},
+            {'checkpoint', 'adapter', 'device', 'language_weights', 'decoding', 'threads'},
         ),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from janusvln_ros.actions import Action
 from janusvln_ros.evaluation.environment import HouseEnvironment
+from janusvln_ros.evaluation.places import HousePlaces
 from janusvln_ros.sim.expert import Expert
 import numpy as np
 
@@ -35,7 +36,8 @@ class AgentSpec:
     What makes an agent, the same in every process.
 
     policy: one of BASELINES, or a checkpoint's folder. adapter: folder of one that is added to its
-    weights. memory: fields of MemoryConfig. lam: weight
+    weights. memory: fields of MemoryConfig. geometry_heads: what places tokens where memory is
+    pruned by voxels: 'points', or 'depth' with the robot's true pose. lam: weight
     of geometry, None for the checkpoint's; 0 is without geometry. forget_spatial,
     forget_semantic: that memory is emptied before every step. shuffled: each episode comes with
     the instruction of another one, so that a policy that listens fails.
@@ -47,6 +49,7 @@ class AgentSpec:
     dtype: str = 'float32'
     image_width: int | None = None
     memory: dict[str, Any] = field(default_factory=dict)
+    geometry_heads: str = 'none'
     lam: float | None = None
     forget_spatial: bool = False
     forget_semantic: bool = False
@@ -137,19 +140,26 @@ class CheckpointAgent:
         from janusvln_ros.policy import JanusPolicy, MemoryConfig
 
         self._spec = spec
+        memory = MemoryConfig(**spec.memory)
+        by_depth = memory.needs_places and spec.geometry_heads == 'depth'
+        self._places = HousePlaces() if by_depth else None
         self.policy = JanusPolicy.from_pretrained(
             spec.policy,
             adapter=spec.adapter,
             device=spec.device,
             dtype=spec.dtype,
             image_width=spec.image_width,
-            memory=MemoryConfig(**spec.memory),
+            memory=memory,
+            geometry_heads=spec.geometry_heads,
+            place=self._places,
         )
         if spec.lam is not None:
             self.policy.model.config = replace(self.policy.model.config, lam=spec.lam)
 
     def begin(self, environment: Any) -> None:
         """Begin an episode: memories are empty."""
+        if self._places:
+            self._places.begin(environment)
         self.policy.reset(
             environment.other_instruction()
             if self._spec.shuffled

@@ -25,7 +25,14 @@ from janusvln_ros.policy.options import PolicyOptions
 from tqdm import tqdm
 
 _PRINTED = ('all', 'category', 'held_out_phrasing', 'held_out_pair')
-_MEMORY = ('memory_mode', 'initial_frames', 'recent_frames', 'history_frames', 'kept_fraction')
+_MEMORY = (
+    'memory_mode',
+    'initial_frames',
+    'recent_frames',
+    'history_frames',
+    'kept_fraction',
+    'pruning',
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -99,7 +106,8 @@ def parser() -> argparse.ArgumentParser:
         default='auto',
         help="auto, cuda, cuda:1 or cpu; auto is this rank's GPU if there is one",
     )
-    add_options(model, PolicyOptions, 'adapter', 'dtype', 'image_width', *_MEMORY)
+    names = 'adapter', 'dtype', 'image_width', 'geometry_heads'
+    add_options(model, PolicyOptions, *names, *_MEMORY)
     model.add_argument('--lam', type=real(0.0), help='weight of geometry; 0 is without geometry')
     model.add_argument(
         '--ablations',
@@ -215,6 +223,7 @@ def _agent(options: argparse.Namespace) -> AgentSpec:
         lam=options.lam,
         image_width=model.image_width or None,
         shuffled=options.shuffle_instructions,
+        geometry_heads=model.geometry_heads,
         memory={
             name.removeprefix('memory_'): settings[name] for name in _MEMORY if name in settings
         },

@@ -217,6 +217,7 @@ def measure(
         arguments.history,
         whole_frames=arguments.whole,
         kept_fraction=options.kept_fraction if mode == 'windowed' else 1.0,
+        pruning=options.pruning,
     )
     language_weights = None if options.language_weights == AS_LOADED else options.language_weights
     policy = make_policy(
@@ -349,8 +350,9 @@ def parser() -> argparse.ArgumentParser:
         default=16,
         help='newest frames that keep all tokens (default: 16)',
     )
-    names = 'adapter', 'image_width', 'kept_fraction', 'device', 'dtype', 'language_weights'
-    add_options(options, PolicyOptions, *names, 'geometry_heads', 'threads')
+    names = 'adapter', 'image_width', 'kept_fraction', 'pruning', 'device', 'dtype'
+    more = 'language_weights', 'geometry_heads', 'threads'
+    add_options(options, PolicyOptions, *names, *more)
     options.add_argument(
         '--output',
         type=output_folder,

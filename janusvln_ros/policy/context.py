@@ -24,8 +24,9 @@ from janusvln_ros.policy.network.model import JanusModel
 from janusvln_ros.policy.network.semantics import VisionTables
 from janusvln_ros.policy.preprocessing import Grid, Normalisation
 from janusvln_ros.policy.prompt import Prompt
-from janusvln_ros.policy.pruning import kept_tokens, TokenPruner
+from janusvln_ros.policy.pruning import kept_tokens, TokenPruner, VoxelPruner
 from janusvln_ros.policy.wording import history
+import numpy as np
 import torch
 
 SCRATCH_STEP = 128  # tokens
@@ -228,11 +229,12 @@ class Context:
         """Let the next step be as those of a full window, whatever is in it, to be recorded."""
         self.geometry.seen, self.language.seen = self.geometry.capacity, self.language.capacity
 
-    def commit(self) -> None:
+    def commit(self, points: np.ndarray | None = None) -> None:
         """
         End a step: the frame is remembered, suffix and answer are not.
 
-        Until then nothing has changed: a step that failed can be repeated.
+        Until then nothing has changed: a step that failed can be repeated. points: (H, W, 3),
+        what the pixels show, where memory is pruned by that.
         """
         self.geometry.commit()
         self.step += 1
@@ -323,12 +325,16 @@ class WindowedContext(Context):
         relative = torch.cat((prompt.block_positions(), suffix), dim=1)
         self._relative = relative.to(model.device)  # (3, block + suffix), from the block's start
         self._start = torch.arange(len(prompt.prefix), device=model.device).expand(3, -1)
-        self._pruner = None
+        self._pruner: TokenPruner | VoxelPruner | None = None
         if config.prunes:
             kept = kept_tokens(prompt.grid.tokens, config.kept_fraction)
-            hidden = model.config.language.hidden_size
-            self._pruner = TokenPruner(
-                config.whole_frames, kept, prompt.grid.tokens, hidden, model.dtype, model.device
+            hidden, newest = model.config.language.hidden_size, config.whole_frames
+            self._pruner = (
+                VoxelPruner(newest, kept, prompt.grid, model.device)
+                if config.needs_places
+                else TokenPruner(
+                    newest, kept, prompt.grid.tokens, hidden, model.dtype, model.device
+                )
             )
 
     @property
@@ -349,7 +355,12 @@ class WindowedContext(Context):
             self._gap = self._rotary(torch.full((3, 1), turn, device=self.model.device))
         return self._read(block + prompt.advance + len(prompt.suffix), *embeddings)
 
-    def commit(self) -> None:
-        kept = self._pruner.observe(self.step, self._fused[0]) if self._pruner else None
+    def commit(self, points: np.ndarray | None = None) -> None:
+        kept = None
+        if isinstance(self._pruner, VoxelPruner):
+            assert points is not None
+            kept = self._pruner.observe(self.step, points)
+        elif self._pruner:
+            kept = self._pruner.observe(self.step, self._fused[0])
         self.language.commit(kept)
         super().commit()

@@ -8,6 +8,7 @@ JanusPolicy: camera frames and an instruction in, actions out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 import time
@@ -44,6 +45,7 @@ from janusvln_ros.turns import turn
 import numpy as np
 import torch
 
+Place = Callable[[FrameGeometry], np.ndarray]
 EMBEDDINGS = 'model.embed_tokens.weight'  # looked up once per episode, so host memory is enough
 
 
@@ -92,6 +94,7 @@ class JanusPolicy:
         memory: MemoryConfig,
         decoding: str,
         repetition_penalty: float,
+        place: Place | None = None,
     ) -> None:
         if decoding not in ('constrained', 'published'):
             raise ValueError(f"decoding {decoding!r} is not 'constrained' or 'published'")
@@ -100,6 +103,12 @@ class JanusPolicy:
             raise TypeError(
                 f"memory is a MemoryConfig, as MemoryConfig('windowed'); got {memory!r}"
             )
+        if memory.needs_places and 'point_head' not in model.heads and not (model.heads and place):
+            raise ValueError(
+                "pruning 'voxels' needs places: load with geometry_heads 'points', or 'depth' and "
+                'a function that places it'
+            )
+        self._place = place
         self._cuda = model.device.type == 'cuda'
         if self._cuda:
             for module in model.visual.modules():
@@ -134,6 +143,7 @@ class JanusPolicy:
         geometry_heads: str = 'none',
         model: JanusModel | None = None,
         adapter: str | Path | None = None,
+        place: Place | None = None,
     ) -> JanusPolicy:
         """
         Load a checkpoint in the published layout.
@@ -146,6 +156,8 @@ class JanusPolicy:
         geometry_heads: 'depth' or 'points' (and depth) load these heads too, for `step`.
         model: the network of another policy of this checkpoint, to be shared.
         adapter: folder of a low-rank adapter in PEFT's layout, added to the weights.
+        place: for pruning by voxels without the point head: gives what a frame's pixels show,
+        (H, W, 3) in any frame that stays for an episode, NaN where it is not known.
         Raises CheckpointError for a folder that is missing, partial or foreign.
         """
         if language_weights not in (None, *KINDS):
@@ -171,6 +183,7 @@ class JanusPolicy:
             memory=memory,
             decoding=decoding,
             repetition_penalty=read_repetition_penalty(path),
+            place=place,
         )
 
     @property
@@ -257,11 +270,13 @@ class JanusPolicy:
                 lambda tokens: episode.decode(tokens).cpu(),
             )
         watch.lap('decode')
-        seen_geometry = None
-        if geometry:
+        seen_geometry = points = None
+        if geometry or self.memory.needs_places:
             seen_geometry = as_geometry(episode.predict_geometry().cpu().numpy())
             watch.lap('heads')
-        episode.commit()
+        if seen_geometry is not None and self.memory.needs_places:
+            points = self._place(seen_geometry) if self._place else seen_geometry.points
+        episode.commit(points)
         return Decision(
             action=action,
             probabilities=dict(zip(Action, log_probabilities.softmax(0).tolist())),
@@ -270,7 +285,7 @@ class JanusPolicy:
             text=self.tree.text(generation),
             generation=generation,
             timings=watch.seconds(),
-            geometry=seen_geometry,
+            geometry=seen_geometry if geometry else None,
         )
 
     def _look(

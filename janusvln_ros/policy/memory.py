@@ -24,8 +24,8 @@ class MemoryConfig:
     sampled past frames; 'windowed', the paper: both encoders keep the first `initial_frames` and
     the last `recent_frames`. resident_frames: vision features kept on the device in `sampled`
     mode; older ones wait in host memory. kept_fraction: of the image tokens of recent frames older
-    than the newest `whole_frames`, the language model keeps this part (`windowed` mode only; see
-    `janusvln_ros.policy.pruning`); 1 is no pruning.
+    than the newest `whole_frames`, the language model keeps this part (`windowed` mode only); 1 is
+    no pruning. pruning: the rule, 'features' or 'voxels' (see `janusvln_ros.policy.pruning`).
     """
 
     mode: str = 'sampled'
@@ -35,6 +35,7 @@ class MemoryConfig:
     resident_frames: int = 64
     whole_frames: int = 16
     kept_fraction: float = 1.0
+    pruning: str = 'features'
 
     def __post_init__(self) -> None:
         if self.mode not in ('sampled', 'windowed'):
@@ -54,6 +55,8 @@ class MemoryConfig:
             )
         if not 0 <= self.kept_fraction <= 1:
             raise ValueError(f'kept_fraction is {self.kept_fraction}; from 0 to 1 is needed')
+        if self.pruning not in ('features', 'voxels'):
+            raise ValueError(f"pruning {self.pruning!r} is not 'features' or 'voxels'")
         if self.prunes and self.mode != 'windowed':
             raise ValueError("kept_fraction below 1 prunes tokens: it needs mode 'windowed'")
 
@@ -61,6 +64,11 @@ class MemoryConfig:
     def prunes(self) -> bool:
         """Whether old frames lose tokens."""
         return self.kept_fraction < 1 and self.whole_frames < self.recent_frames
+
+    @property
+    def needs_places(self) -> bool:
+        """Whether old frames lose tokens by where in space these lie."""
+        return self.prunes and self.pruning == 'voxels'
 
 
 class KeyValueMemory:

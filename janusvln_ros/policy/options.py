@@ -65,6 +65,12 @@ class PolicyOptions:
         low=0.0,
         high=1.0,
     )
+    pruning: str = parameter(
+        'features',
+        'Which tokens old frames lose (kept_fraction): features, what the next frame shows too; '
+        'voxels, what newer ones show near the same place, by geometry_heads points.',
+        choices=('features', 'voxels'),
+    )
     geometry_heads: str = parameter(
         'none',
         "What the geometry encoder tells beside decisions, which stay the same: each picture's "
@@ -108,6 +114,7 @@ class PolicyOptions:
             recent_frames=self.recent_frames,
             history_frames=self.history_frames,
             kept_fraction=self.kept_fraction,
+            pruning=self.pruning,
         )
 
 

@@ -29,7 +29,8 @@ _BLOCKS, _BLOCK = 64, 1 << 16
 def settings_of(options: PolicyOptions, policy: Policy) -> dict[str, str]:
     """Return the options a policy was loaded with, its checkpoint's hash, and versions."""
     settings = values_of(options)
-    del settings['geometry_heads']  # decisions are the same
+    if options.pruning != 'voxels':
+        del settings['geometry_heads']  # decisions are the same
     model = getattr(policy, 'model', None)  # other policies than ours have none
     if model is not None:
         import torch
