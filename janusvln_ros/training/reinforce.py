@@ -23,7 +23,10 @@ from janusvln_ros.training.forward import answer_windowed, QuestionBatch
 from janusvln_ros.training.loop import Network
 import numpy as np
 import torch
+from torch.nn.attention import sdpa_kernel, SDPBackend
 
+# A question at every frame makes rows that are too long for plain products, on a CPU as well.
+_ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 NONE = -1  # target of a token behind which nothing is chosen
 
 
@@ -155,7 +158,8 @@ class ReinforceNetwork(Network):
 
     def answers(self, batch: Decisions) -> tuple[torch.Tensor, torch.Tensor]:
         """Give log-probability and entropy of every decision, among the four: both (E, S)."""
-        hidden = answer_windowed(self.model, batch.prompt, batch.fused, batch.questions)
+        with sdpa_kernel(_ATTENTION):
+            hidden = answer_windowed(self.model, batch.prompt, batch.fused, batch.questions)
         chosen = batch.targets != NONE
         logits = self.model.lm_head(hidden[chosen]).float() / self._temperature
         allowed = self._allowed.to(logits.device)[batch.nodes[chosen]]
