@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 from janusvln_ros.actions import Action
 from janusvln_ros.policy import JanusPolicy
@@ -170,6 +171,26 @@ def test_answers_are_drawn_as_their_probabilities_say(fresh):
     drawn = sample(tree, logits.expand(4000, -1, -1), 0.5, draws)
     share = np.exp(2.0) / (np.exp(2.0) + 3)
     assert np.mean([action == GOOD for action in drawn]) == pytest.approx(share, abs=0.02)
+
+
+def test_of_an_answer_in_many_tokens_only_choices_are_learned():
+    """Of TURN_LEFT in a language model's tokens: that it turns, and that it is to the left."""
+    words = {'STOP': [1], 'MOVE_FORWARD': [2, 3, 4], 'TURN_LEFT': [5, 6], 'TURN_RIGHT': [5, 7]}
+    tokenizer = SimpleNamespace(encode=lambda text, **_: words[text], decode=str)
+    packing = Packing(SimpleNamespace(tokenizer=tokenizer, end_of_turn=9))
+    questions, targets, nodes = packing.pack(
+        [(11, 12), (11,)], [[Action.TURN_LEFT, Action.STOP], [Action.MOVE_FORWARD]]
+    )
+    assert questions.tokens.tolist() == [[11, 12, 5, 6, 11, 12, 1], [11, 2, 3, 4, 0, 0, 0]]
+    assert targets.tolist() == [[-1, 5, 6, -1, -1, 1, -1], [2, -1, -1, -1, -1, -1, -1]]
+    allowed = packing.allowed(16)
+    assert allowed[nodes[0, 1]].nonzero().flatten().tolist() == [1, 2, 5]
+    assert allowed[nodes[0, 2]].nonzero().flatten().tolist() == [6, 7]
+    logits = torch.zeros(1, 1 + len(packing.tree.tokens), 16)
+    draws = np.random.default_rng(2).random((3000, 2 + int(packing.tree.depths.max())))
+    drawn = sample(packing.tree, logits.expand(3000, -1, -1), 1.0, draws)
+    shares = [np.mean([action == other for action in drawn]) for other in Action]
+    assert shares == pytest.approx([1 / 3, 1 / 3, 1 / 6, 1 / 6], abs=0.03)
 
 
 @pytest.mark.slow
