@@ -17,13 +17,15 @@ class FrameGeometry(NamedTuple):
     """
     What the geometry encoder's dense heads say of a frame, on the pixels that the encoder saw.
 
-    Lengths are in the network's own unit, which is one for an episode, at first unknown.
+    Lengths are in the network's own unit, which is one for an episode, at first unknown; with
+    `in_heights` it is about the camera's height above the floor, as the head has learned it.
     """
 
     depth: np.ndarray  # float32 (H, W), along the optical axis
     depth_confidence: np.ndarray  # float32 (H, W), above 1
     points: np.ndarray | None = None  # float32 (H, W, 3), in the first frame's optical frame
     points_confidence: np.ndarray | None = None  # float32 (H, W), above 1
+    in_heights: bool = False
 
 
 @dataclass(frozen=True)

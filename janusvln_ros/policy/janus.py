@@ -272,7 +272,9 @@ class JanusPolicy:
         watch.lap('decode')
         seen_geometry = points = None
         if geometry or self.memory.needs_places:
-            seen_geometry = as_geometry(episode.predict_geometry().cpu().numpy())
+            seen_geometry = as_geometry(episode.predict_geometry().cpu().numpy())._replace(
+                in_heights=self.model.config.geometry.depth_in_heights
+            )
             watch.lap('heads')
         if seen_geometry is not None and self.memory.needs_places:
             points = self._place(seen_geometry) if self._place else seen_geometry.points

@@ -122,7 +122,8 @@ class MetricDepth:
         if self.parameters.camera_height:
             if gravity is None:
                 gravity = downward(self.parameters.camera_tilt)
-            self.floor = find_floor(own, geometry.depth_confidence, gravity)
+            expected = 1.0 if geometry.in_heights else None
+            self.floor = find_floor(own, geometry.depth_confidence, gravity, expected)
             if self.floor is not None:
                 self._by_height.add(self.parameters.camera_height / self.floor.distance)
         points, confidence = geometry.points, geometry.points_confidence

@@ -23,12 +23,15 @@ _THICK = 0.03  # of its distance: half the thickness of a floor
 _BELOW = 1.15  # times as far as a plane: well below it
 _UNDER = 0.03  # share of the points that may lie below a floor: under a table top there are more
 _LEAST = 0.15  # share of the points that a floor has at least
+_NARROW = 0.03  # the same of a strip, where it is known about how far below the camera it lies
 _UNSURE = 0.2  # share of the pixels, the least certain ones, that are left out
 _DRIVEN = 0.3  # m between two frames, at least
 _PAIRS = 12  # frames that are kept to be compared with a later one
 _APART = 0.2  # of their logarithms: measurements that are farther apart do not agree
 _AGREEING = 2  # measurements, before anything is known
 _LATEST, _DOUBTS = 6, 2  # of so many measurements as many that do not agree are a doubt
+_ROWS = 14  # in the half picture: so far apart are the points of a strip that are compared
+_HEIGHTS = 41  # of a strip that are tried
 
 
 class Floor(NamedTuple):
@@ -40,21 +43,36 @@ class Floor(NamedTuple):
     tilt: float  # radians between its normal and gravity
 
 
-def find_floor(points: np.ndarray, confidence: np.ndarray, gravity: np.ndarray) -> Floor | None:
+def find_floor(
+    points: np.ndarray, confidence: np.ndarray, gravity: np.ndarray, expected: float | None = None
+) -> Floor | None:
     """
     Find the floor in the lower half of a picture.
 
     points: (H, W, 3) units, optical frame; confidence: (H, W); gravity: (3,), optical frame, of
-    length 1. None where no plane that is about level, and has hardly anything below it, has
-    enough points.
+    length 1. expected: the distance that it should have, units; then a narrow strip is enough, as
+    in a small room, and what is a fifth off is no floor. None where no plane that is about level,
+    and has hardly anything below it, has enough points.
     """
     half = slice(len(points) // 2, None)
-    points, confidence = points[half].reshape(-1, 3), confidence[half].ravel()
-    usable = np.isfinite(points).all(axis=1) & np.isfinite(confidence)
-    points, confidence = points[usable], confidence[usable]
-    if len(points) < 10:
+    points, confidence = points[half], confidence[half]
+    usable = np.isfinite(points).all(axis=2) & np.isfinite(confidence)
+    if usable.sum() < 10:
         return None
-    points = points[confidence >= np.quantile(confidence, _UNSURE)]
+    usable &= confidence >= np.quantile(confidence[usable], _UNSURE)
+    floor = _plane(points[usable], gravity)
+    if expected is None or (floor and _agree(floor.distance, expected)):
+        return floor
+    floor = _strip(points, usable, gravity, expected)
+    return floor if floor and _agree(floor.distance, expected) else None
+
+
+def _agree(one: float, other: float) -> bool:
+    return abs(math.log(one / other)) <= _APART
+
+
+def _plane(points: np.ndarray, gravity: np.ndarray) -> Floor | None:
+    """Find the lowest plane of points (N, 3) that is about level, and has many of them."""
     points = points[:: -(-len(points) // _POINTS)]
     rng = np.random.default_rng(0)  # the same picture, the same floor
     corners = points[rng.integers(len(points), size=(_TRIES, 3))]
@@ -85,6 +103,36 @@ def find_floor(points: np.ndarray, confidence: np.ndarray, gravity: np.ndarray) 
     if share < _LEAST or along < math.cos(_STEEP) or distance <= 0:
         return None
     return Floor(distance, normal, share, math.acos(min(1.0, along)))
+
+
+def _strip(
+    points: np.ndarray, usable: np.ndarray, gravity: np.ndarray, expected: float
+) -> Floor | None:
+    """
+    Find a strip of level floor, too narrow to tell how it leans, in points (H, W, 3).
+
+    Its depth below the camera is the same from row to row. That of what stands upright falls as
+    its rays do, so that this tells the foot of a wall from a floor; usable: (H, W).
+    """
+    below, rows = points @ gravity, max(1, len(points) // _ROWS)
+    aside = np.linalg.norm(points - below[..., None] * gravity, axis=2)
+    with np.errstate(invalid='ignore', divide='ignore'):
+        logs, slopes = np.log(below), np.log(below / aside)
+        rises, turns = (np.abs(x[rows:] - x[:-rows]) for x in (logs, slopes))
+        flat = usable[rows:] & usable[:-rows] & (rises < 0.5 * turns)
+    level = np.zeros_like(usable)
+    level[rows:] |= flat
+    level[:-rows] |= flat
+    heights, every = below[level], below[usable]
+    tried = expected * np.exp(np.linspace(-_APART, _APART, _HEIGHTS))
+    lowest = (every > _BELOW * tried[:, None]).mean(axis=1) <= _UNDER
+    counts = (np.abs(heights - tried[:, None]) < _THICK * tried[:, None]).sum(axis=1) * lowest
+    best = float(tried[counts.argmax()])
+    share = float(counts.max() / len(every))
+    if share < _NARROW:
+        return None
+    on = np.abs(heights - best) < _THICK * best
+    return Floor(float(np.median(heights[on])), gravity, share, 0.0)
 
 
 def _on(points: np.ndarray, normals: np.ndarray, distances: np.ndarray) -> np.ndarray:

@@ -193,7 +193,8 @@ def _write(
         write_companions(files, tokenizer, config)
         _change(files / 'tokenizer_config.json', tokenizer_class='PreTrainedTokenizerFast')
         _change(files / 'generation_config.json', repetition_penalty=1.0)
-        (files / 'vggt_config.json').write_text(json.dumps(numbers.geometry, indent=2) + '\n')
+        geometry = {**numbers.geometry, 'depth_in_heights': True}  # as stage `heads` teaches it
+        (files / 'vggt_config.json').write_text(json.dumps(geometry, indent=2) + '\n')
         return checkpoint.write(folder, config, state.items(), [companions])
 
 

@@ -30,6 +30,7 @@ from safetensors.numpy import load_file
 
 GOLDEN = Path(__file__).parent / 'data' / 'goldens' / 'scale_example'
 CAMERA = Pinhole.of_field(64, 48, math.radians(79))
+LENS = Pinhole.of_field(112, 84, math.radians(79))  # as the encoder of janusvln-tiny sees it
 few = settings(max_examples=25, deadline=None)
 
 
@@ -48,9 +49,9 @@ def room(height, tilt, camera=CAMERA, table=None, wall=4.0):
     return depth
 
 
-def floor_of(depth, tilt, confidence=None, camera=CAMERA):
+def floor_of(depth, tilt, confidence=None, camera=CAMERA, expected=None):
     confidence = np.ones(depth.shape) if confidence is None else confidence
-    return find_floor(camera.points(depth), confidence, downward(tilt))
+    return find_floor(camera.points(depth), confidence, downward(tilt), expected)
 
 
 @few
@@ -86,6 +87,31 @@ def test_no_floor_is_made_up(seed):
     assert floor_of(ahead, 0.0) is None  # a wall right ahead
     assert floor_of(np.full((48, 64), np.nan), 0.0) is None
     assert floor_of(rng.uniform(0.1, 10, (48, 64)), 0.0) is None
+
+
+@few
+@given(st.floats(0.9, 1.1), st.integers(0, 99))
+def test_a_strip_is_enough_of_a_floor_that_is_expected(off, seed):
+    depth = off / 1.25 * room(1.25, 0.0, LENS, wall=2.3)  # in heights, as a head tells them
+    depth *= np.random.default_rng(seed).normal(1, 0.01, depth.shape)
+    floor = floor_of(depth, 0.0, camera=LENS, expected=1.0)
+    assert floor.distance == pytest.approx(off, rel=0.04)
+    assert floor_of(depth, 0.0, camera=LENS, expected=1.5) is None
+    assert floor_of(depth, 0.0, camera=LENS, expected=0.7) is None
+
+
+@few
+@given(st.floats(0.6, 1.8), st.floats(0.0, 0.03), st.integers(0, 99))
+def test_a_wall_alone_is_not_the_floor_that_is_expected(wall, noise, seed):
+    ahead = np.full(LENS.rays().shape[:2], wall)
+    ahead *= np.random.default_rng(seed).normal(1, noise, ahead.shape)
+    assert floor_of(ahead, 0.0, camera=LENS, expected=1.0) is None
+
+
+def test_a_bed_is_not_the_floor_that_is_expected():
+    bed = room(0.6, 0.0, LENS)  # nothing but its top below the camera
+    assert floor_of(bed, 0.0, camera=LENS).distance == pytest.approx(0.6, rel=0.01)
+    assert floor_of(bed, 0.0, camera=LENS, expected=1.0) is None
 
 
 def test_what_the_network_is_unsure_of_does_not_count():
@@ -274,9 +300,6 @@ def test_depth_is_spread_where_the_camera_looks(size):
     assert np.array_equal(known, known[::-1])  # as much above as below
 
 
-LENS = Pinhole.of_field(112, 84, math.radians(79))  # as the encoder sees it
-
-
 def seen(depth):
     return FrameGeometry(depth.astype(np.float32), np.full(depth.shape, 2.0, np.float32))
 
@@ -288,6 +311,16 @@ def test_gravity_that_is_told_counts_before_the_tilt_by_parameter():
     metric.measure(geometry, LENS, gravity=downward(0.5))
     assert metric.measure(geometry, LENS, gravity=downward(0.5)) is not None
     assert metric.scale.value == pytest.approx(2.5, rel=0.01)
+
+
+@pytest.mark.parametrize('in_heights', [True, False])
+def test_in_a_small_room_metres_take_a_head_that_tells_heights(in_heights):
+    geometry = seen(room(1.25, 0.0, LENS, wall=2.3) / 1.2)._replace(in_heights=in_heights)
+    metric = MetricDepth(DepthParameters(camera_height=1.25))
+    assert metric.measure(geometry, LENS) is None  # one frame alone does not do here either
+    assert (metric.measure(geometry, LENS) is not None) == in_heights
+    if in_heights:
+        assert metric.scale.value == pytest.approx(1.2, rel=0.04)
 
 
 def test_one_frame_alone_gives_no_metres():

@@ -80,6 +80,7 @@ class GeometryConfig:
     head_layers: tuple[int, ...] = ()  # blocks whose tokens the dense heads read
     head_features: int = 256
     head_out_channels: tuple[int, ...] = (256, 512, 1024, 1024)
+    depth_in_heights: bool = False  # the depth head tells heights of the camera above the floor
 
     def __post_init__(self) -> None:
         """Take lists for what is a tuple; choose the heads' blocks as VGGT-1B's lie."""
@@ -234,6 +235,9 @@ class JanusConfig:
                 len(geometry.head_out_channels) == 4
                 and not any(n % 4 for n in geometry.head_out_channels)
                 and geometry.head_features % 8 == 0
+            ),
+            "vggt_config's depth_in_heights is true or false": isinstance(
+                geometry.depth_in_heights, bool
             ),
         }
         for rule, kept in rules.items():
