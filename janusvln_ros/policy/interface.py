@@ -17,15 +17,27 @@ class FrameGeometry(NamedTuple):
     """
     What the geometry encoder's dense heads say of a frame, on the pixels that the encoder saw.
 
-    Lengths are in the network's own unit, which is one for an episode, at first unknown; with
-    `in_heights` it is about the camera's height above the floor, as the head has learned it.
+    Lengths are in the network's own unit, which is one for an episode, at first unknown.
     """
 
     depth: np.ndarray  # float32 (H, W), along the optical axis
     depth_confidence: np.ndarray  # float32 (H, W), above 1
     points: np.ndarray | None = None  # float32 (H, W, 3), in the first frame's optical frame
     points_confidence: np.ndarray | None = None  # float32 (H, W), above 1
-    in_heights: bool = False
+
+    @property
+    def in_heights(self) -> bool:
+        """Whether the unit is about the camera's height above the floor."""
+        return False
+
+
+class GeometryInHeights(FrameGeometry):
+    """The same of heads that have learned to tell lengths in heights of the camera."""
+
+    @property
+    def in_heights(self) -> bool:
+        """It is."""
+        return True
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from janusvln_ros.policy.context import (
 )
 from janusvln_ros.policy.decoding import AnswerTree, read_repetition_penalty
 from janusvln_ros.policy.graphs import StepGraphs
-from janusvln_ros.policy.interface import Decision, FrameGeometry, MemoryUsage
+from janusvln_ros.policy.interface import Decision, FrameGeometry, GeometryInHeights, MemoryUsage
 from janusvln_ros.policy.load import choose_device, choose_dtype
 from janusvln_ros.policy.memory import KeyValueMemory, MemoryConfig
 from janusvln_ros.policy.network import checkpoint
@@ -272,9 +272,9 @@ class JanusPolicy:
         watch.lap('decode')
         seen_geometry = points = None
         if geometry or self.memory.needs_places:
-            seen_geometry = as_geometry(episode.predict_geometry().cpu().numpy())._replace(
-                in_heights=self.model.config.geometry.depth_in_heights
-            )
+            seen_geometry = as_geometry(episode.predict_geometry().cpu().numpy())
+            if self.model.config.geometry.depth_in_heights:
+                seen_geometry = GeometryInHeights(*seen_geometry)
             watch.lap('heads')
         if seen_geometry is not None and self.memory.needs_places:
             points = self._place(seen_geometry) if self._place else seen_geometry.points

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from janusvln_ros.policy.interface import FrameGeometry
+from janusvln_ros.policy.interface import FrameGeometry, GeometryInHeights
 from janusvln_ros.policy.metric_depth import DepthParameters, MetricDepth
 from janusvln_ros.policy.pinhole import (
     as_camera_sees,
@@ -315,7 +315,9 @@ def test_gravity_that_is_told_counts_before_the_tilt_by_parameter():
 
 @pytest.mark.parametrize('in_heights', [True, False])
 def test_in_a_small_room_metres_take_a_head_that_tells_heights(in_heights):
-    geometry = seen(room(1.25, 0.0, LENS, wall=2.3) / 1.2)._replace(in_heights=in_heights)
+    geometry = seen(room(1.25, 0.0, LENS, wall=2.3) / 1.2)
+    if in_heights:
+        geometry = GeometryInHeights(*geometry)
     metric = MetricDepth(DepthParameters(camera_height=1.25))
     assert metric.measure(geometry, LENS) is None  # one frame alone does not do here either
     assert (metric.measure(geometry, LENS) is not None) == in_heights
