@@ -10,6 +10,7 @@ from janusvln_ros.parameters import parameter
 from janusvln_ros.policy.interface import FrameGeometry
 from janusvln_ros.policy.pinhole import downward, Pinhole
 from janusvln_ros.policy.scale import (
+    agree,
     camera_place,
     find_floor,
     Floor,
@@ -124,7 +125,9 @@ class MetricDepth:
                 gravity = downward(self.parameters.camera_tilt)
             expected = 1.0 if geometry.in_heights else None
             self.floor = find_floor(own, geometry.depth_confidence, gravity, expected)
-            if self.floor is not None:
+            if self.floor is not None and expected and not agree(self.floor.distance, expected):
+                self._by_height.contradict()
+            elif self.floor is not None:
                 self._by_height.add(self.parameters.camera_height / self.floor.distance)
         points, confidence = geometry.points, geometry.points_confidence
         if driven is not None and points is not None and confidence is not None:

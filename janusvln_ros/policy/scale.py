@@ -51,8 +51,8 @@ def find_floor(
 
     points: (H, W, 3) units, optical frame; confidence: (H, W); gravity: (3,), optical frame, of
     length 1. expected: the distance that it should have, units; then a narrow strip is enough, as
-    in a small room, and what is a fifth off is no floor. None where no plane that is about level,
-    and has hardly anything below it, has enough points.
+    in a small room, where the plane is a fifth off. None where no plane that is about level, and
+    has hardly anything below it, has enough points.
     """
     half = slice(len(points) // 2, None)
     points, confidence = points[half], confidence[half]
@@ -61,13 +61,13 @@ def find_floor(
         return None
     usable &= confidence >= np.quantile(confidence[usable], _UNSURE)
     floor = _plane(points[usable], gravity)
-    if expected is None or (floor and _agree(floor.distance, expected)):
+    if expected is None or (floor and agree(floor.distance, expected)):
         return floor
-    floor = _strip(points, usable, gravity, expected)
-    return floor if floor and _agree(floor.distance, expected) else None
+    return _strip(points, usable, gravity, expected) or floor
 
 
-def _agree(one: float, other: float) -> bool:
+def agree(one: float, other: float) -> bool:
+    """Tell whether two positive numbers are within a fifth of each other."""
     return abs(math.log(one / other)) <= _APART
 
 
@@ -124,7 +124,8 @@ def _strip(
     level[rows:] |= flat
     level[:-rows] |= flat
     heights, every = below[level], below[usable]
-    tried = expected * np.exp(np.linspace(-_APART, _APART, _HEIGHTS))
+    most = _APART - _THICK  # so that what lies on it agrees, too
+    tried = expected * np.exp(np.linspace(-most, most, _HEIGHTS))
     lowest = (every > _BELOW * tried[:, None]).mean(axis=1) <= _UNDER
     counts = (np.abs(heights - tried[:, None]) < _THICK * tried[:, None]).sum(axis=1) * lowest
     best = float(tried[counts.argmax()])
@@ -228,6 +229,10 @@ class ScaleFilter:
             self._dropped.clear()
         self._others.clear()
         return True
+
+    def contradict(self) -> None:
+        """Take in a measurement that cannot be right: a doubt about the others."""
+        self._dropped.append(True)
 
     @property
     def waits(self) -> bool:
