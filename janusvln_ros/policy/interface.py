@@ -27,7 +27,7 @@ class FrameGeometry(NamedTuple):
 
     @property
     def in_heights(self) -> bool:
-        """Whether the unit is about the camera's height above the floor."""
+        """Tell whether the unit is about the camera's height above the floor."""
         return False
 
 
@@ -36,7 +36,7 @@ class GeometryInHeights(FrameGeometry):
 
     @property
     def in_heights(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
 
