@@ -78,21 +78,21 @@ def in_processes(
         (os.getpid(), make, arguments),
     )
     left = iter(tasks)
-
-    def submit(count: int) -> set[Future[Any]]:
-        # Workers inherit it: Ctrl-C goes to all processes, but this one decides.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            return {pool.submit(_do, task) for task in islice(left, count)}
-        finally:
-            signal.signal(signal.SIGINT, handler)
-
     running: set[Future[Any]] = set()
+
+    def submit(count: int) -> None:
+        # Workers inherit the mask: Ctrl-C goes to all processes, but this one decides, after this.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            running.update(pool.submit(_do, task) for task in islice(left, count))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
     try:
-        running |= submit(processes)
+        submit(processes)
         while running:
             done = wait(running, return_when=FIRST_COMPLETED).done
-            running |= submit(len(done))
+            submit(len(done))
             for future in done:
                 running.remove(future)
                 yield future.result()
