@@ -405,6 +405,8 @@ def main(argv: list[str] | None = None) -> int:
     }
     complete = True
     for mode in arguments.modes:
+        gc.unfreeze()  # the mode before holds memory until it is found
+        gc.collect()
         if device.type == 'cuda':
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)

@@ -240,7 +240,7 @@ def check_answer(
         )
     if decision.text in Action.__members__:
         constrained, _ = policy.tree.constrained(
-            tree_logits, prompt.vocabulary, policy.repetition_penalty
+            policy.tree.edges(tree_logits), prompt.vocabulary, policy.repetition_penalty
         )
         report.same('constrained', constrained, decision.action)
 

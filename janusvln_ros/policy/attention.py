@@ -49,36 +49,42 @@ class MemoryAttention:
         past, count = memory.end + offset, len(rotation[0])
         branches = 0 if tree is None else len(tree)
         self._head = 0 if past else count - branches  # tokens that see no others than themselves
-        self._before = past + self._head  # tokens that all others, the tail, see
+        self._before = past + self._head  # tokens that all others, the tail, see without a mask
         tail = count - self._head
-        hidden = torch.ones(tail, tail, dtype=torch.bool, device=memory.keys.device).triu_(1)
+        self._parts = 1
+        if group * tail > TILE and _has_kernels(memory.keys):
+            tiles = -(-group * tail // TILE) * memory.keys.shape[1]
+            self._parts = parts(tiles, 0, _processors(memory.keys.device))
+        left = self._before % self._parts  # what makes the parts unequal goes with the tail
+        self._before -= left
+        hidden = torch.ones(tail, left + tail, dtype=torch.bool, device=memory.keys.device)
+        hidden.triu_(1 + left)
         if tree is not None:
-            hidden[tail - branches :, tail - branches :] = ~tree
-        mask = memory.keys.new_zeros(group * tail, -(-tail // ALIGNED) * ALIGNED)[:, :tail]
-        self._mask = mask.masked_fill_(hidden.repeat(group, 1), -torch.inf)
+            hidden[tail - branches :, left + tail - branches :] = ~tree
+        mask = memory.keys.new_zeros(group * tail, -(-(left + tail) // ALIGNED) * ALIGNED)
+        self._mask = mask[:, : left + tail].masked_fill_(hidden.repeat(group, 1), -torch.inf)
 
     def __call__(
         self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
     ) -> torch.Tensor:
         count, head = q.shape[2], self._head
         keys, values = self.memory.room(layer, count, self.offset)
-        q = _turn(q, k, v, self.rotation, (keys[:, :, -count:], values[:, :, -count:]))
+        room = keys[:, :, -count:], values[:, :, -count:]
+        q, tail = _turn(q, k, v, self.rotation, room, self.group, head)
         if head:  # and behind it what is written over
             out = functional.scaled_dot_product_attention(
                 q, keys, values, is_causal=True, enable_gqa=True
             )
         if head == count:
             return out
-        tail = q[:, :, head:].unflatten(1, (-1, self.group)).flatten(2, 3)
         (past, own), (past_values, own_values) = (
             x.tensor_split((self._before,), dim=2) for x in (keys, values)
         )
-        apart = *attend(tail, past, past_values), *attend(tail, own, own_values, self._mask)
-        merged = merge(self.group, *apart)
-        if not head:
-            return merged
-        out[:, :, head:] = merged
-        return out
+        apart = (
+            *_attend_apart(self._parts, tail, past, past_values),
+            *attend(tail, own, own_values, self._mask),
+        )
+        return _put(out, head, self.group, *apart) if head else merge(self.group, *apart)
 
 
 def attend_to_frames(
@@ -87,10 +93,9 @@ def attend_to_frames(
     """Attend to remembered frames and the new one, (1, heads, P, head_dim), which joins them."""
     remember_frame(memory, block, q, k, v)
     keys, values = memory.room(block, k.shape[2])
-    if not q.is_cuda or q.dtype == torch.float32 or q.shape[3] % 8:
+    if not _has_kernels(q):
         return functional.scaled_dot_product_attention(q, keys, values)
-    processors = torch.cuda.get_device_properties(q.device).multi_processor_count
-    n = parts(-(-q.shape[2] // TILE) * q.shape[1], keys.shape[2], processors)
+    n = parts(-(-q.shape[2] // TILE) * q.shape[1], keys.shape[2], _processors(q.device))
     return attend_in_parts(n, q, keys, values)
 
 
@@ -107,12 +112,30 @@ def attend_in_parts(
     n: int, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
 ) -> torch.Tensor:
     """Attend to keys (1, heads, S, head_dim), S a multiple of n, in n parts; as q's shape."""
+    return merge(1, *_attend_apart(n, q, keys, values))
+
+
+def _attend_apart(n: int, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> Pair:
+    """Attend to each of n equal parts of the keys: (n, heads, L, head_dim), sums (n, heads, L)."""
     keys, values = (x[0].unflatten(1, (n, -1)).transpose(0, 1) for x in (keys, values))
-    return merge(1, *attend(q.expand(n, -1, -1, -1), keys, values))
+    return attend(q.expand(n, -1, -1, -1), keys, values)
+
+
+def _has_kernels(x: torch.Tensor) -> bool:
+    """Whether there are fast kernels for what is like x."""
+    return x.is_cuda and x.dtype != torch.float32 and x.shape[-1] % 8 == 0
+
+
+def _processors(device: torch.device) -> int:
+    return torch.cuda.get_device_properties(device).multi_processor_count
 
 
 def parts(tiles: int, keys: int, processors: int) -> int:
-    """Into how many parts of keys tiles of queries go to leave the fewest processors idle."""
+    """
+    Into how many parts of keys tiles of queries go to leave the fewest processors idle.
+
+    All parts are alike: n divides `keys`, which are 0 where what is left over goes elsewhere.
+    """
     turns = {n: n * tiles / processors for n in range(1, MOST_PARTS + 1) if keys % n == 0}
     return max(turns, key=lambda n: turns[n] / math.ceil(turns[n]))
 
@@ -146,20 +169,45 @@ def merge(group: int, *attended: torch.Tensor) -> torch.Tensor:
 
     group: heads that stood one behind another as one head's L. Returns (1, heads, L, head_dim).
     """
+    out = _merged(group, *attended)
+    return out.transpose(0, 1).contiguous().transpose(0, 1)[None]
+
+
+@Region
+def _put(out: torch.Tensor, head: int, group: int, *attended: torch.Tensor) -> torch.Tensor:
+    """Put what `merge` gives in the place of out's tokens behind the first `head`."""
+    out[0, :, head:].copy_(_merged(group, *attended))
+    return out
+
+
+def _merged(group: int, *attended: torch.Tensor) -> torch.Tensor:
     outs, sums = ([x for parts in attended[i::2] for x in parts.unbind()] for i in (0, 1))
     most = torch.stack(sums).amax(0)
     weights = [(x - most).exp()[..., None] for x in sums]
     weighed = [x.float() * weight for x, weight in zip(outs, weights)]
     out = sum(weighed[1:], weighed[0]) / sum(weights[1:], weights[0])
-    out = out.to(outs[0].dtype).unflatten(1, (group, -1)).flatten(0, 1)
-    return out.transpose(0, 1).contiguous().transpose(0, 1)[None]
+    return out.to(outs[0].dtype).unflatten(1, (group, -1)).flatten(0, 1)
 
 
 @Region
 def _turn(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, rotation: Pair, room: Pair
-) -> torch.Tensor:
-    """Return q rotated; write k, rotated, and v to where there is room for them."""
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    rotation: Pair,
+    room: Pair,
+    group: int,
+    head: int,
+) -> Pair:
+    """
+    Return q rotated; write k, rotated, and v to where there is room for them.
+
+    The tail, behind the first `head` tokens, comes apart: heads of a group one behind another.
+    """
     room[0].copy_(rotate(k, *rotation))
     room[1].copy_(v)
-    return rotate(q, *rotation).contiguous()
+    if head:  # token by token, as it comes and as it is read behind attention
+        q = rotate(q.transpose(1, 2), *(x[:, None] for x in rotation)).transpose(1, 2)
+    else:
+        q = rotate(q, *rotation).contiguous()
+    return q, q[:, :, head:].unflatten(1, (-1, group)).flatten(2, 3)

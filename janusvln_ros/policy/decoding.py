@@ -136,12 +136,29 @@ class AnswerTree:
         steps = logits.float().log_softmax(-1)[nodes, tokens]
         return torch.zeros(len(Action), device=logits.device).index_add_(0, answers, steps)
 
-    def constrained(
-        self, logits: torch.Tensor, seen: Collection[int], penalty: float
-    ) -> tuple[Action, Generation]:
-        """Decode greedily among tokens that can still become an answer; `seen`: in the prompt."""
+    def edges(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits of every token of an answer where it would be said, ends of turn included."""
         nodes, tokens, _ = self._edges.to(logits.device)
-        raw = logits[nodes, tokens].cpu()
+        return logits[nodes, tokens]
+
+    def gather(self, logits: torch.Tensor) -> torch.Tensor:
+        """Put what a step needs of the logits into one row, for `split`: one copy to the host."""
+        return torch.cat((self.log_probabilities(logits), self.edges(logits), logits[0]))
+
+    def split(self, gathered: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Give the answers' log-probabilities (4), the edges' logits, those of node 0 (vocab,)."""
+        return gathered.split(
+            [len(Action), len(self._names), len(gathered) - len(Action) - len(self._names)]
+        )
+
+    def constrained(
+        self, raw: torch.Tensor, seen: Collection[int], penalty: float
+    ) -> tuple[Action, Generation]:
+        """
+        Decode greedily among tokens that can still become an answer.
+
+        raw: what `edges` gives; seen: tokens of the prompt.
+        """
         plain = dict(zip(self._names, raw.tolist()))
         lowered = torch.where(raw > 0, raw / penalty, raw * penalty)
         penalised = dict(zip(self._names, lowered.tolist()))

@@ -69,9 +69,9 @@ class Stopwatch:
             self._times.append(time.perf_counter())
 
     def seconds(self) -> dict[str, float]:
-        """Seconds of each part; waits for the device."""
+        """Seconds of each part; waits for the end of the last."""
         if self._cuda:
-            torch.cuda.synchronize()
+            self._events[-1].synchronize()
             spans = [a.elapsed_time(b) / 1000 for a, b in zip(self._events, self._events[1:])]
         else:
             spans = [b - a for a, b in zip(self._times, self._times[1:])]
@@ -257,11 +257,11 @@ class JanusPolicy:
                 f'{first[0]} x {first[1]}; call reset to change the size'
             )
         episode, watch = self.episode, Stopwatch(self.model.device)
-        logits, log_probabilities = self._look(episode, self._upload(rgb), watch)
-        log_probabilities = log_probabilities.cpu()
+        logits, answers = self._look(episode, self._upload(rgb), watch)
+        log_probabilities, edges, next_logits = self.tree.split(answers.cpu())
         seen = episode.prompt.vocabulary
         if self.decoding == 'constrained':
-            action, generation = self.tree.constrained(logits, seen, self.repetition_penalty)
+            action, generation = self.tree.constrained(edges, seen, self.repetition_penalty)
         else:
             action, generation = self.tree.published(
                 logits.cpu(),
@@ -283,7 +283,7 @@ class JanusPolicy:
             action=action,
             probabilities=dict(zip(Action, log_probabilities.softmax(0).tolist())),
             log_probabilities=dict(zip(Action, log_probabilities.tolist())),
-            logits=logits[0].cpu(),
+            logits=next_logits,
             text=self.tree.text(generation),
             generation=generation,
             timings=watch.seconds(),
@@ -293,7 +293,7 @@ class JanusPolicy:
     def _look(
         self, episode: Context, frame: torch.Tensor, watch: Stopwatch
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read a frame of `FrameUpload`: logits (1 + tree, vocab), the answers' (4)."""
+        """Read a frame of `FrameUpload`: logits (1 + tree, vocab), `AnswerTree.gather` of them."""
         image = self._graphs.run('resize', None, self._upload.resize, frame)[None]
         watch.lap('preprocess')
         geometry = episode.encode_geometry(image)
@@ -302,7 +302,7 @@ class JanusPolicy:
         watch.lap('vision')
         logits = episode.prefill(semantics, geometry)
         watch.lap('prefill')
-        return logits, self._graphs.run('answers', None, self.tree.log_probabilities, logits)
+        return logits, self._graphs.run('answers', None, self.tree.gather, logits)
 
     def _begin(self, suffix: tuple[int, ...], size: tuple[int, int]) -> Context:
         """Begin an episode with frames (width, height); tables and storage stay where they fit."""

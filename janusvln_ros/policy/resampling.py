@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from janusvln_ros.policy.network.regions import Region
 from janusvln_ros.policy.preprocessing import crop, height_first, resize, resized_height
 import numpy as np
 import torch
@@ -64,9 +65,15 @@ class Axis:
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """(..., size) uint8 to (..., new_size) uint8."""
-        parts = (image.float() @ self._parts.T).to(torch.int64).unflatten(-1, (3, -1)).unbind(-2)
-        total = sum(part << shift for part, shift in zip(parts, SHIFTS))
-        return (total + (1 << PRECISION_BITS - 1) >> PRECISION_BITS).clamp(0, 255).to(torch.uint8)
+        return _join(image.float() @ self._parts.T)
+
+
+@Region
+def _join(parts: torch.Tensor) -> torch.Tensor:
+    """Put sums of the three parts (..., 3 * size) together, and round: (..., size) uint8."""
+    low, middle, high = parts.to(torch.int32).unflatten(-1, (3, -1)).unbind(-2)
+    total = low + (middle << SHIFTS[1]) + (high << SHIFTS[2])
+    return (total + (1 << PRECISION_BITS - 1) >> PRECISION_BITS).clamp(0, 255).to(torch.uint8)
 
 
 class Resampler:

@@ -202,7 +202,9 @@ class Validation:
             # What follows a wrong word does not matter: the answer is another one in any case.
             tree = logits.new_zeros(1 + len(self._tree.tokens), logits.shape[1])
             tree[nodes], logits = logits[: len(nodes)], logits[len(nodes) :]
-            action, _ = self._tree.constrained(tree, batch.prompt.vocabulary, self._penalty)
+            action, _ = self._tree.constrained(
+                self._tree.edges(tree), batch.prompt.vocabulary, self._penalty
+            )
             right.append(action == one.action)
         return right
 

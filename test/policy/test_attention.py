@@ -1,5 +1,6 @@
 """Attention in parts against attention as a whole."""
 
+from janusvln_ros.policy import attention
 from janusvln_ros.policy.attention import attend, attend_in_parts, MemoryAttention, merge, parts
 from janusvln_ros.policy.memory import KeyValueMemory
 from janusvln_ros.policy.network.layers import rotate
@@ -39,10 +40,17 @@ def test_parts_leave_few_processors_idle():
     assert parts(13 * 16, 97, processors=132) == 1  # a prime has no parts
 
 
+@pytest.mark.parametrize('processors', [0, 3, 5])  # 8 keys of the past in 1, 3 and 5 parts
 @pytest.mark.parametrize('branches', [0, 3])
 @pytest.mark.parametrize('frames', [0, 2])
-def test_new_tokens_see_the_past_and_by_the_tree_each_other(frames, branches):
+def test_new_tokens_see_the_past_and_by_the_tree_each_other(
+    frames, branches, processors, monkeypatch
+):
     """Three heads share their keys; the tree is one of two branches."""
+    if processors:  # as a GPU has
+        monkeypatch.setattr(attention, '_has_kernels', lambda x: True)
+        monkeypatch.setattr(attention, '_processors', lambda device: processors)
+        monkeypatch.setattr(attention, 'TILE', 20)
     torch.manual_seed(0)
     memory = KeyValueMemory(
         layers=1,

@@ -58,7 +58,7 @@ def test_both_decodings_say_an_answer_without_another_pass(action):
     logits = logits_for(answer(action))
     said, generation = TREE.published(logits, {1}, 1.0, beyond)
     assert (said, TREE.text(generation)) == (action, action.name)
-    assert TREE.constrained(logits, {1}, 1.0)[0] == action
+    assert TREE.constrained(TREE.edges(logits), {1}, 1.0)[0] == action
     assert Action(int(TREE.log_probabilities(logits).argmax())) == action
 
 
@@ -93,8 +93,8 @@ def test_penalty_also_falls_on_what_was_said():
 def test_penalty_can_turn_the_constrained_choice():
     forward, stop = answer(Action.MOVE_FORWARD), answer(Action.STOP)
     logits = logits_for(stop) + 0.99 * logits_for(forward)
-    assert TREE.constrained(logits, set(), 1.05)[0] == Action.STOP
-    assert TREE.constrained(logits, {stop[0]}, 1.05)[0] == Action.MOVE_FORWARD
+    assert TREE.constrained(TREE.edges(logits), set(), 1.05)[0] == Action.STOP
+    assert TREE.constrained(TREE.edges(logits), {stop[0]}, 1.05)[0] == Action.MOVE_FORWARD
 
 
 @given(seed=st.integers(0, 1000))
@@ -103,7 +103,7 @@ def test_constrained_always_gives_an_answer(seed):
     logits = torch.randn(
         1 + len(TREE.tokens), VOCABULARY, generator=torch.Generator().manual_seed(seed)
     )
-    action, generation = TREE.constrained(logits, {3}, 1.1)
+    action, generation = TREE.constrained(TREE.edges(logits), {3}, 1.1)
     assert generation.tokens == answer(action)
 
 
