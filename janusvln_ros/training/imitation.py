@@ -88,21 +88,23 @@ class ImitationBatches:
         sampled_every: int = 0,
         free: float = 0.0,
         mirrored: float = 0.0,
+        chinese: float = 0.0,
     ) -> None:
         """
         Take walks; each comes once in an epoch, a few twice to fill the last batch.
 
         questions: asked of each walk in a batch. batches: to a step. sampled_every: every so
         many steps are of the `sampled` mode, with a quarter of the questions; 0: none, 1: all.
-        free: share of the instructions that are said in free words. mirrored: share of the walks
-        that are seen in a mirror; their words have to be of the simulator's grammar.
+        free: share of the English instructions that are said in free words. mirrored: share of
+        the walks that are seen in a mirror; their words have to be of the simulator's grammar.
+        chinese: share of the grammar's instructions that are said in Chinese.
         """
         if not len(walks):
             raise ValueError('there are no walks to learn from')
         self._walks, self._encoder, self._seed = walks, encoder, seed
         self._per_batch, self._questions = walks_per_batch, questions
         self._batches, self._sampled_every = batches, sampled_every
-        self._free, self._mirrored = free, mirrored
+        self._free, self._mirrored, self._chinese = free, mirrored, chinese
         self._lengths = walks.lengths()
         self._epoch = len(walks.order(np.random.default_rng(0)))  # walks
         self._order: tuple[int, np.ndarray] = -1, np.empty(0)
@@ -154,7 +156,7 @@ class ImitationBatches:
                 Asked(
                     question := walk.questions[number],
                     at,
-                    phrase(question, hint, rng, self._free),
+                    phrase(question, hint, rng, self._free, self._chinese),
                     int((question.hinted if hint else question.actions)[at]),
                 )
                 for number, at, hint in chosen

@@ -71,7 +71,8 @@ class Imitate:
     walks_per_batch: int = 4
     questions: int = 40
     sampled_every: int = 0
-    free: float = 0.0  # share of the instructions that are said in free words
+    free: float = 0.0  # share of the English instructions that are said in free words
+    chinese: float = 0.0  # share of the instructions that are said in Chinese
     mirrored: float = 0.0  # share of the walks that are seen in a mirror
     auxiliary: float = 0.0
     memory: MemoryConfig = MemoryConfig(mode='windowed')
@@ -111,6 +112,7 @@ class Imitate:
             sampled_every=self.sampled_every,
             free=self.free,
             mirrored=self.mirrored,
+            chinese=self.chinese,
         )
         network = self._network(model)
         validation = None

@@ -108,20 +108,35 @@ def _mirror(actions: np.ndarray) -> np.ndarray:
     )
 
 
-def phrase(question: Question, hint: bool, rng: np.random.Generator, free: float = 0.0) -> str:
-    """Put a question into words, as training may; free: probability of free words."""
-    text = _phrase(question, hint, rng)
+def phrase(
+    question: Question,
+    hint: bool,
+    rng: np.random.Generator,
+    free: float = 0.0,
+    chinese: float = 0.0,
+) -> str:
+    """
+    Put a question into words, as training may.
+
+    free: probability of free words, which are English; chinese: of Chinese ones.
+    """
+    if 'text' in question.slots:
+        return _loosen(str(question.slots['text']), rng, free)
+    if chinese and rng.random() < chinese:
+        return _phrase(question, hint, rng, 'zh')
+    return _loosen(_phrase(question, hint, rng, 'en'), rng, free)
+
+
+def _loosen(text: str, rng: np.random.Generator, free: float) -> str:
     return loosen(text, rng) if rng.random() < free else text
 
 
-def _phrase(question: Question, hint: bool, rng: np.random.Generator) -> str:
-    if 'text' in question.slots:
-        return str(question.slots['text'])
-    phrasing, turn_phrasing = choose_phrasing(rng, question.form, 'en', held_out=False)
+def _phrase(question: Question, hint: bool, rng: np.random.Generator, language: str) -> str:
+    phrasing, turn_phrasing = choose_phrasing(rng, question.form, language, held_out=False)
     return say(
         question.form,
         question.slots,
-        language='en',
+        language=language,
         phrasing=phrasing,
         turn=question.turn if hint else None,
         turn_phrasing=turn_phrasing,

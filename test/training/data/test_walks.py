@@ -210,6 +210,9 @@ def test_phrasings_are_those_of_training(walk):
     assert len(texts) == 6 and not any(text.startswith('Move over') for text in texts)
     free = {phrase(question, False, rng, free=1.0) for _ in range(200)}
     assert len(free - texts) > 100
+    chinese = {phrase(question, False, rng, free=1.0, chinese=1.0) for _ in range(200)}
+    assert len(chinese) == 6 and all(text.endswith('。') for text in chinese)
+    assert not any('走过去，' in text for text in chinese)  # held out
 
 
 def test_in_a_mirror_left_is_right(walk):
@@ -227,6 +230,11 @@ def test_in_a_mirror_left_is_right(walk):
         said, back = phrase(question, False, rng[0]), phrase(seen, False, rng[1])
         sides += said != back
         assert back.replace('left', '?').replace('right', 'left').replace('?', 'right') == said
+        if 'text' in question.slots:  # the episode's own, in English
+            continue
+        rng = [np.random.default_rng(1) for _ in range(2)]
+        said, back = (phrase(q, True, r, chinese=1.0) for q, r in zip((question, seen), rng))
+        assert back.replace('左', '?').replace('右', '左').replace('?', '右') == said
     assert sides
     twice = mirror.mirrored()
     assert np.array_equal(twice.frames, walk.frames) and twice.instruction == walk.instruction
