@@ -1,8 +1,8 @@
 """
 The paper's ablations in one go: what a checkpoint loses without parts of its memory.
 
-Rows as in the paper's tables 3 (memories) and 5 (windows, weight of geometry). The checkpoint
-stays the same; only what it may remember changes.
+Rows as in the paper's tables 3 (memories) and 5 (windows, weight of geometry). Only what may be
+remembered changes; the checkpoint stays the same, or each row has one that was trained for it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from janusvln_ros.evaluation.report import cell
 from janusvln_ros.imaging.page import data_url, render
 import numpy as np
 
+ROW = '{row}'  # in the name of a checkpoint's folder
 # Name of the row: changes to the agent.
 ROWS: Mapping[str, Mapping[str, Any]] = {
     'sampled': {'memory': {'mode': 'sampled'}},

@@ -14,7 +14,7 @@ from janusvln_ros.arguments import one_line, output_file, output_folder, real, w
 from janusvln_ros.episodes import splits
 from janusvln_ros.episodes.grammar import CATEGORIES
 from janusvln_ros.episodes.vln_ce import write_episodes, write_ground_truth
-from janusvln_ros.evaluation.ablations import agent_of, ROWS, write_ablations
+from janusvln_ros.evaluation.ablations import agent_of, ROW, ROWS, write_ablations
 from janusvln_ros.evaluation.agents import AgentSpec, BASELINES
 from janusvln_ros.evaluation.report import markdown, write_report
 from janusvln_ros.evaluation.runner import EnvironmentSpec, evaluate, rank_and_size, Run
@@ -47,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         '--policy',
         default='expert',
-        help=f'a folder with a checkpoint, or one of {", ".join(BASELINES)}',
+        help=f'a folder with a checkpoint, or one of {", ".join(BASELINES)}; with --ablations, '
+        f'{ROW} in it stands for the name of each row, which then has a checkpoint of its own',
     )
     result.add_argument('--split', default='val_unseen_small', help='default: %(default)s')
     result.add_argument(
@@ -190,7 +191,12 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     if options.policy in BASELINES:
         raise ValueError('ablations are of a checkpoint: --policy FOLDER')
-    agents = {row: agent_of(row, agent) for row in options.ablations or ROWS}
+    agents = {
+        row: agent_of(row, agent.changed(policy=options.policy.replace(ROW, row)))
+        for row in options.ablations or ROWS
+    }
+    for each in agents.values():
+        each.check()
     rows: dict[str, Any] = {}
     for row in tqdm(agents, desc='ablations', unit='row'):
         summaries = _evaluate(replace(run, folder=folder / row, agent=agents[row]), processes)
@@ -228,7 +234,8 @@ def _agent(options: argparse.Namespace) -> AgentSpec:
             name.removeprefix('memory_'): settings[name] for name in _MEMORY if name in settings
         },
     )
-    spec.check()
+    if options.ablations is None or ROW not in options.policy:
+        spec.check()
     if options.policy in BASELINES:
         return spec
     model.memory()  # checks what the memory's options are together

@@ -22,6 +22,8 @@ AFTER_INSTRUCTION = (
 
 def history(step: int, frames: int) -> list[int]:
     """Numbers of a step's frames: at most `frames` past ones, evenly sampled, and the current."""
+    if not frames:
+        return [step]
     if step <= frames:
         return list(range(step + 1))
     return np.linspace(0, step, frames + 1, dtype=int).tolist()

@@ -42,6 +42,7 @@ _ALIKE = 16  # batches, among which walks are sorted by their length
 SHARES = {'own': 0.35, 'reach': 0.3, 'tasks': 0.35}  # of the questions, by where they come from
 STOP_WEIGHT = 3.0  # of a question whose answer is to stop, a rare one
 PARTS = ('visual', 'vggt', 'visual_merger', 'merger', 'model', 'lm_head')
+MEMORIES = ('spatial', 'semantic')
 
 
 @dataclass(frozen=True)
@@ -256,12 +257,14 @@ class ImitationNetwork(Network):
         memory: MemoryConfig,
         scales: dict[str, float] | None = None,
         auxiliary: float = 0.3,
+        forget: Sequence[str] = (),
     ) -> None:
         """
         Take a model.
 
         trained: which of PARTS learn. scales: of the learning rate, by part. auxiliary: weight
-        of the head's losses; 0 leaves the head out.
+        of the head's losses; 0 leaves the head out. forget: which of MEMORIES are empty before
+        every frame, in both modes.
         """
         super().__init__()
         unknown = sorted({*trained, *(scales or {})} - set(PARTS))
@@ -269,6 +272,7 @@ class ImitationNetwork(Network):
             raise ValueError(f'no parts {unknown}; there are {", ".join(PARTS)}')
         self.model, self.memory = model, memory
         self._trained, self._scales, self._auxiliary = tuple(trained), scales or {}, auxiliary
+        self._forget = frozenset(forget)
         model.requires_grad_(False)
         for name in trained:
             for parameter in self._parameters_of(name):
@@ -309,12 +313,19 @@ class ImitationNetwork(Network):
         grid, learn = batch.prompt.grid, torch.is_grad_enabled()
         with torch.set_grad_enabled(learn and 'visual' in self._trained):
             patches = encode_vision(model, batch.frames)
+        # A frame that finds the memory empty is an episode of its own.
+        streams = batch.frames
+        if 'spatial' in self._forget:
+            streams = streams.flatten(0, 1)[:, None]
         with torch.set_grad_enabled(learn and 'vggt' in self._trained):
-            features = encode_geometry(model, batch.frames, self.memory)
+            features = encode_geometry(model, streams, self.memory)
+        features = features.view(*batch.frames.shape[:2], *features.shape[2:])
         semantics = merge_vision(model, patches, *grid.vision)
         geometry = merge_geometry(model, features, *grid)
-        if batch.mode == 'sampled':
-            most = self.memory.history_frames
+        alone = 'semantic' in self._forget
+        if batch.mode == 'sampled' or alone:
+            # Of the current frame alone both modes make the same prompt.
+            most = 0 if alone else self.memory.history_frames
             hidden = answer_sampled(
                 model, batch.prompt, semantics, geometry, batch.questions, most
             )

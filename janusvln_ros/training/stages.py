@@ -33,11 +33,15 @@ class Fresh:
 
     size: str = 'small'
     seed: int = 0
+    encoders: str = ''  # a checkpoint whose encoders and mergers are taken
 
     def run(self, context: StageContext) -> bool:
         """Write the checkpoint, if it is not there."""
         if not (context.folder / CHECKPOINT).is_dir():
-            tiny_model.write_fresh_checkpoint(context.folder / CHECKPOINT, self.size, self.seed)
+            encoders = context.path(self.encoders) if self.encoders else None
+            tiny_model.write_fresh_checkpoint(
+                context.folder / CHECKPOINT, self.size, self.seed, encoders
+            )
         return True
 
 

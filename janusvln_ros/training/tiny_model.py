@@ -39,6 +39,8 @@ VOCABULARY = 1536
 IMAGE_WIDTH = 112  # pixels
 SENTENCES = (SYSTEM, BEFORE_INSTRUCTION, AFTER_INSTRUCTION, *(action.name for action in Action))
 
+_LANGUAGE = 'model.', 'lm_head.'  # names of the language model's tensors
+
 # With 1e6 and 16 pairs of channels, most pairs would not turn within an episode.
 _ROPE = {
     'rope_theta': 1000.0,
@@ -114,11 +116,15 @@ SIZES = {
 }
 
 
-def write_fresh_checkpoint(folder: str | Path, size: str = 'small', seed: int = 0) -> Path:
+def write_fresh_checkpoint(
+    folder: str | Path, size: str = 'small', seed: int = 0, encoders: Path | None = None
+) -> Path:
     """
     Write the untrained model to a new folder.
 
-    Raises FileExistsError rather than overwrite, ValueError for a size that there is none of.
+    encoders: a checkpoint of that size whose encoders and mergers are taken; the language model
+    is the untrained one all the same. Raises FileExistsError rather than overwrite, ValueError
+    for a size that there is none of, or that is not the encoders'.
     """
     if size not in SIZES:
         raise ValueError(f'no size {size!r}; there are {", ".join(SIZES)}')
@@ -128,9 +134,26 @@ def write_fresh_checkpoint(folder: str | Path, size: str = 'small', seed: int = 
             torch.manual_seed(seed)
             model = JanusModel(config)
             initialise(model)
-        return model.state_dict()
+        state = model.state_dict()
+        return state | _encoders(encoders, state) if encoders is not None else state
 
     return _write(folder, SIZES[size], untrained)
+
+
+def _encoders(start: Path, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Read encoders and mergers; ValueError where they do not fit a model's state."""
+    model = checkpoint.load(
+        start, JanusConfig.from_folder(start), torch.device('cpu'), torch.float32
+    )
+    found = {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if not name.startswith(_LANGUAGE)
+    }
+    wanted = {name: tensor.shape for name, tensor in state.items()}
+    if other := [name for name in found if wanted.get(name) != found[name].shape]:
+        raise ValueError(f'the encoders of {start} are of another size: {other[0]} differs')
+    return found
 
 
 def write_with_new_words(folder: str | Path, start: Path) -> Path:

@@ -37,7 +37,7 @@ from janusvln_ros.training.data.sources import (
     WalkFiles,
 )
 from janusvln_ros.training.export import replace_checkpoint
-from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork
+from janusvln_ros.training.imitation import ImitationBatches, ImitationNetwork, MEMORIES
 from janusvln_ros.training.loop import LoopConfig
 from janusvln_ros.training.parallel import agree, checkpoint_activations, estimate, rank, world
 from janusvln_ros.training.stage import ADAPTER, CHECKPOINT, DONE, StageContext
@@ -74,6 +74,7 @@ class Imitate:
     free: float = 0.0  # share of the English instructions that are said in free words
     chinese: float = 0.0  # share of the instructions that are said in Chinese
     mirrored: float = 0.0  # share of the walks that are seen in a mirror
+    forget: tuple[str, ...] = ()  # memories that are empty before every frame: spatial, semantic
     auxiliary: float = 0.0
     memory: MemoryConfig = MemoryConfig(mode='windowed')
     most_frames: int = 57
@@ -82,6 +83,13 @@ class Imitate:
     epochs: float = 0.0  # instead of loop.steps
     probe: Mapping[str, Any] = field(default_factory=dict)  # split, episodes, categories
     validation: ValidationConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Check what is forgotten."""
+        if unknown := sorted({*self.forget} - {*MEMORIES}):
+            raise ValueError(f'forget has {unknown[0]!r}; there are {", ".join(MEMORIES)}')
+        if self.forget and self.probe:
+            raise ValueError('a probe walks with all memories: with forget there is none')
 
     def run(self, context: StageContext) -> bool:
         """Train."""
@@ -138,6 +146,7 @@ class Imitate:
             memory=self.memory,
             scales=dict(self.scales),
             auxiliary=self.auxiliary,
+            forget=self.forget,
         )
 
     def _writer(
@@ -230,6 +239,8 @@ class Lora(Imitate):
         lora.lora_config(self.rank, self.alpha, self.dropout, self.targets)
         if self.trained or self.scales or self.auxiliary:
             raise ValueError('an adapter has no trained, scales or auxiliary: it alone learns')
+        if self.forget:
+            raise ValueError('an adapter has no forget: it learns with all memories')
         if self.base not in BASES:
             raise ValueError(f'base is {", ".join(BASES)}, not {self.base!r}')
 
@@ -303,6 +314,8 @@ class Dagger(CollectRollouts):
         """Refuse a validation: rounds begin with what was learned from other episodes."""
         if self.imitate.validation is not None:
             raise ValueError('dagger has no validation: each round has other episodes')
+        if self.imitate.forget:
+            raise ValueError('dagger walks with all memories: its imitate has no forget')
 
     def run(self, context: StageContext) -> bool:
         """Walk and train in turns."""

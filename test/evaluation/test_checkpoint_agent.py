@@ -1,5 +1,6 @@
 """A checkpoint as an agent, with and without parts of its memory."""
 
+import json
 import math
 from pathlib import Path
 
@@ -101,6 +102,24 @@ def test_ablations_of_a_checkpoint_as_table_and_plot(checkpoint, tmp_path, capsy
     assert '| sampled | 1 |' in table and '| neither_memory | 1 |' in table
     assert 'src="data:image/svg+xml;base64,' in (folder / 'ablations.html').read_text()
     assert (folder / 'sampled' / 'report.html').exists()
+
+
+def test_each_row_may_have_a_checkpoint_of_its_own(checkpoint, tmp_path, capsys):
+    for row in ('windowed', 'neither_memory'):
+        (tmp_path / 'run' / row).mkdir(parents=True)
+        (tmp_path / 'run' / row / 'checkpoint').symlink_to(checkpoint)
+    words = [f'--policy={tmp_path}/run/{{row}}/checkpoint', f'--output={tmp_path / "out"}']
+    few = '--device cpu --episodes 1 --max-steps 3'.split()
+    rows = ['--ablations', 'windowed', 'neither_memory']
+    assert main([*words, *few, *rows]) == 0
+    assert '| neither_memory | 1 |' in capsys.readouterr().out
+    for row in rows[1:]:
+        run = json.loads((tmp_path / 'out' / row / 'run.json').read_text())
+        assert run['agent']['policy'] == f'{tmp_path}/run/{row}/checkpoint'
+    assert main([*words, *few, *rows, 'no_spatial_memory']) == 2
+    assert f'{tmp_path}/run/no_spatial_memory/checkpoint' in capsys.readouterr().err
+    assert main([*words, *few]) == 2
+    assert 'run/{row}/checkpoint' in capsys.readouterr().err
 
 
 def test_plot_draws_every_row(tmp_path):

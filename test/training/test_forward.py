@@ -3,10 +3,13 @@
 import json
 import shutil
 
+from janusvln_ros.evaluation.ablations import agent_of
+from janusvln_ros.evaluation.agents import AgentSpec
 from janusvln_ros.policy import JanusPolicy, MemoryConfig
 from janusvln_ros.policy.network.fusion import fuse
 from janusvln_ros.policy.preprocessing import patch_grid
 from janusvln_ros.training import forward
+from janusvln_ros.training.imitation import Batch, IGNORED, ImitationNetwork, MEMORIES
 import numpy as np
 import pytest
 import torch
@@ -26,7 +29,11 @@ def painted(fresh, tmp_path_factory):
 
 
 def _policy(fresh, memory):
-    policy = JanusPolicy.from_pretrained(fresh, device='cpu', dtype='float32', memory=memory)
+    return _moved(JanusPolicy.from_pretrained(fresh, device='cpu', dtype='float32', memory=memory))
+
+
+def _moved(policy):
+    """Change what a fresh model has at zero."""
     generator = torch.Generator().manual_seed(1)
     for name, parameter in policy.model.named_parameters():
         if 'ls1' in name or 'norm' in name or name.endswith('bias'):
@@ -81,6 +88,56 @@ def test_answers_equal_the_policys(painted, memory):
         logits = model.lm_head(hidden[row, questions.decisions[row]])
         reference = wanted[row][questions.steps[row]]
         assert (logits - reference).norm() / reference.norm() < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('mode', ['windowed', 'sampled'])
+@pytest.mark.parametrize(
+    ('row', 'forget'),
+    [
+        ('windowed', ()),
+        ('no_spatial_memory', ('spatial',)),
+        ('no_semantic_memory', ('semantic',)),
+        ('neither_memory', MEMORIES),
+    ],
+)
+def test_what_is_learned_without_a_memory_is_what_that_row_of_an_evaluation_computes(
+    painted, row, forget, mode
+):
+    spec = AgentSpec(str(painted), memory={'initial_frames': 2, 'recent_frames': 9})
+    agent = agent_of(row, spec).changed(memory={'mode': mode}).make()
+    policy = _moved(agent.policy)
+    frames = np.random.default_rng(0).integers(0, 256, (2, FRAMES, 84, 112, 3), dtype=np.uint8)
+    steps = [0, 3, 7, FRAMES - 1]
+    wanted = []
+    for instruction, episode in zip(INSTRUCTIONS, frames):
+        policy.reset(instruction)
+        said = []
+        for frame in episode:
+            agent.act(frame)
+            said.append(agent.decision.logits)
+        wanted += [said[step] for step in steps]
+
+    suffixes, questions = _questions(policy.encoder, steps)
+    targets = torch.full_like(questions.tokens, IGNORED)
+    targets.scatter_(1, questions.decisions, 0)
+    batch = Batch(
+        frames=torch.from_numpy(frames),
+        questions=questions,
+        targets=targets,
+        bearing=torch.full_like(questions.steps, IGNORED),
+        distance=torch.zeros(questions.steps.shape),
+        visible=torch.zeros(questions.steps.shape),
+        prompt=policy.encoder.prompt(suffixes[0], patch_grid(112, 84, 112)),
+        mode=mode,
+    )
+    network = ImitationNetwork(
+        policy.model, trained=(), memory=policy.memory, auxiliary=0.0, forget=forget
+    ).eval()
+    with torch.no_grad():
+        logits = network(batch)[1]['logits']
+    reference = torch.stack(wanted)
+    assert (logits - reference).norm() / reference.norm() < 1e-6
 
 
 def test_window_mask_is_what_a_memory_retains():

@@ -16,6 +16,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 LEARNING = {'learning_rate': 1e-3, 'log_every': 1}
+LEARN_ONCE = LEARNING | {'steps': 1}
 IMITATE = {
     'data': [{'walks': '{output}/walks'}],
     'trained': ['model', 'lm_head'],
@@ -105,7 +106,16 @@ def test_from_nothing_to_a_checkpoint(tmp_path, capsys):
             'stage base, loop: steps, batches and log_every are at least 1',
         ),
         ({'kind': 'imitate', **IMITATE}, "stage base: .*'loop'"),
-        ({'kind': 'imitate', **IMITATE, 'loop': LEARNING | {'steps': 1}}, 'no stage before it'),
+        ({'kind': 'imitate', **IMITATE, 'loop': LEARN_ONCE}, 'no stage before it'),
+        (
+            {'kind': 'imitate', **IMITATE, 'loop': LEARN_ONCE, 'forget': ['places']},
+            "stage base: forget has 'places'; there are spatial, semantic",
+        ),
+        (
+            {'kind': 'imitate', **IMITATE, 'loop': LEARN_ONCE, 'forget': ['spatial']}
+            | {'probe': {'episodes': 1}},
+            'stage base: a probe walks with all memories',
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, capsys, stage, complaint):

@@ -36,3 +36,25 @@ def test_new_words_begin_as_what_spelled_them(tmp_path, monkeypatch):
         suffixes = [policy.encoder.suffix('Go to the red chair.') for policy in (old, new)]
         assert len(suffixes[0]) == len(suffixes[1])
         assert np.array_equal(*(rows[name][list(ids)] for rows, ids in zip(weights, suffixes)))
+
+
+@pytest.mark.slow
+def test_a_fresh_model_takes_the_encoders_of_another(fresh, tmp_path):
+    """The language model is that of its seed, whosever the encoders are."""
+    for name, encoders in (('alone', None), ('seeing', fresh)):
+        tiny_model.write_fresh_checkpoint(tmp_path / name, 'small', 1, encoders)
+    other, alone, seeing = (
+        load_file(folder / 'model.safetensors')
+        for folder in (fresh, tmp_path / 'alone', tmp_path / 'seeing')
+    )
+    differ = {name for name in other if not np.array_equal(other[name], alone[name])}
+    assert {name.partition('.')[0] for name in differ} >= {'model', 'visual', 'vggt', 'merger'}
+    for name, tensor in seeing.items():
+        language = name.startswith(('model.', 'lm_head.'))
+        assert np.array_equal(tensor, (alone if language else other)[name]), name
+
+
+def test_encoders_of_another_size_are_refused(fresh, tmp_path):
+    with pytest.raises(ValueError, match='are of another size: .* differs'):
+        tiny_model.write_fresh_checkpoint(tmp_path / 'new', 'medium', 0, fresh)
+    assert not (tmp_path / 'new').exists()
