@@ -14,6 +14,7 @@ from hypothesis import settings
 import numpy as np
 import pytest
 
+pytest_plugins = ['stalls']
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / 'test' / 'policy' / 'data' / 'goldens' / 'tiny_act'
 
