@@ -1,7 +1,6 @@
 """A fresh tiny checkpoint and a few walks, made once."""
 
 from pathlib import Path
-import sys
 
 from janusvln_ros.training import tiny_model
 from janusvln_ros.training.data.collect import collect, Plan
@@ -26,18 +25,3 @@ def walks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('walks')
     collect(Plan(folder, 4, seed=1, categories=('reach', 'memory'), most=10))
     return folder
-
-
-@pytest.fixture(scope='session')
-def torchrun() -> tuple[str, ...]:
-    """Give the words before a module that two processes run; as --standalone, without names."""
-    return (
-        sys.executable,
-        '-m',
-        'torch.distributed.run',
-        '--rdzv-backend=c10d',
-        '--rdzv-endpoint=127.0.0.1:0',
-        '--local-addr=127.0.0.1',
-        '--nproc_per_node=2',
-        '-m',
-    )

@@ -132,7 +132,8 @@ def test_an_adapter_learns_and_is_taken_by_who_reads_it(fresh, walks, tmp_path, 
 def test_the_card_tells_how_it_walks_before_and_after(fresh, walks, tmp_path):
     probe = {'split': 'val_unseen', 'episodes': 2, 'max_steps': 2, 'categories': ['reach']}
     config = config_file(tmp_path, fresh, walks, {'steps': 2}, probe=probe)
-    assert main(['own', '--config', str(config), '--device', 'cpu']) == 0
+    words = ['--device', 'cpu', '--processes', '1']  # others would start for each probe
+    assert main(['own', '--config', str(config), *words]) == 0
     stage = tmp_path / 'run' / 'own'
     assert [step for step, _ in log.read(stage / 'log.csv')['closed_loop_sr']] == [0, 2]
     card = (stage / 'adapter' / 'README.md').read_text()

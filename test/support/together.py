@@ -1,9 +1,17 @@
-"""Run by torchrun: every process holds its part of a network that was read from a checkpoint."""
+"""
+Run by torchrun: what several processes do together, one thing after the other.
 
+Each argument is a JSON list: ["sharded", CHECKPOINT, TARGET, SIZES], or the words of a `janusvln`
+command that train. A line `done N` is written behind each; what fails ends all.
+"""
+
+from functools import partial
 import json
+import os
 from pathlib import Path
 import sys
 
+from janusvln_ros import cli
 from janusvln_ros.policy.memory import MemoryConfig
 from janusvln_ros.policy.network import checkpoint
 from janusvln_ros.policy.network.config import JanusConfig
@@ -11,9 +19,10 @@ from janusvln_ros.training.export import export
 from janusvln_ros.training.imitation import ImitationNetwork, PARTS
 from janusvln_ros.training.parallel import agree, processes, rank, read_weights, shard, world
 import torch
+from torch import distributed
 
 
-def main(source: Path, target: Path, sizes: list[int]) -> None:
+def sharded(source: Path, target: Path, sizes: list[int]) -> None:
     """
     Read a checkpoint, compare what is held with what is in it, and write it again and again.
 
@@ -42,5 +51,22 @@ def main(source: Path, target: Path, sizes: list[int]) -> None:
             agree()  # nobody writes before all have read
 
 
+def task(name: str, words: list) -> None:
+    if name == 'sharded':
+        sharded(Path(words[0]), Path(words[1]), words[2])
+    elif status := cli.main([name, *words]):
+        sys.exit(status)
+
+
 if __name__ == '__main__':
-    main(Path(sys.argv[1]), Path(sys.argv[2]), [int(size) for size in sys.argv[3:]])
+    join = distributed.init_process_group
+    for number, argument in enumerate(sys.argv[1:]):
+        name, *words = json.loads(argument)
+        if number:  # torchrun's store remembers the addresses of the group before
+            store, *place = next(distributed.rendezvous('env://'))
+            of = {'store': distributed.PrefixStore(str(number), store)}
+            of |= zip(('rank', 'world_size'), place)
+            distributed.init_process_group = partial(join, **of)
+        task(name, words)
+        if os.environ['RANK'] == '0':
+            print(f'done {number}', flush=True)
