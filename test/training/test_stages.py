@@ -116,6 +116,15 @@ def test_from_nothing_to_a_checkpoint(tmp_path, capsys):
             | {'probe': {'episodes': 1}},
             'stage base: a probe walks with all memories',
         ),
+        (
+            {'kind': 'lora', 'data': [], 'loop': LEARN_ONCE, 'forget': ['spatial']},
+            'stage base: an adapter has no forget',
+        ),
+        (
+            {'kind': 'dagger', 'rounds': 1, 'walks': 1, 'share': 1.0}
+            | {'imitate': {**IMITATE, 'loop': LEARN_ONCE, 'forget': ['semantic']}},
+            'stage base: dagger walks with all memories',
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, capsys, stage, complaint):
