@@ -16,6 +16,7 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 # Mesa and OpenCV would start a thread for every core in each of the processes.
 ONE_THREAD = {'LP_NUM_THREADS': '1', 'OPENCV_FOR_THREADS_NUM': '1'}
+_THREADS = 'OMP_NUM_THREADS'
 
 _started: list[Any] = []  # in a worker: what makes its work, then the work
 _held = ExitStack()
@@ -61,7 +62,8 @@ def in_processes(
     Do tasks in several processes and give their results as they come; from the main thread only.
 
     make: a function that a module defines; called with `arguments` once in every process, it gives
-    a context of what does a task there. One process, or one task, is done in this process.
+    a context of what does a task there. The processes share the cores, unless OMP_NUM_THREADS says
+    how many threads each has. One process, or one task, is done in this process.
     After Ctrl-C or a fault what is under way comes to its end and is given, then that is raised:
     a task's exception as it is, RuntimeError where a process was killed.
     """
@@ -80,12 +82,18 @@ def in_processes(
     left = iter(tasks)
     running: set[Future[Any]] = set()
 
+    threads = str(max(1, len(os.sched_getaffinity(0)) // processes))
+
     def submit(count: int) -> None:
         # Workers inherit the mask: Ctrl-C goes to all processes, but this one decides, after this.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        shared = _THREADS not in os.environ
+        os.environ.setdefault(_THREADS, threads)  # torch would take all cores in each
         try:
             running.update(pool.submit(_do, task) for task in islice(left, count))
         finally:
+            if shared:
+                del os.environ[_THREADS]
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     try:

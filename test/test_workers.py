@@ -8,7 +8,7 @@ from threading import Timer
 
 from janusvln_ros.workers import in_processes
 import pytest
-from tasks import sleepers, squares
+from tasks import counters, sleepers, squares
 from waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -37,6 +37,17 @@ def test_without_tasks_nothing_is_made(tmp_path):
 def test_a_fault_of_a_worker_comes_as_it_is(tmp_path, processes):
     with pytest.raises(ValueError, match='no square of 3'):
         list(in_processes(range(6), squares, tmp_path, 3, processes=processes))
+
+
+@pytest.mark.parametrize('said', [None, 1])
+def test_processes_share_the_cores_unless_told_otherwise(monkeypatch, said):
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda process: range(5))
+    if said:
+        monkeypatch.setenv('OMP_NUM_THREADS', str(said))
+    threads = set(in_processes([0, 1, 2], counters, processes=2))
+    assert threads == {said or 2}
+    assert os.environ.get('OMP_NUM_THREADS') == (said and str(said))
 
 
 def test_what_is_under_way_when_ctrl_c_comes_is_not_lost(tmp_path):

@@ -30,3 +30,11 @@ def sleepers(folder: Path) -> Iterator[Callable[[int], int]]:
         return task
 
     yield sleep
+
+
+@contextmanager
+def counters() -> Iterator[Callable[[object], int]]:
+    """Give what tells how many threads torch has here."""
+    import torch  # as late as what makes a policy
+
+    yield lambda task: torch.get_num_threads()
