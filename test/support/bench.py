@@ -12,6 +12,7 @@ from janusvln_ros.nodes.common.qos import LATCHED
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import Odometry, Path
+import quiet  # noqa: F401
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 import rclpy
@@ -61,16 +62,11 @@ class Bench:
         self.scans = node.create_publisher(LaserScan, 'scan', qos_profile_sensor_data)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(node)
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._spin)
+        self._thread = threading.Thread(target=self.executor.spin)
         self._thread.start()
 
-    def _spin(self):
-        while not self._closing.is_set():
-            self.executor.spin_once(timeout_sec=0.1)
-
     def close(self):
-        self._closing.set()
+        self.executor.shutdown()
         self._thread.join()
         self.context.shutdown()
 

@@ -17,6 +17,7 @@ from faults import FAULTS, Odometer, true
 from geometry_msgs.msg import Twist, TwistStamped
 from janusvln_ros.motion.testing import BaseConfig, BaseModel
 from nav_msgs.msg import Odometry
+import quiet  # noqa: F401
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node

@@ -12,6 +12,7 @@ from janusvln_ros.nodes.common.qos import LATCHED, LATEST
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
+import quiet  # noqa: F401
 import rclpy
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
