@@ -33,7 +33,14 @@ from janusvln_ros.nodes.common.conversions import seconds, yaw
 from janusvln_ros.nodes.common.lifecycle import ManagedNode
 from janusvln_ros.nodes.common.parameters import Declared
 from janusvln_ros.nodes.common.process import run
-from janusvln_ros.nodes.common.qos import BUTTON, LATCHED, LATEST, RELIABLE, SENSOR
+from janusvln_ros.nodes.common.qos import (
+    BUTTON,
+    button_warnings,
+    LATCHED,
+    LATEST,
+    RELIABLE,
+    SENSOR,
+)
 from janusvln_ros.nodes.executor_neighbours import ExecutorNeighbours
 from janusvln_ros.nodes.executor_outputs import ExecutorOutputs, MessageParameters
 from janusvln_ros.nodes.guessed_depth import GuessedDepth
@@ -115,6 +122,7 @@ class MotionExecutor(ManagedNode):
                 'e_stop',
                 self._on_e_stop,  # type: ignore[arg-type]  # rclpy's hint knows no message info
                 quality,
+                event_callbacks=button_warnings(quality),
             )
         self.create_subscription(String, 'sentence', self._on_sentence, RELIABLE)
         self.create_subscription(TwistStamped, 'manual_velocity', self._on_manual, SENSOR)

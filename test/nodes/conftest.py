@@ -27,15 +27,21 @@ def script(start_process):
 
 @pytest.fixture
 def robot(ros_domain, start_command, script):
-    """Give a function that starts a base and an executor and returns a bench for them."""
+    """
+    Give a function that starts a base and an executor and returns a bench for them.
+
+    Other keyword arguments are for the executor's process.
+    """
     benches = []
 
-    def start(*ros_arguments, base=(), stamped=False, ready=True):
+    def start(*ros_arguments, base=(), stamped=False, ready=True, **options):
         script('../support/kinematic_base.py', *base)
         bench = Bench(ros_domain, stamped)
         benches.append(bench)
         bench.process = start_command(
-            'motion_executor', *(('--ros-args', *ros_arguments) if ros_arguments else ())
+            'motion_executor',
+            *(('--ros-args', *ros_arguments) if ros_arguments else ()),
+            **options,
         )
         if ready:
             bench.ready()

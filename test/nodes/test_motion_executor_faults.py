@@ -66,13 +66,15 @@ def test_executor_ends_with_the_launch_that_started_it(robot, start_process):
     'quality', [qos_profile_sensor_data, LATCHED], ids=['best effort', 'transient local']
 )
 def test_e_stop_is_heard_however_it_is_sent(robot, quality):
-    bench = robot()
+    bench = robot(stderr=subprocess.PIPE, text=True)
     bench.start_moving()
     publisher = bench.node.create_publisher(Bool, 'e_stop', quality)
     wait_for(publisher.get_subscription_count, 'the executor')
     publisher.publish(Bool(data=True))
     wait_for(lambda: bench.status.state == MotionStatus.STATE_ESTOPPED, 'the state')
     bench.assert_stands()
+    bench.process.terminate()
+    assert 'incompatible QoS' not in bench.process.communicate(timeout=PATIENCE)[1]
 
 
 def test_press_that_bounces_while_the_executor_is_busy_is_heard(robot):
