@@ -6,6 +6,8 @@ import shutil
 
 from janusvln_ros.measurement import goldens, parity
 from janusvln_ros.policy import CheckpointError, JanusPolicy, MemoryConfig
+from janusvln_ros.policy.network.config import GeometryConfig
+from janusvln_ros.policy.network.heads import HeadTables
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
@@ -42,6 +44,12 @@ def test_every_token_stage_and_map_is_the_published_one():
         assert report.differences[name].checked == 11
         assert report.differences[name].relative < 1e-5
     assert report.differences['stages'].checked == 76
+
+
+def test_tables_of_the_published_size_are_small():
+    tables = HeadTables(GeometryConfig(), 35, 46, torch.device('cpu'))
+    parts = [part for embedding in (*tables.coarse, tables.fine) for part in embedding]
+    assert sum(part.untyped_storage().nbytes() for part in parts) < 1e6
 
 
 def test_maps_behind_a_bfloat16_encoder_are_near():

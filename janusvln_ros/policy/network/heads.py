@@ -56,7 +56,7 @@ class Levels:
 
 
 class HeadTables:
-    """Position embeddings of a grid of patches, (C, h, w) by size and channels."""
+    """Position embeddings of a grid of patches, in two parts by size and channels."""
 
     def __init__(
         self, config: GeometryConfig, rows: int, columns: int, device: torch.device
@@ -66,16 +66,20 @@ class HeadTables:
         self.pixels = pixels
         aspect = pixels[1] / pixels[0]
         self.coarse = [
-            position_embedding(n, self.grid, aspect).to(device) for n in config.head_out_channels
+            position_embedding(n, self.grid, aspect, device) for n in config.head_out_channels
         ]
-        self.fine = position_embedding(config.head_features // 2, pixels, aspect).to(device)
+        self.fine = position_embedding(config.head_features // 2, pixels, aspect, device)
 
 
-def position_embedding(channels: int, size: tuple[int, int], aspect: float) -> torch.Tensor:
+def position_embedding(
+    channels: int, size: tuple[int, int], aspect: float, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Sines and cosines of where a map's points lie in the picture: (channels, h, w) float32.
+    Sines and cosines of where a map's points lie in the picture, float32.
 
     size: (h, w) of the map. aspect: width by height of the picture, whose diagonal is 2 long.
+    Returns those by column, (channels / 2, 1, w), which go to the first half of the channels, and
+    those by row, (channels / 2, h, 1): the whole of it is 160 MB at the published size.
     """
     h, w = size
     diagonal = (aspect**2 + 1) ** 0.5
@@ -86,10 +90,20 @@ def position_embedding(channels: int, size: tuple[int, int], aspect: float) -> t
     y = torch.linspace(-reach_y, reach_y, h, dtype=torch.float32).double()
     quarter = channels // 4
     turns = EMBEDDING_BASE ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
-    by_x = (x * turns[:, None])[:, None].expand(-1, h, -1)
-    by_y = (y * turns[:, None])[:, :, None].expand(-1, -1, w)
-    waves = torch.cat((by_x.sin(), by_x.cos(), by_y.sin(), by_y.cos()))
-    return waves.float() * EMBEDDING_SCALE
+    by_x, by_y = (places * turns[:, None] for places in (x, y))
+    columns, rows = (
+        (torch.cat((part.sin(), part.cos())).float() * EMBEDDING_SCALE).to(device)
+        for part in (by_x, by_y)
+    )
+    return columns[:, None], rows[:, :, None]
+
+
+def add_position(x: torch.Tensor, embedding: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Add a position embedding to maps (B, C, h, w) in place; return them."""
+    half = x.shape[1] // 2
+    for part, of_half in zip((x[:, :half], x[:, half:]), embedding):
+        part += of_half
+    return x
 
 
 class ResidualUnit(nn.Module):
@@ -156,7 +170,7 @@ class DenseHead(nn.Module):
             'output_conv1': nn.Conv2d(features, features // 2, 3, padding=1),
             'output_conv2': nn.Sequential(
                 nn.Conv2d(features // 2, FINEST, 3, padding=1),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
                 nn.Conv2d(FINEST, channels, 1),
             ),
         }
@@ -175,10 +189,11 @@ class DenseHead(nn.Module):
             for level, tokens in enumerate(levels)
         ]
         sizes = [[2 * n for n in maps[0].shape[2:]], *(x.shape[2:] for x in maps)]
-        fused = None
-        for level in (3, 2, 1, 0):
-            fused = self.scratch[f'refinenet{level + 1}'](maps[level], fused, sizes[level])
-        x = resample(self.scratch['output_conv1'](fused), tables.pixels) + tables.fine
+        x = None
+        for level in (3, 2, 1, 0):  # a map is free once it is used: the last ones are large
+            x = self.scratch[f'refinenet{level + 1}'](maps.pop(), x, sizes[level])
+        x = self.scratch['output_conv1'](x)
+        x = add_position(resample(x, tables.pixels), tables.fine)
         out = self.scratch['output_conv2'](x)
         values, confidence = out[:, :-1], out[:, -1:]
         one = values.shape[1] == 1
@@ -187,4 +202,5 @@ class DenseHead(nn.Module):
 
     def _resized(self, level: int, tokens: torch.Tensor, tables: HeadTables) -> torch.Tensor:
         grid = self.norm(tokens).transpose(1, 2).unflatten(2, tables.grid)
-        return self.resize_layers[level](self.projects[level](grid) + tables.coarse[level])
+        placed = add_position(self.projects[level](grid), tables.coarse[level])
+        return self.resize_layers[level](placed)
