@@ -23,6 +23,8 @@ from transformers import AutoTokenizer
 
 MOST_OWN_WORDS = 10_000  # tokens of a tokenizer that was made for one training's texts alone
 MOST_TOKENS = 16384  # of an instruction with the sentences around it
+_CHINESE = re.compile(r'[\u3400-\u9fff]')  # written without spaces: each sign is a word
+_WORDS = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+(?:['’][^\W_\u3400-\u9fff]+)*")
 IMAGE = '<|vision_start|><|image_pad|><|vision_end|>'
 
 
@@ -152,12 +154,11 @@ class PromptEncoder:
         """
         if len(self.tokenizer) > MOST_OWN_WORDS:
             return []
-        words = dict.fromkeys(re.findall(r"[^\W_]+(?:['’][^\W_]+)*", instruction))
-        return [
-            word
-            for word in words
-            if len(self._plain.encode(f' {_as_within(word)}', add_special_tokens=False).ids) > 1
-        ]
+        return [word for word in dict.fromkeys(_WORDS.findall(instruction)) if self._spells(word)]
+
+    def _spells(self, word: str) -> bool:
+        text = word if _CHINESE.match(word) else f' {_as_within(word)}'
+        return len(self._plain.encode(text, add_special_tokens=False).ids) > 1
 
     def prompt(self, suffix: tuple[int, ...], grid: Grid) -> Prompt:
         """Put a prompt together for images of one grid."""

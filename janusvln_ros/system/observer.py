@@ -105,8 +105,13 @@ class Observer(Node):
             and self.motion.state == MotionStatus.STATE_IDLE
             and self.status is not None
             and self.status.state == NavigatorStatus.STATE_IDLE
-            and self._instruction.get_subscription_count() > 0
+            and self._instruction.get_subscription_count() > self._own_listeners
         )
+
+    @property
+    def _own_listeners(self) -> int:
+        """Count who listens to instructions here, as what records a bag does."""
+        return sum(one.topic_name == self._instruction.topic_name for one in self.subscriptions)
 
     def spin(self, executor: Executor) -> None:
         """Watch until the executor is shut down; what goes wrong in it, `check` raises."""

@@ -99,6 +99,8 @@ def test_words_that_training_never_had_are_told():
     assert tiny.unknown_words('Go BACK') == ['BACK']  # no such token was seen
     assert tiny.unknown_words('Find the fridge, then the red fridge') == ['fridge']
     assert not [w for w in vocabulary('en') if tiny.unknown_words(w)]
+    assert tiny.unknown_words('走到红色的冰箱那里，再去the fridge旁边。') == ['冰', '箱', 'fridge']
+    assert not [w for w in vocabulary('zh') if tiny.unknown_words(w)]
 
 
 def test_positions_follow_the_rule_for_images(encoder):
