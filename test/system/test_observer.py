@@ -1,4 +1,4 @@
-"""When the demo takes its robot for ready, and what it resets of it, what it leaves to a person."""
+"""When the demo takes its robot for ready; what it resets of it, what it leaves to a person."""
 
 from contextlib import contextmanager
 
