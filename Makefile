@@ -9,9 +9,8 @@ setup:
 demo: setup
 	@$(SHELL_WITH_ROS) && janusvln demo $(ARGS)
 
-# A worker more than there are cores: what drives real processes waits as often as it computes.
 test: setup
-	@$(SHELL_WITH_ROS) && OMP_NUM_THREADS=1 python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(SHELL_WITH_ROS) && OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: setup
 	@$(SHELL_WITH_ROS) && OMP_NUM_THREADS=1 python -m pytest -m 'not ros and not slow' -n auto $(ARGS)
